@@ -1,0 +1,15 @@
+"""What happens to a request between its user and an agent: the rules, pure.
+
+    model       the records, frozen
+    policy      every number, in one object
+    exchange    the life of one request: states, transitions, what an agent may do with it
+    routing     which backend serves a user and a path
+    forwarding  which header fields travel on, and which are ours to set
+    store       the contract of a store, in prose
+    waiting     the loops that wait: for work, for bytes, for an answer
+    intake      from a request head to a queued exchange
+    errors      what can go wrong, and who failed
+    clock       the only real time in the package; imported by composition roots alone
+
+No I/O, no clock, no lock. May import `wire`.
+"""

@@ -1,0 +1,73 @@
+"""What can go wrong with an exchange. `reason` names it for machines: the value of `X-Inverting-Proxy-Error`.
+
+BrokerError
+    UnknownBackend      no backend is registered (for this user and path, or under this ID)
+    UnknownRequest      no such exchange: delivered, given up, or never there
+    DuplicateRequest    a request ID used twice
+    NotAllowed          the caller proved no identity, or not one that may do this
+    BackendOffline      registered, but no agent has asked lately, or none took the request
+    Overloaded          a bound is reached; try later
+    ClaimedElsewhere    another agent has this exchange
+    ConflictingBytes    a repeated part differs from what is stored, or leaves a gap
+    BrokenAnswer        the answer ended early or was malformed
+    NoAnswer            the time for the answer is over
+    StoreUnavailable    the store's service failed
+"""
+
+from typing import ClassVar
+
+
+class BrokerError(Exception):
+    """Base of all errors of the broker."""
+
+    reason: ClassVar[str]
+
+
+class UnknownBackend(BrokerError):
+    reason = "no-backend"
+
+
+class UnknownRequest(BrokerError):
+    reason = "unknown-request"
+
+
+class DuplicateRequest(BrokerError):
+    reason = "duplicate-request"
+
+
+class NotAllowed(BrokerError):
+    """`authenticated` tells a caller without identity (401) from one with the wrong identity (403)."""
+
+    reason = "not-allowed"
+
+    def __init__(self, text: str, *, authenticated: bool) -> None:
+        super().__init__(text)
+        self.authenticated = authenticated
+
+
+class BackendOffline(BrokerError):
+    reason = "no-agent"
+
+
+class Overloaded(BrokerError):
+    reason = "overloaded"
+
+
+class ClaimedElsewhere(BrokerError):
+    reason = "claimed-elsewhere"
+
+
+class ConflictingBytes(BrokerError):
+    reason = "conflicting-bytes"
+
+
+class BrokenAnswer(BrokerError):
+    reason = "broken-answer"
+
+
+class NoAnswer(BrokerError):
+    reason = "timeout"
+
+
+class StoreUnavailable(BrokerError):
+    reason = "store-unavailable"

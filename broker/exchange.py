@@ -1,0 +1,183 @@
+"""The life of one exchange: states, moves, and what an agent may do with it.
+
+Rule 1: everything that changes the state of an exchange stands in this file, in one table. A store calls these
+functions inside its lock or its transaction, and stores what they return; it decides nothing itself.
+
+Rule 2: a claim is a lease in two steps. Listing *offers* a request to one agent for a few seconds; *fetching* it gives
+it to that agent until the answer is due. An answer to a poll that is lost on the way costs the short lease and not the
+request; a slow backend is not asked twice. Whoever fetches first has it: an offer that was overtaken is void.
+
+    QUEUED ──offer──▶ OFFERED ──fetch──▶ FETCHED ──answer──▶ ANSWERING ──finish──▶ ANSWERED
+       │                │  ▲               │                     │
+       │                └──┘ offer,        ├──release──▶ QUEUED (idempotent methods only, no byte answered)
+       └────fetch──────▶ after the lease   └──fail─────▶ FAILED ◀──fail──┘
+
+An exchange leaves by deletion: delivered, given up, or swept.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+from enum import Enum
+from typing import Final
+
+from broker.errors import BrokenAnswer, ClaimedElsewhere, ConflictingBytes
+from broker.model import Exchange, State
+from broker.policy import Policy
+
+# RFC 9110 section 9.2.2: the methods that may be repeated without the user asking for it.
+IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+
+
+class Move(Enum):
+    """What can happen to an exchange."""
+
+    OFFER = "offer"
+    FETCH = "fetch"
+    ANSWER = "answer"
+    FINISH = "finish"
+    RELEASE = "release"
+    FAIL = "fail"
+
+
+TRANSITIONS: Final[dict[tuple[State, Move], State]] = {
+    (State.QUEUED, Move.OFFER): State.OFFERED,
+    (State.QUEUED, Move.FETCH): State.FETCHED,
+    (State.OFFERED, Move.OFFER): State.OFFERED,
+    (State.OFFERED, Move.FETCH): State.FETCHED,
+    (State.OFFERED, Move.RELEASE): State.QUEUED,
+    (State.FETCHED, Move.FETCH): State.FETCHED,
+    (State.FETCHED, Move.ANSWER): State.ANSWERING,
+    (State.FETCHED, Move.FINISH): State.ANSWERED,
+    (State.FETCHED, Move.RELEASE): State.QUEUED,
+    (State.FETCHED, Move.FAIL): State.FAILED,
+    (State.ANSWERING, Move.ANSWER): State.ANSWERING,
+    (State.ANSWERING, Move.FINISH): State.ANSWERED,
+    (State.ANSWERING, Move.FAIL): State.FAILED,
+    (State.ANSWERED, Move.FINISH): State.ANSWERED,
+    (State.FAILED, Move.FAIL): State.FAILED,
+}
+"""Every move there is. What is not here is refused."""
+
+
+def _moved(exchange: Exchange, move: Move) -> State:
+    state = TRANSITIONS.get((exchange.state, move))
+    if state is None:
+        raise ClaimedElsewhere(f"an exchange that is {exchange.state.value} has no move {move.value!r}")
+    return state
+
+
+def is_claimable(exchange: Exchange, now: datetime) -> bool:
+    """True while a poll may list it: queued, or offered with the lease over; and somebody still waits for it."""
+    if is_expired(exchange, now):
+        return False
+    if exchange.state is State.OFFERED:
+        return exchange.leased_until is None or exchange.leased_until <= now
+    return exchange.state is State.QUEUED
+
+
+def is_expired(exchange: Exchange, now: datetime) -> bool:
+    """True when nobody waits for it any more."""
+    return exchange.expires <= now
+
+
+def is_taken(exchange: Exchange) -> bool:
+    """True once an agent has fetched it."""
+    return exchange.state not in (State.QUEUED, State.OFFERED)
+
+
+def is_held_by(exchange: Exchange, agent_id: str) -> bool:
+    """True while it is offered to this agent, or in its hands with the answer not complete."""
+    return exchange.agent_id == agent_id and exchange.state in (State.OFFERED, State.FETCHED, State.ANSWERING)
+
+
+def offer(exchange: Exchange, *, agent_id: str, now: datetime, policy: Policy) -> Exchange:
+    """The exchange, offered to an agent; the caller has asked `is_claimable`."""
+    return replace(
+        exchange, state=_moved(exchange, Move.OFFER), agent_id=agent_id, leased_until=now + policy.offer_lease
+    )
+
+
+def fetch(exchange: Exchange, *, agent_id: str, now: datetime, policy: Policy) -> Exchange:
+    """The exchange, in the hands of an agent until its answer is due.
+
+    An agent that names itself may fetch again what it holds, because the answer to its first fetch may be lost.
+    Raises `ClaimedElsewhere` when another agent has it, or one that cannot be told apart.
+    """
+    if exchange.state is State.FETCHED and (not agent_id or agent_id != exchange.agent_id):
+        raise ClaimedElsewhere("another agent has fetched this request")
+    return replace(
+        exchange,
+        state=_moved(exchange, Move.FETCH),
+        agent_id=agent_id,
+        leased_until=exchange.started + policy.response_wait,
+        expires=max(exchange.expires, now + policy.exchange_ttl),
+    )
+
+
+def answer(exchange: Exchange, *, agent_id: str, last: bool, now: datetime, policy: Policy) -> Exchange:
+    """The exchange with bytes of its answer stored. `last`: they reach the end.
+
+    Raises `ClaimedElsewhere` for an agent that does not hold it, `BrokenAnswer` when its answer has failed already.
+    """
+    if exchange.state is State.FAILED:
+        raise BrokenAnswer("this exchange has failed already")
+    require_holder(exchange, agent_id)
+    if exchange.state is State.ANSWERED:
+        return exchange
+    return replace(
+        exchange,
+        state=_moved(exchange, Move.FINISH if last else Move.ANSWER),
+        expires=max(exchange.expires, now + policy.exchange_ttl),
+    )
+
+
+def fail(exchange: Exchange, *, agent_id: str, reason: str) -> Exchange:
+    """The exchange, its answer broken off. Raises `ClaimedElsewhere` for an agent that does not hold it."""
+    require_holder(exchange, agent_id)
+    return replace(exchange, state=_moved(exchange, Move.FAIL), failure=reason)
+
+
+def release(exchange: Exchange) -> Exchange:
+    """The exchange after its agent has gone: back in the queue where that is safe, else failed.
+
+    Safe means offered only, or fetched with an idempotent method and no byte of an answer (RFC 9110 section 9.2.2).
+    """
+    is_safe = exchange.state is State.OFFERED or (exchange.state is State.FETCHED and exchange.method in IDEMPOTENT)
+    if is_safe:
+        return replace(exchange, state=_moved(exchange, Move.RELEASE), agent_id="", leased_until=None)
+    if exchange.state in (State.FETCHED, State.ANSWERING):
+        return replace(exchange, state=_moved(exchange, Move.FAIL), failure="agent-lost")
+    return exchange
+
+
+def require_holder(exchange: Exchange, agent_id: str) -> None:
+    """Raises `ClaimedElsewhere` unless the exchange was fetched by this agent."""
+    if not is_taken(exchange) or exchange.agent_id != agent_id:
+        raise ClaimedElsewhere("this exchange is not in the hands of this agent")
+
+
+def fresh_bytes(stored: bytes | bytearray, offset: int, data: bytes, *, starts_at: int = 0) -> bytes:
+    """What of `data`, standing at `offset`, lies behind the stored bytes, which stand at `starts_at`.
+
+    The rule that makes a repeated post harmless however it is cut: what overlaps must be equal and is dropped.
+    Raises `ConflictingBytes` for a gap, for a difference, and for an overlap with bytes that are no longer there.
+    """
+    stored_end = starts_at + len(stored)
+    if offset > stored_end:
+        raise ConflictingBytes(f"a gap: bytes at {offset}, stored up to {stored_end}")
+    if offset < starts_at:
+        raise ConflictingBytes(f"bytes at {offset} cannot be compared any more: kept from {starts_at}")
+    overlap = min(stored_end - offset, len(data))
+    first = offset - starts_at
+    if stored[first : first + overlap] != data[:overlap]:
+        raise ConflictingBytes(f"bytes at {offset} differ from the stored ones")
+    return data[overlap:]
+
+
+def require_end(*, stored_end: int, is_ended: bool, end: int, last: bool) -> None:
+    """Raises `ConflictingBytes` when a part that ends at `end` moves the end of a stream that has ended, or ends it
+    before bytes that are stored already."""
+    if is_ended and end > stored_end:
+        raise ConflictingBytes(f"bytes up to {end} behind the end at {stored_end}")
+    if last and end < stored_end:
+        raise ConflictingBytes(f"an end at {end} before the stored end at {stored_end}")

@@ -1,0 +1,80 @@
+"""Which header fields travel on, and which are ours to set: one set of rules for both shells, both directions."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from wire.headers import Headers, normalise, without_hop_by_hop, without_prefixed
+from wire.http1 import RequestHead, ResponseHead
+from wire.protocol import ERROR, OWNED_PREFIX
+
+# Fields that a platform in front of the proxy sets and a client must not: in every spelling a backend may confuse.
+# "x-forwarded-" and "forwarded" are set anew below, from what the proxy knows itself.
+_NEVER_FROM_CLIENTS: Final = (
+    OWNED_PREFIX,
+    "x-appengine-",
+    "x-google-",
+    "x-goog-",
+    "x-cloud-trace-context",
+    "x-forwarded-",
+    "forwarded",
+)
+
+# Fields of an answer that mean something to the platform in front of the proxy (App Engine would serve a stored blob,
+# or hand the request to another address) and so are not a backend's to set.
+_NEVER_FROM_BACKENDS: Final = ("x-appengine-", "x-google-")
+
+# The cookies that log a user in to the proxy itself: App Engine's Users API and Identity-Aware Proxy.
+_OWNED_COOKIES: Final = ("SACSID", "ACSID", "GCP_IAP", "GCP_IAAP", "__HOST-GCP_IAP")
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """What the proxy knows itself of the peer that sent a request; empty where it knows nothing."""
+
+    address: str
+    scheme: str
+
+
+def forwarded_request(head: RequestHead, client: Client) -> RequestHead:
+    """The head as the backend shall see it: end-to-end fields only, no forged identity, no log-in of the proxy's,
+    and `X-Forwarded-For`, `-Proto` and `-Host` set from what the proxy knows."""
+    kept = without_prefixed(without_hop_by_hop(head.headers), *_NEVER_FROM_CLIENTS)
+    host = kept.get("Host") or ""
+    known = (
+        ("X-Forwarded-For", client.address),
+        ("X-Forwarded-Proto", client.scheme),
+        ("X-Forwarded-Host", host),
+    )
+    return replace(
+        head, headers=_without_owned_cookies(kept).adding(*((name, value) for name, value in known if value))
+    )
+
+
+def forwarded_response(head: ResponseHead) -> ResponseHead:
+    """The head as the client shall see it: end-to-end fields only; of our own fields only the agent's error reason,
+    which the agent removes from what its backend says."""
+    kept = without_prefixed(without_hop_by_hop(head.headers), *_NEVER_FROM_BACKENDS)
+    return replace(
+        head,
+        headers=Headers(
+            (name, value)
+            for name, value in kept
+            if (not normalise(name).startswith(OWNED_PREFIX) or name.lower() == ERROR.lower())
+            and not (name.lower() == "set-cookie" and _is_owned_cookie(value))
+        ),
+    )
+
+
+def _is_owned_cookie(pair: str) -> bool:
+    return pair.strip().upper().startswith(_OWNED_COOKIES)
+
+
+def _without_owned_cookies(headers: Headers) -> Headers:
+    pairs: list[tuple[str, str]] = []
+    for name, value in headers:
+        if name.lower() == "cookie" and any(_is_owned_cookie(pair) for pair in value.split(";")):
+            value = ";".join(pair for pair in value.split(";") if not _is_owned_cookie(pair)).strip()
+            if not value:
+                continue
+        pairs.append((name, value))
+    return Headers(pairs)

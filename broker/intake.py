@@ -1,0 +1,68 @@
+"""From the head of a user's request to a queued exchange: what both shells do before any body byte moves."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from broker.forwarding import Client, forwarded_request
+from broker.model import Exchange
+from broker.policy import Policy
+from broker.routing import choose_backend, find_candidates, path_of
+from broker.store import Store
+from broker.waiting import Clock
+from wire.errors import MalformedMessage, MessageTooLarge
+from wire.http1 import RequestHead, serialize_request_head
+from wire.protocol import MAX_HEAD_BYTES, RequestId
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """A request that may be queued: its exchange, and the head that its agent gets."""
+
+    exchange: Exchange
+    head: bytes
+
+
+def admit_request(
+    store: Store,
+    clock: Clock,
+    policy: Policy,
+    head: RequestHead,
+    *,
+    end_user: str,
+    client: Client,
+    new_id: Callable[[], RequestId],
+) -> Intake:
+    """Choose the backend, and make the exchange and the head that travels; nothing is stored yet.
+
+    `end_user` is the verified identity, or empty. Raises `UnknownBackend`, `BackendOffline`, `MessageTooLarge` (413 for
+    an announced body over `policy.max_body_bytes`, 431 for the head), `MalformedMessage` for a head that HTTP does not
+    allow, `StoreUnavailable`.
+    """
+    if isinstance(head.length, int) and head.length > policy.max_body_bytes:
+        raise too_large(policy)
+    path = path_of(head.target)
+    candidates = find_candidates(store.find_backends(end_user), user=end_user, path=path)
+    now = clock.now()
+    statuses = store.get_statuses([backend.backend_id for backend in candidates])
+    backend = choose_backend(candidates, statuses, path=path, now=now, policy=policy)
+    try:
+        raw = serialize_request_head(forwarded_request(head, client))
+    except ValueError as exc:
+        raise MalformedMessage(str(exc)) from exc
+    if len(raw) > MAX_HEAD_BYTES:
+        raise MessageTooLarge(f"request head over {MAX_HEAD_BYTES} bytes", status_hint=431)
+    store.touch_backend(backend.backend_id, used=now)
+    exchange = Exchange(
+        request_id=new_id(),
+        backend_id=backend.backend_id,
+        end_user=end_user,
+        method=head.method,
+        started=now,
+        expires=now + policy.exchange_ttl,
+    )
+    return Intake(exchange, raw)
+
+
+def too_large(policy: Policy) -> MessageTooLarge:
+    """The error for a request body over the limit; it names the limit."""
+    return MessageTooLarge(f"request body over the limit of {policy.max_body_bytes} bytes")

@@ -1,0 +1,84 @@
+"""The records. Frozen: a rule returns a new one."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Final
+
+from wire.protocol import BackendId, RequestId
+
+ALL_USERS: Final = "allUsers"
+"""The end user of a backend that serves everybody whom the proxy lets in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backend:
+    """A registration: whose agents may serve which users' requests."""
+
+    backend_id: BackendId
+    backend_user: str
+    """The account of the agents, an e-mail address."""
+    end_user: str
+    """The e-mail address of the one user, or `ALL_USERS`."""
+    path_prefixes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendStatus:
+    """What happened to a backend lately; None where nothing is known."""
+
+    last_polled: datetime | None = None
+    last_used: datetime | None = None
+
+
+class State(Enum):
+    """Where an exchange stands; the table of moves is `broker.exchange.TRANSITIONS`."""
+
+    QUEUED = "queued"
+    OFFERED = "offered"
+    FETCHED = "fetched"
+    ANSWERING = "answering"
+    ANSWERED = "answered"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """One request on its way, without its bytes."""
+
+    request_id: RequestId
+    backend_id: BackendId
+    end_user: str
+    """E-mail address of the user, or empty where nobody was identified."""
+    method: str
+    started: datetime
+    expires: datetime
+    """From here on nobody waits for it any more; the sweep takes it."""
+    state: State = State.QUEUED
+    agent_id: str = ""
+    """Who holds the lease; empty for an agent that does not name itself."""
+    leased_until: datetime | None = None
+    failure: str = ""
+    """Why the state is `FAILED`: a reason for machines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Consecutive bytes of a stream: `data` stands at `offset`; after it nothing follows when `last`."""
+
+    offset: int
+    data: bytes
+    last: bool
+
+    @property
+    def end(self) -> int:
+        """The offset behind the data."""
+        return self.offset + len(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How far an exchange has come, and the bytes of its answer from the offset asked for (None: none yet)."""
+
+    exchange: Exchange
+    part: Part | None

@@ -1,0 +1,61 @@
+"""Every number that the rules use, in one frozen object."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Times, sizes and counts; the defaults are those of the original where it has them."""
+
+    list_wait: timedelta = timedelta(seconds=30)
+    """How long a poll waits for work before it answers with an empty list."""
+
+    list_limit: int = 100
+    """The most request IDs in one answer to a poll."""
+
+    offer_lease: timedelta = timedelta(seconds=5)
+    """How long a listed request is hidden from other polls; it is fetched by then, or offered again."""
+
+    fetch_wait: timedelta = timedelta(seconds=15)
+    """How long a request waits for an agent to fetch it before its user is told that none did."""
+
+    response_wait: timedelta = timedelta(seconds=30)
+    """From the request's arrival to the first byte of its answer."""
+
+    idle_wait: timedelta = timedelta(seconds=30)
+    """The longest silence within a body, either way."""
+
+    exchange_gone: timedelta = timedelta(minutes=2)
+    """How long after its last deadline an exchange may still lie in the store before the sweep takes it."""
+
+    backend_online: timedelta = timedelta(seconds=75)
+    """A backend is online when an agent asked within this time: two polls, and the spacing of `touch_spacing`."""
+
+    touch_spacing: timedelta = timedelta(seconds=30)
+    """The least time between two writes that note that a backend was polled or used."""
+
+    backend_gone: timedelta = timedelta(hours=1)
+    """After this long without an agent a registration may be removed, where the operator has asked for it."""
+
+    max_body_bytes: int = 32 * 10**6
+    """The longest request body that is taken. App Engine takes 32 MB for a whole request."""
+
+    poll_fastest: timedelta = timedelta(milliseconds=15)
+    """The spacing of look-ups over a store that cannot wake anybody, for a wait that has just begun."""
+
+    poll_slowest: timedelta = timedelta(milliseconds=500)
+    """The same, for a wait that has lasted."""
+
+    @property
+    def exchange_ttl(self) -> timedelta:
+        """How long an untouched exchange is kept: every deadline, and `exchange_gone` on top."""
+        return max(self.response_wait, self.idle_wait) + self.exchange_gone
+
+
+def polling_interval(waited: timedelta, policy: Policy) -> timedelta:
+    """The pause before the next look-up of a wait that has lasted `waited` already: a tenth of it, within bounds.
+
+    So what comes soon is seen soon, what comes late costs few look-ups, and none is seen more than a tenth late.
+    """
+    return min(max(waited / 10, policy.poll_fastest), policy.poll_slowest)

@@ -1,0 +1,77 @@
+"""Which backend serves a user and a path."""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from broker.errors import BackendOffline, UnknownBackend
+from broker.model import ALL_USERS, Backend, BackendStatus
+from broker.policy import Policy
+from wire.protocol import BackendId
+
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+
+# "." and "..", plain or percent-encoded, as whole segments; a backslash counts as a slash to some backends.
+_DOT_SEGMENT = re.compile(r"(?i)(?:^|/|\\|%2f|%5c)(?:\.|%2e){1,2}(?=$|/|\\|%2f|%5c)")
+
+
+def path_of(target: str) -> str:
+    """The raw path of a request target, never decoded: what is routed is byte for byte what is forwarded."""
+    return target.partition("?")[0]
+
+
+def serves_path(prefix: str, path: str) -> bool:
+    """True when `path` lies under `prefix`, segment by segment: `/foo` and `/foo/` serve `/foo` and `/foo/x`, not
+    `/foobar`.
+
+    A path that climbs lies under no prefix but the root: the backend may resolve it to somewhere else.
+    """
+    stem = prefix.rstrip("/")
+    if not stem:
+        return True
+    return (path == stem or path.startswith(stem + "/")) and not _DOT_SEGMENT.search(path)
+
+
+def is_online(status: BackendStatus | None, *, now: datetime, policy: Policy) -> bool:
+    """True when an agent has asked for this backend's requests lately."""
+    return status is not None and status.last_polled is not None and now - status.last_polled <= policy.backend_online
+
+
+def find_candidates(backends: Iterable[Backend], *, user: str, path: str) -> list[Backend]:
+    """The backends registered for a user and a path, online or not."""
+    return [
+        backend
+        for backend in backends
+        if (backend.end_user == ALL_USERS or (user and backend.end_user.lower() == user.lower()))
+        and any(serves_path(prefix, path) for prefix in backend.path_prefixes)
+    ]
+
+
+def choose_backend(
+    candidates: Iterable[Backend],
+    statuses: Mapping[BackendId, BackendStatus],
+    *,
+    path: str,
+    now: datetime,
+    policy: Policy,
+) -> Backend:
+    """Of the candidates that are online: the user's own before those of all users, then the longest prefix, then
+    the one polled last.
+
+    Raises `UnknownBackend` when there is no candidate, `BackendOffline` when none of them is online.
+    """
+    candidates = list(candidates)
+    if not candidates:
+        raise UnknownBackend("no backend is registered for this user and path")
+    online = [b for b in candidates if is_online(statuses.get(b.backend_id), now=now, policy=policy)]
+    if not online:
+        names = ", ".join(sorted(b.backend_id for b in candidates))
+        raise BackendOffline(f"no agent is connected for: {names}")
+
+    def preference(backend: Backend) -> tuple[bool, int, datetime, str]:
+        longest = max(len(prefix.rstrip("/")) for prefix in backend.path_prefixes if serves_path(prefix, path))
+        polled = statuses[backend.backend_id].last_polled or _NEVER
+        return backend.end_user != ALL_USERS, longest, polled, backend.backend_id
+
+    return max(online, key=preference)

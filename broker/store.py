@@ -1,0 +1,141 @@
+"""The contract of a store. Every sentence here has a test in `tests/contract/store_contract.py`.
+
+A store keeps records and never waits; waiting is `broker.waiting`. It has no clock: `now` is an argument of whatever
+depends on time. It decides nothing: the rules are `broker.exchange`, applied under one lock or in one transaction.
+
+An exchange has two streams of bytes, each a whole HTTP/1.1 message: its *request*, written by the proxy and read by
+the agent, and its *answer*, written by the agent and read by the proxy. Both are appended by byte offset, so that a
+repeated write is harmless however it is cut (`exchange.fresh_bytes`). Reading at an offset means that all before it has arrived:
+a store may forget those bytes when it needs the room.
+
+Every method raises `StoreUnavailable` when the service beneath fails.
+"""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Protocol
+
+from broker.model import Answer, Backend, BackendStatus, Exchange, Part
+from wire.protocol import BackendId, RequestId
+
+
+class Store(Protocol):
+    """Backends and exchanges. Safe to call from several threads, and, if it is shared, from several processes."""
+
+    # Backends
+
+    def put_backend(self, backend: Backend) -> None:
+        """Register a backend; one with the same ID is replaced."""
+        ...
+
+    def get_backend(self, backend_id: BackendId) -> Backend:
+        """The backend as it was put. Raises `UnknownBackend`."""
+        ...
+
+    def list_backends(self) -> list[Backend]:
+        """All backends, by ID."""
+        ...
+
+    def find_backends(self, end_user: str) -> list[Backend]:
+        """The backends of this user (compared without case) and those of all users; with no user, only the latter."""
+        ...
+
+    def delete_backend(self, backend_id: BackendId) -> None:
+        """Remove a backend, its status and its exchanges. Raises `UnknownBackend`."""
+        ...
+
+    def touch_backend(
+        self, backend_id: BackendId, *, polled: datetime | None = None, used: datetime | None = None
+    ) -> None:
+        """Note that an agent polled, or that a request was queued. Times only grow.
+
+        A store may skip a note within `policy.touch_spacing` of the last one. A note for a backend that is not
+        registered leaves nothing behind.
+        """
+        ...
+
+    def get_statuses(self, backend_ids: Collection[BackendId]) -> Mapping[BackendId, BackendStatus]:
+        """What is known of these backends; an ID of which nothing is known may be absent."""
+        ...
+
+    # The proxy's side of an exchange
+
+    def add_exchange(self, exchange: Exchange, request: bytes, *, last: bool) -> None:
+        """Queue an exchange with the first bytes of its request; `last`: they are all there is.
+
+        From here on it is listed. Raises `DuplicateRequest` for an ID that is in use, `Overloaded` at a bound.
+        """
+        ...
+
+    def append_request(
+        self, backend_id: BackendId, request_id: RequestId, offset: int, data: bytes, *, last: bool, now: datetime
+    ) -> int:
+        """Add bytes to the request, and return the offset up to which it is stored now.
+
+        It may be less than `offset + len(data)`: the store is full until the agent has read; offer the rest again.
+        `last` counts only when all of `data` was taken. Raises `UnknownRequest`, `ConflictingBytes`.
+        """
+        ...
+
+    def read_answer(self, backend_id: BackendId, request_id: RequestId, offset: int) -> Answer:
+        """How far the exchange is, and the bytes of its answer from `offset` on, if there are any yet or its end is
+        reached; not necessarily all there are. Raises `UnknownRequest`, `ConflictingBytes` for forgotten bytes."""
+        ...
+
+    def delete_exchange(self, backend_id: BackendId, request_id: RequestId) -> None:
+        """Delivered or given up: remove the exchange and all its bytes. Nothing happens when it is not there."""
+        ...
+
+    # The agent's side of an exchange
+
+    def claim_pending(self, backend_id: BackendId, *, agent_id: str, now: datetime) -> list[RequestId]:
+        """Offer waiting requests of a backend to an agent, oldest first, at most `policy.list_limit`.
+
+        Each is hidden from other polls until `policy.offer_lease` is over; of many who ask, one gets it.
+        """
+        ...
+
+    def fetch_exchange(self, backend_id: BackendId, request_id: RequestId, *, agent_id: str, now: datetime) -> Exchange:
+        """Give a request to an agent until its answer is due. Raises `UnknownRequest`, also for another backend's and
+        for one that has expired, and `ClaimedElsewhere`."""
+        ...
+
+    def read_request(self, backend_id: BackendId, request_id: RequestId, offset: int) -> Part | None:
+        """The bytes of the request from `offset` on, if there are any yet or its end is reached; not necessarily all.
+
+        Raises `UnknownRequest`, `ConflictingBytes` for forgotten bytes.
+        """
+        ...
+
+    def append_answer(
+        self,
+        backend_id: BackendId,
+        request_id: RequestId,
+        offset: int,
+        data: bytes,
+        *,
+        agent_id: str,
+        last: bool,
+        now: datetime,
+    ) -> int:
+        """Add bytes to the answer, and return the offset up to which it is stored now, as `append_request` does.
+
+        Raises `UnknownRequest`, `ClaimedElsewhere` for an agent that does not hold the exchange, `BrokenAnswer` when it
+        has failed, `ConflictingBytes`.
+        """
+        ...
+
+    def fail_exchange(self, backend_id: BackendId, request_id: RequestId, *, agent_id: str, reason: str) -> None:
+        """The answer cannot be completed: whoever reads it learns so. Raises `UnknownRequest`, `ClaimedElsewhere`."""
+        ...
+
+    def release_agent(self, backend_id: BackendId, *, agent_id: str) -> None:
+        """An agent has gone: requeue what may be repeated, fail the rest (`exchange.release`)."""
+        ...
+
+    # The sweep
+
+    def sweep(self, *, now: datetime) -> int:
+        """Remove every exchange that has expired, and bytes that belong to none, until nothing is left; how many
+        exchanges went. What has not expired stays."""
+        ...

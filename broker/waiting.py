@@ -1,0 +1,201 @@
+"""The loops that wait, written once for threads and for asyncio.
+
+A loop is a generator: it asks the store, and where it has to wait it yields a `Wait`; whoever drives it waits in its
+own way and resumes it. Waking is a hint ("something may have changed"), never a promise, so every loop asks again.
+"""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
+
+from broker.errors import BackendOffline, BrokenAnswer, NoAnswer
+from broker.exchange import is_taken
+from broker.model import Exchange, Part, State
+from broker.policy import Policy
+from broker.store import Store
+from wire.protocol import BackendId, RequestId
+
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    """Where the time comes from."""
+
+    def now(self) -> datetime:
+        """The time, aware, in UTC."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PendingKey:
+    """Something that waits for work of a backend."""
+
+    backend_id: BackendId
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeKey:
+    """Something that waits for bytes, or for room, in an exchange."""
+
+    request_id: RequestId
+
+
+Key = PendingKey | ExchangeKey
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A wish: wake me when something about `key` may have changed, at the latest after `timeout`.
+
+    `waited` tells a waiter that can only look again and again how long this has lasted.
+    """
+
+    key: Key
+    timeout: timedelta
+    waited: timedelta
+
+
+Waiting = Generator[Wait, None, T]
+"""A loop that waits and at last returns a `T`."""
+
+
+class Waiter(Protocol):
+    """Threads' way to wait."""
+
+    def ticket(self) -> int:
+        """Taken before the store is asked: a change that comes after it is not slept through."""
+        ...
+
+    def wait(self, wait: Wait, *, ticket: int) -> None:
+        """Return when the key may have changed since the ticket, or after the timeout, or earlier."""
+        ...
+
+
+def drive(waiting: Waiting[T], waiter: Waiter) -> T:
+    """Run a loop in this thread, to its result."""
+    while True:
+        ticket = waiter.ticket()
+        try:
+            wait = next(waiting)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        waiter.wait(wait, ticket=ticket)
+
+
+class _Patience:
+    """A wait that began now and ends after `limit`."""
+
+    def __init__(self, clock: Clock, key: Key, limit: timedelta) -> None:
+        self._clock = clock
+        self._key = key
+        self._began = clock.now()
+        self._limit = limit
+
+    @property
+    def is_over(self) -> bool:
+        return self._clock.now() - self._began >= self._limit
+
+    def wait(self, at_most: timedelta | None = None) -> Wait:
+        waited = self._clock.now() - self._began
+        left = self._limit - waited
+        return Wait(self._key, max(min(left, left if at_most is None else at_most), timedelta()), waited)
+
+
+def wait_for_pending(
+    store: Store, clock: Clock, policy: Policy, backend_id: BackendId, *, agent_id: str
+) -> Waiting[list[RequestId]]:
+    """Claimed requests as soon as there are any; none after `policy.list_wait`."""
+    patience = _Patience(clock, PendingKey(backend_id), policy.list_wait)
+    while True:
+        claimed = store.claim_pending(backend_id, agent_id=agent_id, now=clock.now())
+        if claimed or patience.is_over:
+            return claimed
+        # An offer that another agent lets lapse wakes nobody: look again when it can have.
+        yield patience.wait(at_most=policy.offer_lease)
+
+
+def wait_for_request(
+    store: Store, clock: Clock, policy: Policy, backend_id: BackendId, request_id: RequestId, offset: int
+) -> Waiting[Part]:
+    """The next bytes of a request. Raises `NoAnswer` when its sender is silent for `policy.idle_wait`."""
+    patience = _Patience(clock, ExchangeKey(request_id), policy.idle_wait)
+    while True:
+        part = store.read_request(backend_id, request_id, offset)
+        if part is not None:
+            return part
+        if patience.is_over:
+            raise NoAnswer("the client stopped sending its request")
+        yield patience.wait()
+
+
+def wait_for_answer(store: Store, clock: Clock, policy: Policy, exchange: Exchange, offset: int) -> Waiting[Part]:
+    """The next bytes of an answer.
+
+    Raises `BackendOffline` when no agent fetched the request within `policy.fetch_wait`; `NoAnswer` when the first byte
+    takes longer than `policy.response_wait` from the request's start, or a further one longer than `policy.idle_wait`;
+    `BrokenAnswer` when it broke off.
+    """
+    limit = policy.idle_wait if offset else exchange.started + policy.response_wait - clock.now()
+    patience = _Patience(clock, ExchangeKey(exchange.request_id), limit)
+    while True:
+        answer = store.read_answer(exchange.backend_id, exchange.request_id, offset)
+        if answer.part is not None:
+            return answer.part
+        if answer.exchange.state is State.FAILED:
+            raise BrokenAnswer(answer.exchange.failure)
+        left_to_fetch = exchange.started + policy.fetch_wait - clock.now()
+        taken = is_taken(answer.exchange)
+        if not taken and left_to_fetch <= timedelta():
+            raise BackendOffline("no agent took the request in time")
+        if patience.is_over:
+            raise NoAnswer("the backend did not answer in time" if not offset else "the backend stopped answering")
+        yield patience.wait(at_most=None if taken else left_to_fetch)
+
+
+def append_all_of_request(
+    store: Store,
+    clock: Clock,
+    policy: Policy,
+    backend_id: BackendId,
+    request_id: RequestId,
+    part: Part,
+) -> Waiting[None]:
+    """Store a part of a request, waiting for room. Raises `NoAnswer` when the agent does not read for
+    `policy.idle_wait`."""
+
+    def append(offset: int, data: bytes) -> int:
+        return store.append_request(backend_id, request_id, offset, data, last=part.last, now=clock.now())
+
+    return _append_all(append, part, _Patience(clock, ExchangeKey(request_id), policy.idle_wait))
+
+
+def append_all_of_answer(
+    store: Store,
+    clock: Clock,
+    policy: Policy,
+    backend_id: BackendId,
+    request_id: RequestId,
+    part: Part,
+    *,
+    agent_id: str,
+) -> Waiting[None]:
+    """Store a part of an answer, waiting for room. Raises `NoAnswer` when the client does not read for
+    `policy.idle_wait`."""
+
+    def append(offset: int, data: bytes) -> int:
+        return store.append_answer(
+            backend_id, request_id, offset, data, agent_id=agent_id, last=part.last, now=clock.now()
+        )
+
+    return _append_all(append, part, _Patience(clock, ExchangeKey(request_id), policy.idle_wait))
+
+
+def _append_all(append: Callable[[int, bytes], int], part: Part, patience: _Patience) -> Waiting[None]:
+    stored = append(part.offset, part.data)
+    while stored < part.end:
+        if patience.is_over:
+            raise NoAnswer("the other side stopped reading")
+        yield patience.wait()
+        stored = append(stored, part.data[stored - part.offset :])

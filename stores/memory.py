@@ -1,0 +1,316 @@
+"""The store in this process's memory, and the waiter of threads that it wakes."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from broker import exchange as rules
+from broker.errors import DuplicateRequest, Overloaded, UnknownBackend, UnknownRequest
+from broker.model import ALL_USERS, Answer, Backend, BackendStatus, Exchange, Part
+from broker.policy import Policy
+from broker.waiting import ExchangeKey, Key, PendingKey, Wait
+from wire.protocol import BackendId, RequestId
+
+Listener = Callable[[Key], None]
+
+
+class _Stream:
+    """Bytes of one message: appended at the end, forgotten from the start when room is needed."""
+
+    def __init__(self, window: int) -> None:
+        self._window = window
+        self._start = 0
+        self._data = bytearray()
+        self._read = 0
+        self._ended = False
+
+    def append(self, offset: int, data: bytes, *, last: bool) -> int:
+        """Take what fits, and return the stored end."""
+        end = self._start + len(self._data)
+        rules.require_end(stored_end=end, is_ended=self._ended, end=offset + len(data), last=last)
+        fresh = rules.fresh_bytes(self._data, offset, data, starts_at=self._start)
+        taken = fresh[: self._room_for(len(fresh))]
+        self._data += taken
+        self._ended = self._ended or (last and len(taken) == len(fresh))
+        return end + len(taken)
+
+    def _room_for(self, size: int) -> int:
+        """Room for new bytes, after forgetting as many read ones as that needs."""
+        excess = len(self._data) + size - self._window
+        if excess > 0:
+            forgotten = min(excess, self._read - self._start)
+            del self._data[:forgotten]
+            self._start += forgotten
+        return max(0, self._window - len(self._data))
+
+    @property
+    def read_up_to(self) -> int:
+        """The offset behind the bytes that have arrived at the reader."""
+        return self._read
+
+    def read(self, offset: int) -> Part | None:
+        """What stands at `offset`, if anything is to be said about it yet."""
+        rules.fresh_bytes(self._data, offset, b"", starts_at=self._start)
+        self._read = max(self._read, offset)
+        data = bytes(self._data[offset - self._start :])
+        return Part(offset, data, self._ended) if data or self._ended else None
+
+
+@dataclass(slots=True)
+class _Record:
+    exchange: Exchange
+    request: _Stream
+    answer: _Stream
+
+
+@dataclass(slots=True)
+class _Queue:
+    """What belongs to one backend ID: its records, in order of arrival, and what happened lately."""
+
+    status: BackendStatus = BackendStatus()
+    records: OrderedDict[RequestId, _Record] = field(default_factory=OrderedDict)
+
+
+class MemoryStore:
+    """A `Store` under one lock. `window` bounds the unread bytes of each stream, `capacity` the exchanges."""
+
+    def __init__(self, policy: Policy, *, window: int = 1 << 20, capacity: int = 10_000) -> None:
+        self._policy = policy
+        self._window = window
+        self._capacity = capacity
+        self._lock = threading.Lock()  # guards the three maps below and all they hold
+        self._backends: dict[BackendId, Backend] = {}
+        self._queues: dict[BackendId, _Queue] = {}
+        self._records: dict[RequestId, _Record] = {}
+        self._listeners: tuple[Listener, ...] = ()
+
+    def subscribe(self, listener: Listener) -> None:
+        """Call `listener` after every change, outside the lock, in the thread that made it."""
+        self._listeners = (*self._listeners, listener)
+
+    def _notify(self, *keys: Key) -> None:
+        for listener in self._listeners:
+            for key in keys:
+                listener(key)
+
+    # Backends
+
+    def put_backend(self, backend: Backend) -> None:
+        with self._lock:
+            self._backends[backend.backend_id] = backend
+            self._queues.setdefault(backend.backend_id, _Queue())
+
+    def get_backend(self, backend_id: BackendId) -> Backend:
+        with self._lock:
+            return self._backend(backend_id)
+
+    def list_backends(self) -> list[Backend]:
+        with self._lock:
+            return [self._backends[backend_id] for backend_id in sorted(self._backends)]
+
+    def find_backends(self, end_user: str) -> list[Backend]:
+        wanted = {ALL_USERS.lower(), end_user.lower()} - {""}
+        return [backend for backend in self.list_backends() if backend.end_user.lower() in wanted]
+
+    def delete_backend(self, backend_id: BackendId) -> None:
+        with self._lock:
+            self._backend(backend_id)
+            del self._backends[backend_id]
+            gone = self._queues.pop(backend_id).records
+            for request_id in gone:
+                del self._records[request_id]
+        self._notify(*(ExchangeKey(request_id) for request_id in gone))
+
+    def touch_backend(
+        self, backend_id: BackendId, *, polled: datetime | None = None, used: datetime | None = None
+    ) -> None:
+        with self._lock:
+            if backend_id in self._backends:
+                queue = self._queues[backend_id]
+                queue.status = BackendStatus(
+                    last_polled=_later(queue.status.last_polled, polled),
+                    last_used=_later(queue.status.last_used, used),
+                )
+
+    def get_statuses(self, backend_ids: Collection[BackendId]) -> Mapping[BackendId, BackendStatus]:
+        with self._lock:
+            return {name: self._queues[name].status for name in backend_ids if name in self._queues}
+
+    # The proxy's side of an exchange
+
+    def add_exchange(self, exchange: Exchange, request: bytes, *, last: bool) -> None:
+        with self._lock:
+            if exchange.request_id in self._records:
+                raise DuplicateRequest(exchange.request_id)
+            if len(self._records) >= self._capacity:
+                raise Overloaded(f"{self._capacity} requests are waiting already")
+            record = _Record(exchange, _Stream(self._window), _Stream(self._window))
+            if record.request.append(0, request, last=last) < len(request):
+                raise Overloaded(f"the first part of a request is longer than the window of {self._window} bytes")
+            self._queues.setdefault(exchange.backend_id, _Queue()).records[exchange.request_id] = record
+            self._records[exchange.request_id] = record
+        self._notify(PendingKey(exchange.backend_id))
+
+    def append_request(
+        self, backend_id: BackendId, request_id: RequestId, offset: int, data: bytes, *, last: bool, now: datetime
+    ) -> int:
+        with self._lock:
+            record = self._record(backend_id, request_id)
+            end = record.request.append(offset, data, last=last)
+            self._keep(record, now)
+        self._notify(ExchangeKey(request_id))
+        return end
+
+    def read_answer(self, backend_id: BackendId, request_id: RequestId, offset: int) -> Answer:
+        with self._lock:
+            record = self._record(backend_id, request_id)
+            makes_room = offset > record.answer.read_up_to
+            answer = Answer(record.exchange, record.answer.read(offset))
+        if makes_room:
+            self._notify(ExchangeKey(request_id))
+        return answer
+
+    def delete_exchange(self, backend_id: BackendId, request_id: RequestId) -> None:
+        with self._lock:
+            self._remove(request_id)
+        self._notify(ExchangeKey(request_id))
+
+    # The agent's side of an exchange
+
+    def claim_pending(self, backend_id: BackendId, *, agent_id: str, now: datetime) -> list[RequestId]:
+        claimed: list[RequestId] = []
+        with self._lock:
+            queue = self._queues.get(backend_id)
+            for request_id, record in queue.records.items() if queue else ():
+                if len(claimed) == self._policy.list_limit:
+                    break
+                if rules.is_claimable(record.exchange, now):
+                    record.exchange = rules.offer(record.exchange, agent_id=agent_id, now=now, policy=self._policy)
+                    claimed.append(request_id)
+        return claimed
+
+    def fetch_exchange(self, backend_id: BackendId, request_id: RequestId, *, agent_id: str, now: datetime) -> Exchange:
+        with self._lock:
+            record = self._record(backend_id, request_id)
+            if rules.is_expired(record.exchange, now):
+                raise UnknownRequest(request_id)
+            record.exchange = rules.fetch(record.exchange, agent_id=agent_id, now=now, policy=self._policy)
+            exchange = record.exchange
+        self._notify(ExchangeKey(request_id))
+        return exchange
+
+    def read_request(self, backend_id: BackendId, request_id: RequestId, offset: int) -> Part | None:
+        with self._lock:
+            stream = self._record(backend_id, request_id).request
+            makes_room = offset > stream.read_up_to
+            part = stream.read(offset)
+        if makes_room:
+            self._notify(ExchangeKey(request_id))
+        return part
+
+    def append_answer(
+        self,
+        backend_id: BackendId,
+        request_id: RequestId,
+        offset: int,
+        data: bytes,
+        *,
+        agent_id: str,
+        last: bool,
+        now: datetime,
+    ) -> int:
+        with self._lock:
+            record = self._record(backend_id, request_id)
+            answering = rules.answer(record.exchange, agent_id=agent_id, last=False, now=now, policy=self._policy)
+            end = record.answer.append(offset, data, last=last)
+            ended = last and end >= offset + len(data)
+            record.exchange = (
+                rules.answer(answering, agent_id=agent_id, last=True, now=now, policy=self._policy)
+                if ended
+                else answering
+            )
+        self._notify(ExchangeKey(request_id))
+        return end
+
+    def fail_exchange(self, backend_id: BackendId, request_id: RequestId, *, agent_id: str, reason: str) -> None:
+        with self._lock:
+            record = self._record(backend_id, request_id)
+            record.exchange = rules.fail(record.exchange, agent_id=agent_id, reason=reason)
+        self._notify(ExchangeKey(request_id))
+
+    def release_agent(self, backend_id: BackendId, *, agent_id: str) -> None:
+        released: list[RequestId] = []
+        with self._lock:
+            queue = self._queues.get(backend_id, _Queue())
+            for request_id, record in queue.records.items():
+                if rules.is_held_by(record.exchange, agent_id):
+                    record.exchange = rules.release(record.exchange)
+                    released.append(request_id)
+        self._notify(PendingKey(backend_id), *(ExchangeKey(request_id) for request_id in released))
+
+    # The sweep
+
+    def sweep(self, *, now: datetime) -> int:
+        with self._lock:
+            gone = [name for name, record in self._records.items() if rules.is_expired(record.exchange, now)]
+            for request_id in gone:
+                self._remove(request_id)
+        self._notify(*(ExchangeKey(request_id) for request_id in gone))
+        return len(gone)
+
+    # Called with the lock held
+
+    def _backend(self, backend_id: BackendId) -> Backend:
+        try:
+            return self._backends[backend_id]
+        except KeyError:
+            raise UnknownBackend(f"no backend {backend_id!r} is registered") from None
+
+    def _record(self, backend_id: BackendId, request_id: RequestId) -> _Record:
+        record = self._records.get(request_id)
+        if record is None or record.exchange.backend_id != backend_id:
+            raise UnknownRequest(request_id)
+        return record
+
+    def _keep(self, record: _Record, now: datetime) -> None:
+        expires = max(record.exchange.expires, now + self._policy.exchange_ttl)
+        record.exchange = replace(record.exchange, expires=expires)
+
+    def _remove(self, request_id: RequestId) -> None:
+        record = self._records.pop(request_id, None)
+        if record is not None:
+            backend_id = record.exchange.backend_id
+            records = self._queues[backend_id].records
+            del records[request_id]
+            if not records and backend_id not in self._backends:
+                del self._queues[backend_id]
+
+
+class MemoryWaiter:
+    """The waiter of threads over a `MemoryStore`: one condition, which every change wakes."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._condition = threading.Condition()
+        self._changes = 0  # guarded by the condition
+        store.subscribe(self._on_change)
+
+    def ticket(self) -> int:
+        """The number of changes so far."""
+        with self._condition:
+            return self._changes
+
+    def wait(self, wait: Wait, *, ticket: int) -> None:
+        """Return when anything has changed since the ticket, or after the timeout."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._changes != ticket, wait.timeout.total_seconds())
+
+    def _on_change(self, key: Key) -> None:
+        with self._condition:
+            self._changes += 1
+            self._condition.notify_all()
+
+
+def _later(old: datetime | None, new: datetime | None) -> datetime | None:
+    return max((moment for moment in (old, new) if moment is not None), default=None)

@@ -1,0 +1,107 @@
+"""The protocol between proxy and agent, version 1: names, paths, limits and the small encodings.
+
+`docs/protocol.md` is the prose; the original is google/inverting-proxy, `agent/utils/utils.go`.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final, NewType
+
+from wire.errors import MalformedMessage, MessageTooLarge
+
+RequestId = NewType("RequestId", str)
+BackendId = NewType("BackendId", str)
+
+PENDING_PATH: Final = "/agent/pending"
+REQUEST_PATH: Final = "/agent/request"
+RESPONSE_PATH: Final = "/agent/response"
+
+BACKEND_ID: Final = "X-Inverting-Proxy-Backend-ID"
+REQUEST_ID: Final = "X-Inverting-Proxy-Request-ID"
+USER_ID: Final = "X-Inverting-Proxy-User-ID"
+START_TIME: Final = "X-Inverting-Proxy-Request-Start-Time"
+VM_ID: Final = "X-Inverting-Proxy-VM-ID"
+AGENT_ID: Final = "X-Inverting-Proxy-Agent-ID"
+ERROR: Final = "X-Inverting-Proxy-Error"
+
+OWNED_PREFIX: Final = "x-inverting-proxy-"
+"""Every field of ours begins so, in the form that `wire.headers.normalise` gives."""
+
+REQUEST_MEDIA_TYPE: Final = "application/http; msgtype=request"
+RESPONSE_MEDIA_TYPE: Final = "application/http; msgtype=response"
+
+MAX_PENDING_BYTES: Final = 1 << 20
+"""The longest list of pending requests that an agent reads; the limit of the original's agent."""
+
+MAX_HEAD_BYTES: Final = 1 << 16
+"""The longest head (request or status line and all fields) of a message inside the protocol."""
+
+MAX_ID_LENGTH: Final = 256
+
+# A backend ID is also one segment of a URL path (`/api/backends/ID`), a header value and a Datastore key name:
+# no slash, nothing that a URL or a shell treats specially, and never "." or "..".
+_BACKEND_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~@:+=,-]{0,255}")
+_VISIBLE = re.compile(r"[!-~]{1,256}")
+
+# RFC 3339 with any number of decimals: Go writes up to nine, `datetime` holds six.
+_TIME = re.compile(r"(\d{4}-\d{2}-\d{2})[Tt](\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
+
+
+def is_valid_backend_id(text: str) -> bool:
+    """True for an ID that a new backend may have: 1 to 256 of letters, digits and `._~@:+=,-`, beginning with one
+    of the first two."""
+    return _BACKEND_ID.fullmatch(text) is not None
+
+
+def is_valid_request_id(text: str) -> bool:
+    """True for 1 to 256 visible ASCII characters: what any proxy of the protocol may have made."""
+    return _VISIBLE.fullmatch(text) is not None
+
+
+def encode_pending(request_ids: Sequence[RequestId]) -> bytes:
+    """The body of an answer to a poll: a JSON list of request IDs."""
+    return json.dumps(list(request_ids), separators=(",", ":")).encode("ascii")
+
+
+def decode_pending(body: bytes) -> list[RequestId]:
+    """The request IDs in the body of an answer to a poll; the original may write `null` for none.
+
+    Raises `MessageTooLarge` over `MAX_PENDING_BYTES`, `MalformedMessage` for anything but a list of request IDs.
+    """
+    if len(body) > MAX_PENDING_BYTES:
+        raise MessageTooLarge(f"list of pending requests: {len(body)} bytes, at most {MAX_PENDING_BYTES} are read")
+    try:
+        decoded: object = json.loads(body)
+    except (ValueError, RecursionError) as exc:
+        raise MalformedMessage(f"list of pending requests: not JSON: {exc}") from exc
+    if decoded is None:
+        return []
+    if not isinstance(decoded, list):
+        raise MalformedMessage("list of pending requests: not a JSON list")
+    for item in decoded:
+        if not isinstance(item, str) or not is_valid_request_id(item):
+            raise MalformedMessage("list of pending requests: an item is not a request ID")
+    return [RequestId(item) for item in decoded]
+
+
+def format_start_time(moment: datetime) -> str:
+    """An aware time as RFC 3339 in UTC, with six decimals."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_start_time(text: str) -> datetime:
+    """An RFC 3339 time with up to nine decimals, as an aware UTC time; what `datetime` cannot hold is cut off.
+
+    Raises `MalformedMessage`.
+    """
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise MalformedMessage(f"{START_TIME}: not an RFC 3339 time")
+    day, clock, fraction, zone = match.groups()
+    offset = "+00:00" if zone in "Zz" else zone
+    try:
+        return datetime.fromisoformat(f"{day}T{clock}.{(fraction or '').ljust(6, '0')[:6]}{offset}").astimezone(UTC)
+    except (ValueError, OverflowError) as exc:
+        raise MalformedMessage(f"{START_TIME}: {exc}") from exc
