@@ -5,8 +5,8 @@ depends on time. It decides nothing: the rules are `broker.exchange`, applied un
 
 An exchange has two streams of bytes, each a whole HTTP/1.1 message: its *request*, written by the proxy and read by
 the agent, and its *answer*, written by the agent and read by the proxy. Both are appended by byte offset, so that a
-repeated write is harmless however it is cut (`exchange.fresh_bytes`). Reading at an offset means that all before it has arrived:
-a store may forget those bytes when it needs the room.
+repeated write is harmless however it is cut (`exchange.fresh_bytes`). Reading at an offset means that all before it has
+arrived: a store may forget those bytes when it needs the room.
 
 Every method raises `StoreUnavailable` when the service beneath fails.
 """
