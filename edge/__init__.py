@@ -1,0 +1,13 @@
+"""HTTP in and out, shared by the services and by the stand-alone proxy.
+
+    errors       one table: what went wrong → status, reason, words; and the answer that says so
+    logs         one line a request; what may stand in a log
+    upgrades     requests that want another protocol: refused
+    identity     who is calling: the port, and the two simplest answers to it
+    oidc         who is calling, by signed tokens: OpenID Connect and Identity-Aware Proxy
+    appengine    who is calling, by App Engine's Users and OAuth APIs; the only module that knows App Engine
+    wsgi         WSGI environ → request head and body; the only module that knows WSGI and Flask
+    settings     reading an environment: durations, sizes, names
+
+May import `broker` and `wire`; never a store.
+"""
