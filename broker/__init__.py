@@ -8,6 +8,7 @@
     store       the contract of a store, in prose
     waiting     the loops that wait: for work, for bytes, for an answer
     intake      from a request head to a queued exchange
+    answers     what an agent posts, and what a client is sent of it
     errors      what can go wrong, and who failed
     clock       the only real time in the package; imported by composition roots alone
 
