@@ -8,7 +8,7 @@ from datetime import datetime
 
 from broker import exchange as rules
 from broker.errors import DuplicateRequest, Overloaded, UnknownBackend, UnknownRequest
-from broker.model import ALL_USERS, Answer, Backend, BackendStatus, Exchange, Part
+from broker.model import ALL_USERS, Answer, Backend, BackendStatus, Exchange, Part, State
 from broker.policy import Policy
 from broker.waiting import ExchangeKey, Key, PendingKey, Wait
 from wire.protocol import BackendId, RequestId
@@ -138,6 +138,16 @@ class MemoryStore:
         with self._lock:
             return {name: self._queues[name].status for name in backend_ids if name in self._queues}
 
+    def forget_polls(self, backend_id: BackendId) -> None:
+        """No agent is left: the backend is offline from now on, and not only when its last poll is long past.
+
+        Beyond the contract: for a proxy that sees its agents' connections break.
+        """
+        with self._lock:
+            if backend_id in self._queues:
+                queue = self._queues[backend_id]
+                queue.status = replace(queue.status, last_polled=None)
+
     # The proxy's side of an exchange
 
     def add_exchange(self, exchange: Exchange, request: bytes, *, last: bool) -> None:
@@ -249,6 +259,17 @@ class MemoryStore:
                     record.exchange = rules.release(record.exchange)
                     released.append(request_id)
         self._notify(PendingKey(backend_id), *(ExchangeKey(request_id) for request_id in released))
+
+    def withdraw_offers(self, backend_id: BackendId, request_ids: Collection[RequestId], *, agent_id: str) -> None:
+        """The list that offered these requests was never sent: whichever is still on offer to the agent is listed
+        again at once. Beyond the contract: without it, it is listed again when the lease is over.
+        """
+        with self._lock:
+            for request_id in request_ids:
+                record = self._records.get(request_id)
+                if record and record.exchange.state is State.OFFERED and record.exchange.agent_id == agent_id:
+                    record.exchange = rules.release(record.exchange)
+        self._notify(PendingKey(backend_id))
 
     # The sweep
 
