@@ -1,0 +1,124 @@
+"""Shapes, sites and backends as fixtures; and what the programs printed, shown when a test fails.
+
+One site is served at a time: the open stand-alone proxy gives every request to the backend that was polled last.
+"""
+
+from collections.abc import Callable, Generator, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.system.backends import Httpbin, Peer
+from tests.system.processes import running
+from tests.system.shapes import AppEngine, Shape, Site, Standalone
+
+_SHOWN: Final = 6000
+"""How much of the end of each program's output is shown, in characters."""
+
+_numbers = count()
+
+Serve = Callable[..., Site]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        for process in running():
+            report.sections.append((f"{process.name} {process.pid}", process.printed()[-_SHOWN:]))
+    return report
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the programs of this run put their output."""
+    return tmp_path_factory.mktemp("system")
+
+
+@pytest.fixture(scope="session")
+def peer(folder: Path) -> Iterator[Peer]:
+    """The backend that records and misbehaves."""
+    peer = Peer(folder)
+    yield peer
+    peer.stop()
+
+
+@pytest.fixture(scope="session")
+def httpbin(folder: Path) -> Iterator[Httpbin]:
+    """A backend that nobody wrote for this."""
+    httpbin = Httpbin(folder)
+    yield httpbin
+    httpbin.stop()
+
+
+@pytest.fixture(scope="session")
+def appengine(folder: Path) -> Iterator[AppEngine]:
+    """The three services: they take seconds to start, so there is one set for all tests."""
+    appengine = AppEngine(folder)
+    yield appengine
+    appengine.stop()
+
+
+@pytest.fixture(scope="module", params=["standalone", "appengine"])
+def shape_name(request: pytest.FixtureRequest) -> str:
+    """Every scenario runs on both shapes."""
+    name: str = request.param
+    return name
+
+
+def _a_shape(name: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[Shape]:
+    if name == "appengine":
+        yield request.getfixturevalue("appengine")
+    else:
+        standalone = Standalone(folder)
+        yield standalone
+        standalone.stop()
+
+
+@pytest.fixture(scope="module")
+def shape(shape_name: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[Shape]:
+    """A proxy for all tests of a module."""
+    yield from _a_shape(shape_name, request, folder)
+
+
+@pytest.fixture
+def fresh_shape(shape_name: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[Shape]:
+    """A proxy without the traces of other tests, as far as starting one is cheap."""
+    yield from _a_shape(shape_name, request, folder)
+
+
+def _serve(shape: Shape, folder: Path) -> Generator[Serve, None, None]:
+    sites = []
+
+    def serve(backend_url: str, *flags: str, agents: int = 1) -> Site:
+        site = Site(shape, backend_url, backend_id=f"backend-{next(_numbers)}", folder=folder)
+        sites.append(site)
+        for _ in range(agents):
+            site.start_agent(*flags)
+        if agents:
+            site.wait_until_online()
+        return site
+
+    yield serve
+    for site in sites:
+        site.close()
+
+
+@pytest.fixture(scope="module")
+def serve(shape: Shape, folder: Path) -> Iterator[Serve]:
+    """Put a backend behind the module's proxy."""
+    yield from _serve(shape, folder)
+
+
+@pytest.fixture
+def serve_fresh(fresh_shape: Shape, folder: Path) -> Iterator[Serve]:
+    """Put a backend behind the test's own proxy, for tests that stop and kill."""
+    yield from _serve(fresh_shape, folder)
+
+
+@pytest.fixture(scope="module")
+def site(serve: Serve, peer: Peer) -> Site:
+    """The recording backend, behind the module's proxy."""
+    return serve(peer.url)
