@@ -54,7 +54,8 @@ class _Stream:
         """What stands at `offset`, if anything is to be said about it yet."""
         rules.fresh_bytes(self._data, offset, b"", starts_at=self._start)
         self._read = max(self._read, offset)
-        data = bytes(self._data[offset - self._start :])
+        with memoryview(self._data) as stored:
+            data = bytes(stored[offset - self._start :])
         return Part(offset, data, self._ended) if data or self._ended else None
 
 
@@ -67,10 +68,28 @@ class _Record:
 
 @dataclass(slots=True)
 class _Queue:
-    """What belongs to one backend ID: its records, in order of arrival, and what happened lately."""
+    """What belongs to one backend ID: its exchanges, of them in order of age those that no agent has taken yet (a poll
+    looks at no others), and what happened lately."""
 
     status: BackendStatus = BackendStatus()
-    records: OrderedDict[RequestId, _Record] = field(default_factory=OrderedDict)
+    records: dict[RequestId, _Record] = field(default_factory=dict)
+    waiting: OrderedDict[RequestId, _Record] = field(default_factory=OrderedDict)
+
+    def add(self, record: _Record) -> None:
+        """A new exchange, behind all others."""
+        self.records[record.exchange.request_id] = self.waiting[record.exchange.request_id] = record
+
+    def remove(self, request_id: RequestId) -> None:
+        """An exchange that has gone."""
+        del self.records[request_id]
+        self.waiting.pop(request_id, None)
+
+    def release(self, record: _Record) -> None:
+        """Take an exchange from its agent; one that is queued again is before all others."""
+        record.exchange = rules.release(record.exchange)
+        if not rules.is_taken(record.exchange):
+            self.waiting[record.exchange.request_id] = record
+            self.waiting.move_to_end(record.exchange.request_id, last=False)
 
 
 class MemoryStore:
@@ -111,8 +130,11 @@ class MemoryStore:
             return [self._backends[backend_id] for backend_id in sorted(self._backends)]
 
     def find_backends(self, end_user: str) -> list[Backend]:
-        wanted = {ALL_USERS.lower(), end_user.lower()} - {""}
-        return [backend for backend in self.list_backends() if backend.end_user.lower() in wanted]
+        return [
+            backend
+            for backend in self.list_backends()
+            if backend.end_user == ALL_USERS or (end_user and backend.end_user.lower() == end_user.lower())
+        ]
 
     def delete_backend(self, backend_id: BackendId) -> None:
         with self._lock:
@@ -159,7 +181,7 @@ class MemoryStore:
             record = _Record(exchange, _Stream(self._window), _Stream(self._window))
             if record.request.append(0, request, last=last) < len(request):
                 raise Overloaded(f"the first part of a request is longer than the window of {self._window} bytes")
-            self._queues.setdefault(exchange.backend_id, _Queue()).records[exchange.request_id] = record
+            self._queues.setdefault(exchange.backend_id, _Queue()).add(record)
             self._records[exchange.request_id] = record
         self._notify(PendingKey(exchange.backend_id))
 
@@ -184,6 +206,9 @@ class MemoryStore:
 
     def delete_exchange(self, backend_id: BackendId, request_id: RequestId) -> None:
         with self._lock:
+            record = self._records.get(request_id)
+            if record is None or record.exchange.backend_id != backend_id:
+                return
             self._remove(request_id)
         self._notify(ExchangeKey(request_id))
 
@@ -193,7 +218,7 @@ class MemoryStore:
         claimed: list[RequestId] = []
         with self._lock:
             queue = self._queues.get(backend_id)
-            for request_id, record in queue.records.items() if queue else ():
+            for request_id, record in queue.waiting.items() if queue else ():
                 if len(claimed) == self._policy.list_limit:
                     break
                 if rules.is_claimable(record.exchange, now):
@@ -207,6 +232,7 @@ class MemoryStore:
             if rules.is_expired(record.exchange, now):
                 raise UnknownRequest(request_id)
             record.exchange = rules.fetch(record.exchange, agent_id=agent_id, now=now, policy=self._policy)
+            self._queues[backend_id].waiting.pop(request_id, None)
             exchange = record.exchange
         self._notify(ExchangeKey(request_id))
         return exchange
@@ -251,25 +277,13 @@ class MemoryStore:
         self._notify(ExchangeKey(request_id))
 
     def release_agent(self, backend_id: BackendId, *, agent_id: str) -> None:
-        released: list[RequestId] = []
         with self._lock:
             queue = self._queues.get(backend_id, _Queue())
-            for request_id, record in queue.records.items():
-                if rules.is_held_by(record.exchange, agent_id):
-                    record.exchange = rules.release(record.exchange)
-                    released.append(request_id)
-        self._notify(PendingKey(backend_id), *(ExchangeKey(request_id) for request_id in released))
-
-    def withdraw_offers(self, backend_id: BackendId, request_ids: Collection[RequestId], *, agent_id: str) -> None:
-        """The list that offered these requests was never sent: whichever is still on offer to the agent is listed
-        again at once. Beyond the contract: without it, it is listed again when the lease is over.
-        """
-        with self._lock:
-            for request_id in request_ids:
-                record = self._records.get(request_id)
-                if record and record.exchange.state is State.OFFERED and record.exchange.agent_id == agent_id:
-                    record.exchange = rules.release(record.exchange)
-        self._notify(PendingKey(backend_id))
+            held = [record for record in queue.records.values() if rules.is_held_by(record.exchange, agent_id)]
+            for record in reversed(held):
+                queue.release(record)
+        if held:
+            self._notify(PendingKey(backend_id), *(ExchangeKey(record.exchange.request_id) for record in held))
 
     # The sweep
 
@@ -300,13 +314,11 @@ class MemoryStore:
         record.exchange = replace(record.exchange, expires=expires)
 
     def _remove(self, request_id: RequestId) -> None:
-        record = self._records.pop(request_id, None)
-        if record is not None:
-            backend_id = record.exchange.backend_id
-            records = self._queues[backend_id].records
-            del records[request_id]
-            if not records and backend_id not in self._backends:
-                del self._queues[backend_id]
+        backend_id = self._records.pop(request_id).exchange.backend_id
+        queue = self._queues[backend_id]
+        queue.remove(request_id)
+        if not queue.records and backend_id not in self._backends:
+            del self._queues[backend_id]
 
 
 class MemoryWaiter:
