@@ -6,6 +6,8 @@ Names and values are `str` that hold latin-1 octets, as WSGI has it (PEP 3333): 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
+from wire.protocol import OWNED_PREFIX
+
 # RFC 9110 section 7.6.1, and Proxy-Connection, which old clients send. `TE` and `Trailer` describe one hop's framing.
 HOP_BY_HOP: Final = frozenset(
     {
@@ -103,9 +105,11 @@ def without_hop_by_hop(headers: Headers) -> Headers:
 
     Fields that identify somebody are added after this, never before: otherwise a client that names one of them in
     `Connection` would erase it. `Host` stays whatever `Connection` says: a message without it is not valid.
+
+    Names are compared in the form of `normalise`: a WSGI server may read `Transfer_Encoding` as framing.
     """
-    dropped = (HOP_BY_HOP | connection_options(headers)) - {"host"}
-    return headers.where(lambda name: name.lower() not in dropped)
+    dropped = (HOP_BY_HOP | {normalise(option) for option in connection_options(headers)}) - {"host"}
+    return headers.where(lambda name: normalise(name) not in dropped)
 
 
 def without_prefixed(headers: Headers, *prefixes: str) -> Headers:
@@ -114,5 +118,5 @@ def without_prefixed(headers: Headers, *prefixes: str) -> Headers:
 
 
 def allowed_trailers(trailers: Headers) -> Headers:
-    """The trailer fields that may travel on (RFC 9110 section 6.5.1)."""
-    return trailers.where(lambda name: normalise(name) not in _FORBIDDEN_TRAILERS)
+    """The trailer fields that may travel on (RFC 9110 section 6.5.1); none of ours is among them."""
+    return without_prefixed(trailers, OWNED_PREFIX).where(lambda name: normalise(name) not in _FORBIDDEN_TRAILERS)

@@ -1,19 +1,18 @@
 """HTTP/1.1 messages: bytes to values and back, incremental in both directions (RFC 9112).
 
-A translation and nothing more. h11 is the engine behind this door; what h11 forgives and a proxy must not (it re-writes
-messages, so both ends have to agree where one stops) is refused here: Content-Length together with Transfer-Encoding,
-folded fields, bare CR and LF, control bytes.
+A translation and nothing more. h11 is the engine behind this door; what it forgives and a proxy must not is refused by
+`wire.strictness`, for what is read and for what is written alike.
 
 Framing is a property of a head (`length`), not a header field: `Content-Length` and `Transfer-Encoding` never appear in
 `headers`, so they cannot be copied from one message into another.
 """
 
-import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
 import h11
 
+from wire import strictness
 from wire.errors import MalformedMessage, MessageTooLarge, WireError
 from wire.headers import Headers, allowed_trailers
 from wire.protocol import MAX_HEAD_BYTES
@@ -27,16 +26,6 @@ None means no body in a request, and "until the connection ends" in a response t
 CHUNKED: Final = "chunked"
 
 _FRAMING: Final = ("Content-Length", "Transfer-Encoding")
-_METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
-_TARGET = re.compile(r"[!-~]+")
-_FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_FIELD_VALUE = re.compile(r"[\t -~\x80-\xff]*")
-
-# A bare CR, a bare LF, a folded line, or a control byte other than the tab, anywhere in a head.
-_FORBIDDEN_IN_HEAD = re.compile(rb"\r(?!\n)|(?<!\r)\n|\r\n[ \t]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-
-# h11 folds repeated lengths into one, also within a list: counted before it sees them.
-_REPEATED_LENGTH = re.compile(rb"(?is)\r\ncontent-length:(?:[^\r]*,|.*\r\ncontent-length:)")
 
 _REASONS: Final = {200: "OK", 204: "No Content", 206: "Partial Content", 304: "Not Modified", 404: "Not Found"}
 
@@ -108,11 +97,8 @@ class _Parser:
             raise MessageTooLarge(f"message head over {MAX_HEAD_BYTES} bytes", status_hint=431)
         if end < 0:
             return b""
-        if bad := _FORBIDDEN_IN_HEAD.search(head, 0, size):
-            raise MalformedMessage(f"forbidden byte {bytes(bad.group()[:1])!r} in the message head")
-        if _REPEATED_LENGTH.search(head, 0, size):
-            raise MalformedMessage("a repeated Content-Length")
         complete, rest = bytes(head[:size]), bytes(head[size:])
+        strictness.require_strict_head(complete)
         self._head = None
         events += self._advance(complete)
         return rest
@@ -123,7 +109,10 @@ class _Parser:
             return []
         if self._head is not None:
             raise MalformedMessage("the message ends within its head")
-        return self._advance(b"")
+        try:
+            return self._advance(b"")
+        except MalformedMessage as exc:
+            raise MalformedMessage("the message ends within its body") from exc
 
     def _advance(self, data: bytes) -> list[Event]:
         events: list[Event] = []
@@ -131,17 +120,18 @@ class _Parser:
             self._connection.receive_data(data)
             while not self._done:
                 event = self._connection.next_event()
-                if event is h11.NEED_DATA or event is h11.PAUSED:
+                if event is h11.NEED_DATA:
                     break
                 if isinstance(event, h11.Data):
                     events.append(bytes(event.data))
                 elif isinstance(event, h11.Request | h11.Response):
                     events.append(self._translate(event))
-                elif isinstance(event, h11.EndOfMessage):
-                    self._done = True
-                    events.append(End(allowed_trailers(_headers(event.headers))))
                 elif isinstance(event, h11.InformationalResponse):
                     self._head = bytearray()
+                else:
+                    assert isinstance(event, h11.EndOfMessage)
+                    self._done = True
+                    events.append(_end(event))
         except h11.RemoteProtocolError as exc:
             raise _translated(exc) from exc
         if self._done and self._connection.trailing_data[0]:
@@ -160,10 +150,10 @@ class RequestParser(_Parser):
 
     def _translate(self, event: h11.Request | h11.Response) -> Event:
         assert isinstance(event, h11.Request)
-        headers = _headers(event.headers)
-        return RequestHead(
-            event.method.decode("ascii"), event.target.decode("ascii"), headers.without(*_FRAMING), _length(headers)
-        )
+        method, target = event.method.decode("ascii"), event.target.decode("ascii")
+        headers, length = _headers_and_length(event)
+        strictness.require_request(method, target, headers)
+        return RequestHead(method, target, headers, length)
 
 
 class ResponseParser(_Parser):
@@ -179,28 +169,34 @@ class ResponseParser(_Parser):
         connection.send(h11.Request(method=asked, target="/", headers=[("Host", "-")]))
         connection.send(h11.EndOfMessage())
         super().__init__(connection)
+        self._is_head = method == "HEAD"
+
+    @property
+    def is_reusable(self) -> bool:
+        """True once the response has ended and its connection may carry a next one (RFC 9112 section 9.3)."""
+        return self._connection.their_state is h11.DONE
 
     def _translate(self, event: h11.Request | h11.Response) -> Event:
-        headers = _headers(event.headers)
         assert isinstance(event, h11.Response)
-        return ResponseHead(event.status_code, headers.without(*_FRAMING), _length(headers))
+        headers, length = _headers_and_length(event)
+        # RFC 9112 section 6.3: no body here, whatever the fields say. What would announce one to a reader of this
+        # message alone is dropped: any framing of a 204, and the chunked coding.
+        if event.status_code == 204 or (length == CHUNKED and (self._is_head or event.status_code == 304)):
+            length = None
+        return ResponseHead(event.status_code, headers, length)
 
 
 def serialize_request_head(head: RequestHead) -> bytes:
     """The bytes of a request's head, with the framing that `head.length` says.
 
-    Raises `ValueError` for what would not parse again: a method, target, name or value with forbidden characters,
-    or a framing field among the headers.
+    Raises `MalformedMessage` for what would not parse again, `ValueError` for a framing field or a negative length.
     """
-    if _METHOD.fullmatch(head.method) is None:
-        raise ValueError("method: not a token")
-    if _TARGET.fullmatch(head.target) is None:
-        raise ValueError("target: empty, or a character outside visible ASCII")
+    strictness.require_request(head.method, head.target, head.headers)
     return _serialize(f"{head.method} {head.target} HTTP/1.1\r\n", head.headers, head.length)
 
 
 def serialize_response_head(head: ResponseHead) -> bytes:
-    """The bytes of a response's head, with the framing that `head.length` says. Raises `ValueError` like its twin."""
+    """The bytes of a response's head, with the framing that `head.length` says. Raises like its twin."""
     if not 200 <= head.status <= 999:
         raise ValueError("status: not that of a final response")
     return _serialize(f"HTTP/1.1 {head.status} {_REASONS.get(head.status, '')}\r\n", head.headers, head.length)
@@ -233,35 +229,40 @@ def _serialize(first_line: str, headers: Headers, length: Length) -> bytes:
     if length == CHUNKED:
         framing = b"Transfer-Encoding: chunked\r\n"
     elif length is not None:
+        if length < 0:
+            raise ValueError("length: negative")
         framing = b"Content-Length: %d\r\n" % length
     return first_line.encode("ascii") + _fields(headers) + framing + b"\r\n"
 
 
 def _fields(headers: Headers) -> bytes:
-    for name, value in headers:
-        if _FIELD_NAME.fullmatch(name) is None:
-            raise ValueError(f"header field name {name!r}: not a token")
-        if _FIELD_VALUE.fullmatch(value) is None:
-            raise ValueError(f"header field {name}: a forbidden character in its value")
+    strictness.require_fields(headers)
     return "".join(f"{name}: {value}\r\n" for name, value in headers).encode("latin-1")
 
 
-def _headers(fields: h11._headers.Headers | list[tuple[bytes, bytes]]) -> Headers:
+def _end(event: h11.EndOfMessage) -> End:
+    trailers = _headers(event.headers)
+    # h11 counts only what it has to keep between two calls, and checks no control bytes: this section is no head.
+    if sum(len(name) + len(value) for name, value in trailers) > MAX_HEAD_BYTES:
+        raise MessageTooLarge(f"message trailers over {MAX_HEAD_BYTES} bytes", status_hint=431)
+    strictness.require_fields(trailers)
+    return End(allowed_trailers(trailers))
+
+
+def _headers(fields: h11._headers.Headers) -> Headers:
     # `raw_items` keeps the case that the sender wrote; iterating would give lower case.
-    pairs = fields.raw_items() if isinstance(fields, h11._headers.Headers) else fields
-    return Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in pairs)
+    return Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in fields.raw_items())
 
 
-def _length(headers: Headers) -> Length:
-    """The framing of a message that h11 has accepted, refusing what only looks acceptable to it."""
-    codings = headers.get_all("Transfer-Encoding")
-    lengths = headers.get_all("Content-Length")
-    if codings and lengths:
-        # RFC 9112 section 6.1: such a message may be an attempt at request smuggling.
-        raise MalformedMessage("both Content-Length and Transfer-Encoding")
-    if codings:
-        return CHUNKED
-    return int(lengths[0]) if lengths else None
+def _headers_and_length(event: h11.Request | h11.Response) -> tuple[Headers, Length]:
+    """The fields without those of framing, and what these say; `strictness.require_strict_head` has passed them."""
+    headers = _headers(event.headers)
+    announced = headers.get("Content-Length")
+    length: Length = None if announced is None else int(announced)
+    if "Transfer-Encoding" in headers:
+        length = CHUNKED
+    strictness.require_version(event.http_version.decode("ascii"), is_chunked=length == CHUNKED)
+    return headers.without(*_FRAMING), length
 
 
 def _translated(exc: h11.RemoteProtocolError) -> WireError:

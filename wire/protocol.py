@@ -88,7 +88,8 @@ def decode_pending(body: bytes) -> list[RequestId]:
 
 def format_start_time(moment: datetime) -> str:
     """An aware time as RFC 3339 in UTC, with six decimals."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # Not strftime: its %Y does not pad years on Linux.
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def parse_start_time(text: str) -> datetime:

@@ -1,0 +1,80 @@
+"""The grammar of HTTP/1.1 heads, strict: what h11 forgives and a proxy must not (RFC 9110, RFC 9112).
+
+A proxy re-writes messages, so both of its sides have to agree where one stops and what a field says. The same rules
+hold for what is read and for what is written, so that whatever parses can be written and parsed again.
+
+Every function raises `MalformedMessage`; its text never quotes a value, which may be a cookie or a token.
+"""
+
+import re
+
+from wire.errors import MalformedMessage
+from wire.headers import Headers
+
+_METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
+_FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_FIELD_VALUE = re.compile(r"[\t -~\x80-\xff]*")
+
+# RFC 9112 section 3.2: origin form, absolute form, asterisk form. The authority form belongs to CONNECT, and a target
+# such as `@host/` would change the host of a URL that somebody makes of it.
+_TARGET = re.compile(r"/[!-~]*|[A-Za-z][A-Za-z0-9+.-]*://[!-~]+|\*")
+
+# RFC 9110 section 7.2: `uri-host [ ":" port ]`, no user name, no path.
+_HOST = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")
+
+# A bare CR, a bare LF, or a control byte other than the tab, anywhere in a head.
+_FORBIDDEN = re.compile(rb"\r(?!\n)|(?<!\r)\n|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_FOLDED = re.compile(rb"\r\n[ \t]")
+
+_FRAMING = re.compile(rb"(?i)\r\n(content-length|transfer-encoding):[ \t]*([^\r]*?)[ \t]*(?=\r\n)")
+_LENGTH = re.compile(rb"[0-9]{1,19}")
+_SWITCH = re.compile(rb"HTTP/[0-9]\.[0-9] 101\b")
+
+
+def require_strict_head(head: bytes) -> None:
+    """Check the bytes of a head, with the empty line at its end, for what h11 would let pass or fold together."""
+    if bad := _FORBIDDEN.search(head):
+        raise MalformedMessage(f"forbidden byte {bad.group()!r} in the message head")
+    if _FOLDED.search(head):
+        raise MalformedMessage("a folded line in the message head")
+    if _SWITCH.match(head):
+        raise MalformedMessage("status 101: an answer cannot switch protocols")
+    framing = [(name.lower(), value) for name, value in _FRAMING.findall(head)]
+    if len(framing) > 1:
+        # RFC 9112 sections 6.1 and 6.3: it may be an attempt at request smuggling.
+        raise MalformedMessage("more than one Content-Length or Transfer-Encoding")
+    for name, value in framing:
+        if name == b"content-length" and _LENGTH.fullmatch(value) is None:
+            raise MalformedMessage("Content-Length: not a number")
+        if name == b"transfer-encoding" and value.lower() != b"chunked":
+            raise MalformedMessage("Transfer-Encoding: only chunked is understood")
+
+
+def require_version(version: str, *, is_chunked: bool) -> None:
+    """Check the digits of an HTTP version. HTTP/1.0 knows no chunked coding (RFC 9112 section 6.1)."""
+    if version not in ("1.0", "1.1"):
+        raise MalformedMessage("HTTP version: neither 1.1 nor 1.0")
+    if version == "1.0" and is_chunked:
+        raise MalformedMessage("Transfer-Encoding in a message of HTTP/1.0")
+
+
+def require_request(method: str, target: str, headers: Headers) -> None:
+    """Check the first line of a request, and its `Host`: exactly one, in every version, because 1.1 is written."""
+    if _METHOD.fullmatch(method) is None:
+        raise MalformedMessage("method: not a token of at most 64 characters")
+    if _TARGET.fullmatch(target) is None:
+        raise MalformedMessage("target: neither a path, nor an absolute URL, nor *; in visible ASCII")
+    hosts = headers.get_all("Host")
+    if len(hosts) != 1:
+        raise MalformedMessage(f"Host: {len(hosts)} of them, not one")
+    if _HOST.fullmatch(hosts[0]) is None:
+        raise MalformedMessage("Host: not a host with an optional port")
+
+
+def require_fields(headers: Headers) -> None:
+    """Check the names and values of header or trailer fields."""
+    for name, value in headers:
+        if _FIELD_NAME.fullmatch(name) is None:
+            raise MalformedMessage(f"header field name {name!r}: not a token")
+        if _FIELD_VALUE.fullmatch(value) is None:
+            raise MalformedMessage(f"header field {name}: a forbidden character in its value")
