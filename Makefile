@@ -1,0 +1,122 @@
+# `make` alone explains the commands. The machine needs make and Python 3.11 or later with venv; everything else is
+# installed into .venv/ from pinned requirements, at first use and whenever those change.
+
+PYTHON ?= python3
+PORT ?= 8080
+BACKEND_URL ?=
+IMAGE ?= inverting-proxy-agent
+
+# The Python of App Engine (`runtime:` in the yaml files), where this machine has it.
+RUNTIME := 3.13
+RUNTIME_PYTHON ?= $(firstword $(wildcard \
+	$(HOME)/.pyenv/versions/$(RUNTIME)*/bin/python /usr/local/bin/python$(RUNTIME) /usr/bin/python$(RUNTIME)))
+
+DEV := .venv/dev/bin
+PYTEST := -m pytest -q --no-header
+CORE := wire broker
+# What needs neither the emulator, nor another program's environment, nor processes of its own.
+FAST := $(filter-out tests/contract tests/agent tests/system tests/vectors,$(patsubst %/,%,$(wildcard tests/[a-z]*/)))
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+##@ Use
+
+.PHONY: help run run-appengine deploy image
+help: ## This list
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: .venv/standalone/.installed .venv/agent/.installed ## Proxy, agent and a demo page: PORT=8080, BACKEND_URL=http://… for a server of yours
+	@exec $(PYTHON) -m scripts.run --port='$(PORT)' --backend-url='$(BACKEND_URL)'
+
+run-appengine: .venv/appengine/.installed .venv/agent/.installed ## The three App Engine services over the Datastore emulator: PORT=8080 and the two after it
+	@exec .venv/appengine/bin/python -m scripts.run_appengine --port='$(PORT)'
+
+deploy: ## To App Engine: PROJECT_ID=…, DRY_RUN=1 only prints the commands
+	@$(PYTHON) -m scripts.deploy --project='$(PROJECT_ID)' $(if $(DRY_RUN),--dry-run)
+
+image: ## The agent as a container image: IMAGE=inverting-proxy-agent
+	docker build --file agent/Dockerfile --tag '$(IMAGE)' .
+
+##@ Check
+
+.PHONY: check lint types imports test test-fast test-contract test-agent test-system test-runtime cover
+check: lint types imports test ## All of the following: what CI runs
+
+lint: .venv/dev/.installed ## Style and format
+	$(DEV)/ruff check .
+	$(DEV)/ruff format --check .
+
+types: .venv/dev/.installed ## mypy, strict
+	$(DEV)/mypy
+
+imports: .venv/dev/.installed ## Who may import whom
+	$(DEV)/lint-imports --no-cache
+
+test: test-fast cover test-contract test-agent test-system test-runtime ## All tests
+
+test-fast: .venv/dev/.installed ## Units and services, in memory
+	$(DEV)/python $(PYTEST) -n 2 $(FAST)
+
+cover: .venv/dev/.installed ## Every branch of the core, by its own tests
+	@set -e; for package in $(CORE); do \
+		(set -x; $(DEV)/python $(PYTEST) tests/unit/$$package --cov=$$package --cov-fail-under=100 \
+			--cov-report=term-missing:skip-covered); \
+	done
+
+test-contract: .venv/dev/.installed ## The stores' contract, in memory and on the Datastore emulator
+	$(DEV)/python $(PYTEST) tests/contract
+
+test-agent: .venv/agent-test/.installed ## The agent, with the versions that it ships with
+	.venv/agent-test/bin/python $(PYTEST) tests/agent
+
+test-system: .venv/dev/.installed .venv/standalone/.installed .venv/agent/.installed .venv/appengine/.installed .venv/peers/.installed ## Real processes on loopback
+	$(DEV)/python $(PYTEST) tests/system || [ $$? -eq 5 ]
+
+ifneq ($(RUNTIME_PYTHON),)
+test-runtime: .venv/dev-$(RUNTIME)/.installed ## The fast tests under the Python of App Engine
+	.venv/dev-$(RUNTIME)/bin/python $(PYTEST) -n 2 $(FAST)
+else
+test-runtime:
+	@echo "NOT RUN: the fast tests under Python $(RUNTIME), App Engine's: this machine has none (RUNTIME_PYTHON=… names one)"
+endif
+
+##@ Develop
+
+.PHONY: fmt lock clean
+fmt: .venv/dev/.installed ## Format, and mend what ruff can
+	$(DEV)/ruff format .
+	$(DEV)/ruff check --fix .
+
+lock: .venv/dev/.installed ## Pin the newest versions that requirements*.in allow
+	@set -e; for file in $$(git ls-files '*requirements*.in'); do \
+		(set -x; $(DEV)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
+			"$$file" --output-file "$${file%.in}.txt"); \
+	done
+
+clean: ## Remove environments and caches
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Environments: one for each program, with its own pinned requirements and nothing else.
+
+.venv/standalone/.installed: standalone/requirements.txt
+.venv/agent/.installed: agent/requirements.txt
+.venv/appengine/.installed: requirements.txt
+.venv/dev/.installed: tests/requirements.txt
+.venv/agent-test/.installed: tests/requirements-agent.txt
+.venv/peers/.installed: tests/system/requirements.txt
+.venv/dev-$(RUNTIME)/.installed: tests/requirements.txt
+.venv/dev-$(RUNTIME)/.installed: PYTHON := $(RUNTIME_PYTHON)
+
+.venv/%/.installed:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; $(PYTHON) is "\
+		+ sys.version.split()[0] + ". Name another: make PYTHON=python3.13 …")'
+	@echo "Installing $(filter %.txt,$^) into .venv/$*"
+	@test -x .venv/$*/bin/pip || $(PYTHON) -m venv .venv/$*
+	@.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-virtualenv \
+		--requirement $(filter %.txt,$^)
+	@touch $@
