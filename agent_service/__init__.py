@@ -1,0 +1,6 @@
+"""The service that agents talk to: the three calls of the protocol, version 1.
+
+app        the calls
+settings   what the environment says
+main       the composition root
+"""

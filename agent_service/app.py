@@ -1,0 +1,200 @@
+"""The three calls of an agent: what is pending, give me a request, here is its answer (`docs/protocol.md`).
+
+An answer whose post breaks off stays open: the agent retries from the first byte, perhaps cut otherwise. Only the agent,
+by saying so, or a deadline ends it.
+"""
+
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from flask import Flask, request
+
+from broker.errors import BrokenAnswer, ClaimedElsewhere, ConflictingBytes, UnknownBackend
+from broker.model import Backend, Exchange, Part
+from broker.policy import Policy
+from broker.store import Store
+from broker.waiting import Clock, Waiter, append_all_of_answer, drive, wait_for_pending, wait_for_request
+from edge.identity import Identity, require_agent
+from edge.logs import trace_of
+from edge.service import Record, current_record, make_service
+from edge.wsgi import Environ, PlainResponse, cut_into_parts, read_body, request_head, streamed, whole
+from wire.errors import MalformedMessage
+from wire.headers import Headers
+from wire.http1 import RequestHead, ResponseHead
+from wire.protocol import (
+    AGENT_ID,
+    BACKEND_ID,
+    ERROR,
+    PENDING_PATH,
+    REQUEST_ID,
+    REQUEST_MEDIA_TYPE,
+    REQUEST_PATH,
+    RESPONSE_PATH,
+    START_TIME,
+    USER_ID,
+    BackendId,
+    RequestId,
+    encode_pending,
+    format_start_time,
+    is_valid_request_id,
+)
+
+_REASON = re.compile(r"[a-z0-9-]{1,64}")
+_UNNAMED_REASON: Final = "agent-error"
+
+
+def create_app(
+    *,
+    store: Store,
+    waiter: Waiter,
+    clock: Clock,
+    identity: Identity,
+    policy: Policy,
+    new_id: Callable[[], RequestId] = lambda: RequestId(secrets.token_urlsafe(16)),
+    project: str = "",
+) -> Flask:
+    """The service; `new_id` names requests that are none of an exchange, for the log."""
+    app = make_service("agent_service", clock=clock, new_id=new_id, form_for=lambda accept: "text", project=project)
+    agents = _Agents(store, waiter, clock, identity, policy)
+
+    @app.get(PENDING_PATH)
+    def pending() -> PlainResponse:
+        return agents.pending(request.environ, current_record())
+
+    @app.get(REQUEST_PATH)
+    def fetch() -> PlainResponse:
+        return agents.fetch(request.environ, current_record())
+
+    @app.post(RESPONSE_PATH)
+    def answer() -> PlainResponse:
+        return agents.answer(request.environ, current_record())
+
+    return app
+
+
+@dataclass(frozen=True, slots=True)
+class _Caller:
+    """An agent that may serve a backend, and the request it speaks of."""
+
+    head: RequestHead
+    backend_id: BackendId
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Agents:
+    store: Store
+    waiter: Waiter
+    clock: Clock
+    identity: Identity
+    policy: Policy
+
+    def pending(self, environ: Environ, record: Record) -> PlainResponse:
+        """The requests that wait, as soon as there are any, or none after a while."""
+        caller = self._caller(environ, record)
+        self.store.touch_backend(caller.backend_id, polled=self.clock.now())
+        waiting = wait_for_pending(self.store, self.clock, self.policy, caller.backend_id, agent_id=caller.agent_id)
+        body = encode_pending(drive(waiting, self.waiter))
+        return whole((200, Headers([("Content-Type", "application/json")]), body))
+
+    def fetch(self, environ: Environ, record: Record) -> PlainResponse:
+        """One request, as it comes in from its user."""
+        caller = self._caller(environ, record)
+        request_id = _request_id(caller.head, record)
+        exchange = self.store.fetch_exchange(
+            caller.backend_id, request_id, agent_id=caller.agent_id, now=self.clock.now()
+        )
+        first = self._next_part(exchange, 0)
+        length = len(first.data) if first.last else None
+        head = ResponseHead(200, _request_fields(exchange), length)
+        return streamed(head, self._request_bytes(exchange, first))
+
+    def answer(self, environ: Environ, record: Record) -> PlainResponse:
+        """An answer, stored as it comes; or the word that there will be none."""
+        caller = self._caller(environ, record)
+        request_id = _request_id(caller.head, record)
+        parts = cut_into_parts(record.counting(read_body(environ, caller.head.length)), self.clock)
+        reason = caller.head.headers.get(ERROR)
+        try:
+            if reason is None:
+                self._store_answer(caller, request_id, parts)
+            else:
+                self._store_failure(caller, request_id, parts, reason)
+        except BrokenAnswer as exc:
+            raise ClaimedElsewhere("the answer has failed already") from exc
+        return whole((200, Headers(), b""))
+
+    def _caller(self, environ: Environ, record: Record) -> _Caller:
+        head = request_head(environ)
+        account = self.identity.backend_account(head.headers)
+        backend_id = BackendId(_id_field(head, BACKEND_ID))
+        require_agent(self._find_backend(backend_id), account)
+        record.backend = backend_id
+        return _Caller(head, backend_id, _id_field(head, AGENT_ID) if AGENT_ID in head.headers else "")
+
+    def _find_backend(self, backend_id: BackendId) -> Backend | None:
+        try:
+            return self.store.get_backend(backend_id)
+        except UnknownBackend:
+            return None
+
+    def _next_part(self, exchange: Exchange, offset: int) -> Part:
+        waiting = wait_for_request(
+            self.store, self.clock, self.policy, exchange.backend_id, exchange.request_id, offset
+        )
+        return drive(waiting, self.waiter)
+
+    def _request_bytes(self, exchange: Exchange, part: Part) -> Iterator[bytes]:
+        yield part.data
+        while not part.last:
+            part = self._next_part(exchange, part.end)
+            yield part.data
+
+    def _store_answer(self, caller: _Caller, request_id: RequestId, parts: Iterator[Part]) -> None:
+        for part in parts:
+            if not part.end:
+                self._fail(caller, request_id, "empty-answer")
+                raise MalformedMessage("the posted answer is empty")
+            waiting = append_all_of_answer(
+                self.store, self.clock, self.policy, caller.backend_id, request_id, part, agent_id=caller.agent_id
+            )
+            drive(waiting, self.waiter)
+
+    def _store_failure(self, caller: _Caller, request_id: RequestId, parts: Iterator[Part], reason: str) -> None:
+        """The posted body, a whole error response, is the answer, unless bytes of another one are stored: then that
+        one is broken off."""
+        try:
+            self._store_answer(caller, request_id, parts)
+        except ConflictingBytes:
+            self._fail(caller, request_id, reason if _REASON.fullmatch(reason) else _UNNAMED_REASON)
+
+    def _fail(self, caller: _Caller, request_id: RequestId, reason: str) -> None:
+        self.store.fail_exchange(caller.backend_id, request_id, agent_id=caller.agent_id, reason=reason)
+
+
+def _id_field(head: RequestHead, name: str) -> str:
+    value = head.headers.get(name) or ""
+    if not is_valid_request_id(value):
+        raise MalformedMessage(f"{name}: missing, or not 1 to 256 visible ASCII characters")
+    return value
+
+
+def _request_id(head: RequestHead, record: Record) -> RequestId:
+    request_id = RequestId(_id_field(head, REQUEST_ID))
+    record.trace = trace_of(request_id)
+    return request_id
+
+
+def _request_fields(exchange: Exchange) -> Headers:
+    user = ((USER_ID, exchange.end_user),) if exchange.end_user else ()
+    return Headers(
+        (
+            ("Content-Type", REQUEST_MEDIA_TYPE),
+            (REQUEST_ID, exchange.request_id),
+            *user,
+            (START_TIME, format_start_time(exchange.started)),
+        )
+    )

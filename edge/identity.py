@@ -1,0 +1,96 @@
+"""Who is calling: the port that every kind of identity fills, and the two simplest ones.
+
+Identities are e-mail addresses, compared without case. Agents and administrators are known by what they send in
+`Authorization` (or by an assertion that a proxy in front has signed), never by a cookie: a browser sends cookies along
+with what a foreign page makes it send.
+"""
+
+from collections.abc import Collection
+from typing import Final, Protocol
+
+from broker.errors import NotAllowed
+from broker.model import Backend
+from wire.headers import Headers
+
+_DEV_PREFIX: Final = "dev:"
+
+
+class Identity(Protocol):
+    """Reads a request's header fields. Raises `NotAllowed`, and `StoreUnavailable` when a service beneath fails."""
+
+    def end_user(self, headers: Headers) -> str:
+        """The user at the browser; empty where nobody is identified and that is allowed."""
+        ...
+
+    def backend_account(self, headers: Headers) -> str:
+        """The account of an agent; what it may serve is `require_agent`'s to say."""
+        ...
+
+    def admin(self, headers: Headers) -> str:
+        """The account of an administrator. Raises `NotAllowed` for anybody else."""
+        ...
+
+
+def is_email(text: str) -> bool:
+    """True for what can be the address of an account: one `@`, something on both sides, no space or control."""
+    name, at, domain = text.partition("@")
+    return bool(name and at and domain) and "@" not in domain and text.isprintable() and " " not in text
+
+
+def bearer_token(headers: Headers) -> str:
+    """The token in `Authorization: Bearer …` (RFC 6750). Raises `NotAllowed` where there is not exactly one."""
+    values = headers.get_all("Authorization")
+    scheme, _, token = values[0].partition(" ") if len(values) == 1 else ("", "", "")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise NotAllowed("an Authorization field with a bearer token is missing", authenticated=False)
+    return token.strip()
+
+
+def require_admin(account: str, admins: Collection[str]) -> str:
+    """The account, if it is one of `admins`, which are in lower case. Raises `NotAllowed`."""
+    if account.lower() not in admins:
+        raise NotAllowed(f"{account} is not an administrator of this proxy", authenticated=True)
+    return account
+
+
+def require_agent(backend: Backend | None, account: str) -> None:
+    """Raises `NotAllowed` unless agents of `account` may serve the backend (None: there is none of that ID).
+
+    One answer for both cases: otherwise anybody with an account could find out which backends there are.
+    """
+    if backend is None or backend.backend_user.lower() != account.lower():
+        raise NotAllowed(f"no backend of that ID is registered for the agents of {account}", authenticated=True)
+
+
+class DevIdentity:
+    """For a developer's machine: a bearer token `dev:EMAIL` is believed, and every browser is the same user."""
+
+    def __init__(self, *, end_user: str, admins: Collection[str]) -> None:
+        self._end_user = end_user
+        self._admins = frozenset(admin.lower() for admin in admins)
+
+    def end_user(self, headers: Headers) -> str:
+        return self._end_user
+
+    def backend_account(self, headers: Headers) -> str:
+        token = bearer_token(headers)
+        account = token.removeprefix(_DEV_PREFIX)
+        if account == token or not account:
+            raise NotAllowed(f"the bearer token of a developer's proxy is {_DEV_PREFIX}EMAIL", authenticated=False)
+        return account
+
+    def admin(self, headers: Headers) -> str:
+        return require_admin(self.backend_account(headers), self._admins)
+
+
+class OpenIdentity:
+    """Everybody is nobody in particular, and may use and serve what is open to all; nobody is an administrator."""
+
+    def end_user(self, headers: Headers) -> str:
+        return ""
+
+    def backend_account(self, headers: Headers) -> str:
+        return ""
+
+    def admin(self, headers: Headers) -> str:
+        raise NotAllowed("an open proxy has no administrators", authenticated=True)

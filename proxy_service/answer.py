@@ -1,0 +1,58 @@
+"""An exchange's answer as it comes in: its head once that is whole, then its body, piece by piece."""
+
+from collections import deque
+from collections.abc import Iterator
+
+from broker.errors import BrokenAnswer, UnknownRequest
+from broker.model import Exchange, Part
+from broker.policy import Policy
+from broker.store import Store
+from broker.waiting import Clock, Waiter, drive, wait_for_answer
+from wire.errors import WireError
+from wire.http1 import End, Event, ResponseHead, ResponseParser
+
+
+class IncomingAnswer:
+    """Reads one answer, waiting for it. Every step raises what `wait_for_answer` does, and `BrokenAnswer` for bytes
+    that are no HTTP answer or stop before its end."""
+
+    def __init__(self, store: Store, waiter: Waiter, clock: Clock, policy: Policy, exchange: Exchange) -> None:
+        self._store = store
+        self._waiter = waiter
+        self._clock = clock
+        self._policy = policy
+        self._exchange = exchange
+        self._parser = ResponseParser(exchange.method)
+        self._events: deque[Event] = deque()
+        self._offset = 0
+
+    def head(self) -> ResponseHead:
+        """The head; an answer that came with it to its end has been checked to its end."""
+        head = self._next_event()
+        assert isinstance(head, ResponseHead)  # a parser gives a head first
+        return head
+
+    def body(self) -> Iterator[bytes]:
+        """What follows the head. Trailers end here: WSGI has no place for them."""
+        while not isinstance(event := self._next_event(), End):
+            assert isinstance(event, bytes)  # a parser gives one head only
+            yield event
+
+    def _next_event(self) -> Event:
+        while not self._events:
+            part = self._next_part()
+            self._offset = part.end
+            try:
+                self._events += self._parser.feed(part.data)
+                if part.last:
+                    self._events += self._parser.close()
+            except WireError as exc:
+                raise BrokenAnswer(f"the answer is not valid HTTP: {exc}") from exc
+        return self._events.popleft()
+
+    def _next_part(self) -> Part:
+        waiting = wait_for_answer(self._store, self._clock, self._policy, self._exchange, self._offset)
+        try:
+            return drive(waiting, self._waiter)
+        except UnknownRequest as exc:
+            raise BrokenAnswer("the request was removed while it waited") from exc

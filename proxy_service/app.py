@@ -1,0 +1,126 @@
+"""The one door for users: every method and every path, ahead of Flask's router, which would decode paths, merge their
+slashes and answer OPTIONS itself."""
+
+import logging
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from flask import Flask, request
+
+from broker.errors import BrokenAnswer, StoreUnavailable, UnknownRequest
+from broker.forwarding import forwarded_response
+from broker.intake import Intake, admit_request, too_large
+from broker.model import Exchange, Part
+from broker.policy import Policy
+from broker.routing import path_of
+from broker.store import Store
+from broker.waiting import Clock, Waiter, append_all_of_request, drive
+from edge.errors import choose_form
+from edge.identity import Identity
+from edge.logs import trace_of
+from edge.service import Record, current_record, make_service
+from edge.upgrades import refuse_upgrade
+from edge.wsgi import Environ, PlainResponse, client_of, cut_into_parts, read_body, request_head, streamed, within
+from proxy_service.answer import IncomingAnswer
+from wire.http1 import End, RequestHead, encode_body, encode_end
+from wire.protocol import RequestId
+
+logger = logging.getLogger(__name__)
+
+_PLATFORM_PATHS = ("/_ah/warmup", "/_ah/start")
+"""App Engine calls these to wake an instance; they are never a backend's."""
+
+
+def new_request_id() -> RequestId:
+    """128 random bits: whoever knows the ID of an exchange can ask for it by name."""
+    return RequestId(secrets.token_urlsafe(16))
+
+
+def create_app(
+    *,
+    store: Store,
+    waiter: Waiter,
+    clock: Clock,
+    identity: Identity,
+    policy: Policy,
+    new_id: Callable[[], RequestId] = new_request_id,
+    on_appengine: bool = False,
+    project: str = "",
+) -> Flask:
+    """The service. `on_appengine`: believe what App Engine's front end says of the client's address."""
+    app = make_service("proxy_service", clock=clock, new_id=new_id, form_for=choose_form, project=project)
+    users = _Users(store, waiter, clock, identity, policy, on_appengine)
+
+    @app.before_request
+    def serve() -> PlainResponse | None:
+        is_the_platforms = path_of(request.environ.get("RAW_URI", request.path)) in _PLATFORM_PATHS
+        return None if is_the_platforms else users.serve(request.environ, current_record())
+
+    for path in _PLATFORM_PATHS:
+        app.add_url_rule(path, path, view_func=lambda: "")
+    return app
+
+
+@dataclass(frozen=True, slots=True)
+class _Users:
+    """A request becomes an exchange, waits for its answer, and gets it."""
+
+    store: Store
+    waiter: Waiter
+    clock: Clock
+    identity: Identity
+    policy: Policy
+    on_appengine: bool
+
+    def serve(self, environ: Environ, record: Record) -> PlainResponse:
+        """The answer, begun: its head is there, its body may still be coming."""
+        head = request_head(environ)
+        refuse_upgrade(head)
+        intake = admit_request(
+            self.store,
+            self.clock,
+            self.policy,
+            head,
+            end_user=self.identity.end_user(head.headers),
+            client=client_of(environ, on_appengine=self.on_appengine),
+            new_id=lambda: record.request_id,
+        )
+        exchange = intake.exchange
+        record.backend = exchange.backend_id
+        answer = IncomingAnswer(self.store, self.waiter, self.clock, self.policy, exchange)
+        try:
+            self._send(exchange, cut_into_parts(self._message(intake, head, environ, record), self.clock))
+            response = streamed(forwarded_response(answer.head()), answer.body())
+        except BaseException:
+            self._drop(exchange)
+            raise
+        response.call_on_close(lambda: self._drop(exchange))
+        return response
+
+    def _message(self, intake: Intake, head: RequestHead, environ: Environ, record: Record) -> Iterator[bytes]:
+        """The request as it travels: the head that the agent gets, the body in its framing."""
+        yield intake.head
+        body = record.counting(read_body(environ, head.length))
+        for data in within(body, self.policy.max_body_bytes, too_large(self.policy)):
+            yield encode_body(data, head.length)
+        yield encode_end(End(), head.length)
+
+    def _send(self, exchange: Exchange, parts: Iterator[Part]) -> None:
+        first = next(parts)
+        self.store.add_exchange(exchange, first.data, last=first.last)
+        try:
+            for part in parts:
+                waiting = append_all_of_request(
+                    self.store, self.clock, self.policy, exchange.backend_id, exchange.request_id, part
+                )
+                drive(waiting, self.waiter)
+        except UnknownRequest as exc:
+            raise BrokenAnswer("the request was removed while it was sent") from exc
+
+    def _drop(self, exchange: Exchange) -> None:
+        """Delivered or given up. What cannot be removed now is for the sweep."""
+        try:
+            self.store.delete_exchange(exchange.backend_id, exchange.request_id)
+        except StoreUnavailable as exc:
+            logger.warning("%s not removed: %s", trace_of(exchange.request_id), exc)
