@@ -285,6 +285,17 @@ class MemoryStore:
         if held:
             self._notify(PendingKey(backend_id), *(ExchangeKey(record.exchange.request_id) for record in held))
 
+    def withdraw_offers(self, backend_id: BackendId, request_ids: Collection[RequestId], *, agent_id: str) -> None:
+        """The list that offered these requests was never sent: whichever is still on offer to the agent is listed
+        again at once. Beyond the contract: without it, it is listed again when the lease is over.
+        """
+        with self._lock:
+            for request_id in request_ids:
+                record = self._records.get(request_id)
+                if record and record.exchange.state is State.OFFERED and record.exchange.agent_id == agent_id:
+                    record.exchange = rules.release(record.exchange)
+        self._notify(PendingKey(backend_id))
+
     # The sweep
 
     def sweep(self, *, now: datetime) -> int:

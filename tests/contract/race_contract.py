@@ -79,9 +79,9 @@ class RaceContract:
     @pytest.mark.parametrize("attempt", range(ROUNDS))
     def test_of_many_agents_without_a_name_one_fetches(self, store: Store, attempt: int) -> None:
         for number in range(3):
-            queued(store, f"request-{number}")
+            exchange = queued(store, f"request-{number}")
 
-            def fetch(name: RequestId = RequestId(f"request-{number}")) -> bool:
+            def fetch(name: RequestId = exchange.request_id) -> bool:
                 try:
                     store.fetch_exchange(BACKEND, name, agent_id="", now=NOW)
                 except ClaimedElsewhere:
