@@ -1,0 +1,129 @@
+"""The composition root of the agent: settings → clients → pipeline → poller; and what signals do.
+
+Exit status: 0 after everything that ran was finished, 1 when that took too long or a second signal came, 2 for settings
+that cannot be used.
+"""
+
+import logging
+import os
+import queue
+import random
+import secrets
+import signal
+import sys
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from agent.backend_client import BackendClient
+from agent.connections import ConnectionPool
+from agent.credentials import Combined, Credentials, NoCredentials, TokenFile
+from agent.exchanges import Exchanges
+from agent.flags import FlagError
+from agent.http_client import HttpClient
+from agent.pipeline import build_pipeline
+from agent.poller import Poller
+from agent.proxy_client import AgentIdentity, ProxyClient
+from agent.seen import SeenIds
+from agent.settings import VERSION, Settings, SettingsRequest, load_settings
+from agent.vm_identity import VmIdentity
+
+logger = logging.getLogger("agent")
+
+_DRAINED: Final = -1
+_SEEN_IDS: Final = 10_000
+_CONNECT_SECONDS: Final = 10.0
+
+
+def main() -> int:
+    try:
+        settings = load_settings(sys.argv[1:], os.environ)
+    except SettingsRequest as request:
+        print(request)
+        return 0
+    except FlagError as error:
+        print(f"agent: {error}", file=sys.stderr)
+        return 2
+    logging.basicConfig(
+        level=logging.DEBUG if settings.debug else logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    for library in ("urllib3", "google"):
+        # What they write when debugging is theirs to choose: nothing that could hold a token gets out.
+        logging.getLogger(library).setLevel(logging.INFO)
+    # A signal handler may interrupt any bytecode: of the queues and events only this one is safe to touch in it.
+    happenings: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, frame: happenings.put(number))
+    poller = build_poller(settings, happenings)
+    poller.start()
+    logger.info("agent %s serves %s as backend %s of %s", VERSION, settings.host, settings.backend, settings.proxy)
+    happenings.get()
+    return drain(poller, happenings, limit=settings.graceful_shutdown_timeout)
+
+
+def build_poller(settings: Settings, happenings: "queue.SimpleQueue[int]") -> Poller:
+    """Everything that the settings ask for, put together; nothing is called yet."""
+    # One connection for each exchange, and one for the poll.
+    connections = settings.concurrency + 1
+    proxy = ProxyClient(
+        HttpClient(ConnectionPool(settings.proxy, size=connections, connect_timeout=_CONNECT_SECONDS)),
+        url=settings.proxy,
+        identity=AgentIdentity(settings.backend, secrets.token_urlsafe(16), f"inverting-proxy-agent/{VERSION}"),
+        credentials=build_credentials(settings),
+        poll_limit=settings.poll_limit,
+        jitter=random.random,
+        sleep=threading.Event().wait,
+    )
+    handler = build_pipeline(
+        BackendClient(settings.host, connections=settings.concurrency, limit=settings.forwarding_limit),
+        forwards_user_id=settings.forward_user_id,
+        strips_credentials=settings.strip_credentials,
+    )
+    seen = SeenIds(_SEEN_IDS)
+    return Poller(
+        proxy.list_pending,
+        Exchanges(proxy, handler, forget=seen.discard).run,
+        seen=seen,
+        concurrency=settings.concurrency,
+        jitter=random.random,
+        on_drained=lambda: happenings.put(_DRAINED),
+    )
+
+
+def build_credentials(settings: Settings) -> Credentials:
+    """What `--credentials` names; with Google's also which VM this is."""
+    if settings.credentials == "none":
+        return NoCredentials()
+    if settings.credentials != "google":
+        return TokenFile(Path(settings.credentials.removeprefix("file:")))
+    # google.auth takes a third of a second to import: only those pay who need it.
+    from agent.google_credentials import GoogleCredentials
+
+    account = GoogleCredentials(settings.google)
+    if settings.disable_gce_vm_header:
+        return account
+    return Combined(account, VmIdentity(settings.google.metadata_host, audience=settings.proxy, now=time.monotonic))
+
+
+def drain(poller: Poller, happenings: "queue.SimpleQueue[int]", *, limit: timedelta) -> int:
+    """Ask for no more, finish what runs; the exit status."""
+    ends_at = time.monotonic() + limit.total_seconds()
+    running = poller.stop()
+    logger.info("stopping: %d requests run, they have %g s", running, limit.total_seconds())
+    try:
+        happening = happenings.get(timeout=max(0.0, ends_at - time.monotonic()))
+    except queue.Empty:
+        happening = signal.SIGTERM
+    if happening == _DRAINED:
+        logger.info("stopped")
+        return 0
+    logger.error("stopped with requests unfinished")
+    logging.shutdown()
+    # The threads of what is unfinished would keep the interpreter waiting.
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""The answers that the agent makes itself: it says that the backend failed, how, and where to look. No internals."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from agent.messages import Response, whole_body
+from agent.transport_errors import SourceBroke, TimedOut, TransportError, Unreachable
+from wire.headers import Headers
+from wire.http1 import ResponseHead
+from wire.protocol import ERROR
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Status, reason for machines, text for people."""
+
+    status: int
+    reason: str
+    text: str
+
+
+UNREACHABLE: Final = Failure(
+    502,
+    "backend-unreachable",
+    "The proxy and its agent work, but the agent could not connect to its backend.\n"
+    "Check on the agent's machine that the backend runs and listens where --host says.",
+)
+BROKE: Final = Failure(
+    502,
+    "backend-broke",
+    "The proxy and its agent work, but the backend ended the connection early, or its answer was not HTTP.\n"
+    "Check the backend's own log.",
+)
+TIMED_OUT: Final = Failure(
+    504,
+    "backend-timeout",
+    "The proxy and its agent work, but the backend did not answer in time.\n"
+    "Check the backend; if it needs longer, raise --request-forwarding-timeout of the agent.",
+)
+REQUEST_BROKE: Final = Failure(
+    502, "request-broke", "The agent did not receive the whole request from the proxy.\nSend it again."
+)
+AGENT_FAILED: Final = Failure(502, "agent-failed", "The agent failed to handle this request.\nCheck the agent's log.")
+
+
+def failure_of(exc: TransportError | SourceBroke) -> Failure:
+    """What a call to the backend that raised `exc` is to the client."""
+    if isinstance(exc, Unreachable):
+        return UNREACHABLE
+    if isinstance(exc, TimedOut):
+        return TIMED_OUT
+    return REQUEST_BROKE if isinstance(exc, SourceBroke) else BROKE
+
+
+def failure_response(failure: Failure, *, method: str) -> Response:
+    """The whole answer for a failure; `method` is the request's, because HEAD gets no body."""
+    text = f"{failure.text}\n".encode("ascii")
+    headers = Headers(
+        [("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store"), (ERROR, failure.reason)]
+    )
+    head = ResponseHead(failure.status, headers, len(text))
+    return Response(head, whole_body(b"" if method == "HEAD" else text), failure=failure.reason)

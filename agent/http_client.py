@@ -1,0 +1,289 @@
+"""HTTP/1.1 calls to one origin, byte for byte what the caller gives; answers parsed as strictly as `wire.http1` does.
+
+By construction nothing is followed (redirects), kept (cookies), decoded (content codings), read from the environment
+(proxies, `.netrc`) or added (User-Agent, Accept); interim answers are skipped; there is no limit of 100 fields.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from agent.connections import Connection, ConnectionPool
+from agent.transport_errors import Broken, NothingReceived, SourceBroke, TimedOut, TransportError
+from wire.errors import WireError
+from wire.http1 import End, RequestHead, ResponseHead, ResponseParser, encode_body, encode_end, serialize_request_head
+
+logger = logging.getLogger(__name__)
+
+_IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+"""RFC 9110 section 9.2.2."""
+
+_OVERTAKING: Final = 0.05
+"""Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A body that is sent as it comes."""
+
+    events: Iterator[bytes | End]
+    """Pieces, then one `End`; raises `TransportError` or `WireError` when the rest does not come."""
+    abandon: Callable[[], None]
+    """Called, from another thread, when nobody will read the rest: makes a waiting read end, if that is wanted."""
+
+
+class Interrupt:
+    """Cuts a call short from another thread: the one that runs, and each that begins later."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # guards the two below
+        self._connection: Connection | None = None
+        self._is_triggered = False
+
+    def attach(self, connection: Connection | None) -> None:
+        """The connection that `trigger` shall abort; None when the call is over."""
+        with self._lock:
+            self._connection = connection
+            if self._is_triggered and connection is not None:
+                connection.abort()
+
+    def trigger(self) -> None:
+        with self._lock:
+            self._is_triggered = True
+            if self._connection is not None:
+                self._connection.abort()
+
+
+class _Upload:
+    """A body on its way. It has a thread, because the peer may answer, and want to be read, before the body ends."""
+
+    def __init__(self, connection: Connection, body: Body, head: RequestHead, limit: float | None) -> None:
+        self._connection = connection
+        self._body = body
+        self._length = head.length
+        self._limit = limit
+        self._is_stopped = False
+        self.finished_at: float | None = None
+        self._is_complete = False
+        self.source_error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="upload", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._send_all()
+        except TransportError:
+            # The peer closed while it was sent to: whoever receives finds its answer, or that there is none.
+            return
+        except Exception as exc:
+            if not isinstance(exc, SourceBroke):
+                logger.exception("an upload failed")
+            self.source_error = exc
+            # Never a clean end: the peer must see that the body is not whole.
+            self._connection.abort()
+        finally:
+            self.finished_at = time.monotonic()
+
+    def _send_all(self) -> None:
+        while not self._is_stopped:
+            event = self._next_event()
+            is_end = isinstance(event, End)
+            data = encode_end(event, self._length) if isinstance(event, End) else encode_body(event, self._length)
+            if not self._is_stopped:
+                self._connection.send(data, timeout=self._limit)
+            if is_end:
+                self._is_complete = not self._is_stopped
+                return
+
+    def _next_event(self) -> bytes | End:
+        try:
+            return next(self._body.events)
+        except (TransportError, WireError, StopIteration) as exc:
+            raise SourceBroke(str(exc)) from exc
+
+    def has_completed(self) -> bool:
+        """True if all was sent. An answer may overtake the end of this thread by a moment, so that is waited for."""
+        self._thread.join(_OVERTAKING)
+        return self._is_complete
+
+    def stop(self) -> None:
+        """Send no more, and wait until the body is no longer being read."""
+        self._is_stopped = True
+        self._connection.abort()
+        if not self._is_complete:
+            self._body.abandon()
+        self._thread.join()
+
+
+class Reply:
+    """An answer as it comes. It must be closed, unless its events have been read to the `End`."""
+
+    def __init__(self, connection: Connection, method: str, upload: _Upload | None, limit: float | None) -> None:
+        self._connection: Connection | None = connection
+        self._parser = ResponseParser(method)
+        self._upload = upload
+        self._limit = limit
+        self._lock = threading.Lock()  # guards _connection: an abort must never hit a connection given back
+        self._sent_at = time.monotonic()
+        self._has_received = False
+        self._pending: list[bytes | End] = []
+        self.head = self._receive_head()
+
+    def _receive_head(self) -> ResponseHead:
+        while True:
+            events = self._receive(self._wait_for_head)
+            if events:
+                head, *self._pending = events
+                assert isinstance(head, ResponseHead)
+                return head
+
+    def events(self) -> Iterator[bytes | End]:
+        """The pieces of the body as they come, then one `End`. Raises `TransportError`."""
+        while True:
+            for event in self._pending:
+                yield event
+                if isinstance(event, End):
+                    return
+            self._pending = self._receive(self._wait_for_piece)
+
+    def read(self, limit: int) -> bytes:
+        """The whole body. Raises `Broken` when it is longer than `limit` bytes, or not whole."""
+        body = bytearray()
+        for event in self.events():
+            if isinstance(event, End):
+                break
+            body += event
+            if len(body) > limit:
+                self.close()
+                raise Broken(f"an answer over {limit} bytes")
+        return bytes(body)
+
+    def _receive(self, wait: Callable[[Connection], bytes]) -> list[Any]:
+        """The next events, perhaps none; the connection is closed on every error and settled at the `End`."""
+        if self._connection is None:
+            raise Broken("the answer was closed before its end")
+        try:
+            data = wait(self._connection)
+            self._has_received = self._has_received or bool(data)
+            events = self._parser.feed(data) if data else self._parser.close()
+        except (WireError, TransportError) as exc:
+            self.close()
+            raise self._explain(exc) from exc
+        if any(isinstance(event, End) for event in events):
+            self._settle(is_closed=not data)
+        return events
+
+    def _explain(self, exc: Exception) -> Exception:
+        """What an error means to the caller: a broken source first, because all else follows from it."""
+        if self._upload is not None and self._upload.source_error is not None:
+            return SourceBroke(str(self._upload.source_error))
+        if isinstance(exc, TimedOut):
+            return exc
+        if not self._has_received:
+            return NothingReceived("the connection was closed without an answer")
+        return Broken(f"not a whole HTTP answer: {exc}")
+
+    def _wait_for_head(self, connection: Connection) -> bytes:
+        while True:
+            try:
+                return connection.receive(timeout=self._head_time_left())
+            except TimedOut:
+                if not self._head_time_left():
+                    raise
+
+    def _head_time_left(self) -> float | None:
+        """Seconds until the head has to be here: the limit counts from when the request had been sent whole."""
+        if self._limit is None:
+            return None
+        sent_at = self._upload.finished_at if self._upload else self._sent_at
+        return self._limit if sent_at is None else max(0.0, sent_at + self._limit - time.monotonic())
+
+    def _wait_for_piece(self, connection: Connection) -> bytes:
+        return connection.receive(timeout=self._limit)
+
+    def _settle(self, *, is_closed: bool) -> None:
+        """The answer has ended: keep its connection if nothing more will come or go on it."""
+        is_sent = self._upload is None or self._upload.has_completed()
+        if is_closed or not is_sent or not self._parser.is_reusable:
+            self.close()
+            return
+        with self._lock:
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.release()
+
+    def abort(self) -> None:
+        """Make a waiting read end, from any thread; harmless once the answer has ended."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.abort()
+
+    def close(self) -> None:
+        """Give up what has not come yet; harmless once the answer has ended."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if self._upload is not None:
+            self._upload.stop()
+        connection.close()
+
+
+class HttpClient:
+    """Calls to one origin."""
+
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
+
+    def call(
+        self,
+        head: RequestHead,
+        body: bytes | Body = b"",
+        *,
+        limit: float | None,
+        interrupt: Interrupt | None = None,
+    ) -> Reply:
+        """Send a request; its answer once the head has come.
+
+        `limit` bounds, in seconds, the time from the request's end to the whole head of the answer, and then each wait
+        for a piece. A kept connection that turns out to be closed is replaced once, if the request is idempotent and
+        can be sent again. Raises `TransportError`, and `SourceBroke` for a body that broke off.
+        """
+        raw = serialize_request_head(head)
+        may_repeat = head.method in _IDEMPOTENT and isinstance(body, bytes)
+        while True:
+            connection = self._pool.take()
+            try:
+                return self._attempt(connection, head, raw, body, limit, interrupt)
+            except NothingReceived:
+                # Each turn uses up one kept connection; the first new one decides.
+                if not may_repeat or not connection.is_reused:
+                    raise
+
+    def _attempt(
+        self,
+        connection: Connection,
+        head: RequestHead,
+        raw: bytes,
+        body: bytes | Body,
+        limit: float | None,
+        interrupt: Interrupt | None,
+    ) -> Reply:
+        if interrupt is not None:
+            interrupt.attach(connection)
+        try:
+            # A peer that closes while it is sent to may have answered first: what is received decides.
+            with suppress(Broken):
+                connection.send(raw + body if isinstance(body, bytes) else raw, timeout=limit)
+            upload = None if isinstance(body, bytes) else _Upload(connection, body, head, limit)
+            return Reply(connection, head.method, upload, limit)
+        except TimedOut:
+            connection.close()
+            raise
+        finally:
+            if interrupt is not None:
+                interrupt.attach(None)

@@ -1,0 +1,47 @@
+"""The raw HTTP/1.1 request inside the proxy's answer to a fetch: its head, and its body as it comes."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from agent.http_client import Body, Reply
+from agent.transport_errors import Broken
+from wire.errors import MalformedMessage
+from wire.http1 import End, Event, RequestHead, RequestParser
+
+SMALL_BYTES: Final = 64 * 1024
+"""Bodies of a known length up to this are read whole: they need no thread to send, and can be sent again."""
+
+
+def read_request(reply: Reply) -> tuple[RequestHead, bytes | Body]:
+    """The head, and the body: whole where it is small, else as it comes.
+
+    Raises `TransportError` and `WireError`, as reading the body does; the caller closes `reply`.
+    """
+    events = _inner_events(reply)
+    head = next(events)
+    if not isinstance(head, RequestHead):
+        raise MalformedMessage("a request without a head")
+    body = _body(events)
+    if head.length is None or (isinstance(head.length, int) and head.length <= SMALL_BYTES):
+        return head, b"".join(event for event in body if isinstance(event, bytes))
+    return head, Body(body, abandon=reply.abort)
+
+
+def _inner_events(reply: Reply) -> Iterator[Event]:
+    """The events of the request; its `End` only when the answer around it has ended too, and so is whole."""
+    parser = RequestParser()
+    held: list[Event] = []
+    for outer in reply.events():
+        events = parser.feed(outer) if isinstance(outer, bytes) else [*held, *parser.close()]
+        for event in events:
+            if isinstance(event, End) and isinstance(outer, bytes):
+                held.append(event)
+            else:
+                yield event
+
+
+def _body(events: Iterator[Event]) -> Iterator[bytes | End]:
+    for event in events:
+        if not isinstance(event, bytes | End):
+            raise Broken("a second head within one request")
+        yield event

@@ -1,0 +1,43 @@
+"""A request from the proxy and its answer, as handlers see them: a head, and a body that may still be coming."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from agent.http_client import Body
+from wire.http1 import End, RequestHead, ResponseHead
+from wire.protocol import RequestId
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What an end user asks of the backend."""
+
+    request_id: RequestId
+    user_id: str
+    """Who asks, as the proxy verified it; empty for somebody unknown."""
+    head: RequestHead
+    body: bytes | Body
+
+
+def _nothing() -> None:
+    """An answer that is there already needs no closing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer; whoever gets one closes it."""
+
+    head: ResponseHead
+    events: Iterator[bytes | End]
+    """The pieces of the body as they come, then one `End`; raises `TransportError` when the rest does not come."""
+    failure: str = ""
+    """Why the agent made this answer itself; empty for a backend's answer."""
+    abort: Callable[[], None] = _nothing
+    """Makes a waiting read of `events` end at once, from any thread."""
+    close: Callable[[], None] = _nothing
+    """Gives up what has not come yet; harmless once all has come."""
+
+
+def whole_body(data: bytes) -> Iterator[bytes | End]:
+    """The events of a body that is there already."""
+    return iter([data, End()] if data else [End()])

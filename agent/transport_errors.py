@@ -1,0 +1,25 @@
+"""What can happen to a call on its way, told apart by what the caller may conclude."""
+
+
+class TransportError(Exception):
+    """A call failed on the network or in the message that came back; the text names no secrets."""
+
+
+class Unreachable(TransportError):
+    """No connection: nothing was sent."""
+
+
+class TimedOut(TransportError):
+    """The peer was silent for longer than its limit."""
+
+
+class Broken(TransportError):
+    """The connection ended early, or what came is not HTTP."""
+
+
+class NothingReceived(Broken):
+    """The connection ended before a single byte of an answer."""
+
+
+class SourceBroke(Exception):
+    """The body that was to be sent did not come to its end: the fault lies behind the sender, not with its peer."""
