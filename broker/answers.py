@@ -55,7 +55,7 @@ class AnswerReader:
     """From the bytes of an answer, as they come out of a store, to what its client is sent."""
 
     def __init__(self, method: str) -> None:
-        self._parser = ResponseParser(method)
+        self._parser = ResponseParser(method, forgives_empty_chunks=True)
 
     def read(self, part: Part) -> list[Event]:
         """The events that a part completes, the head as it travels on. Parts come in order, each once.

@@ -74,6 +74,7 @@ class _Parser:
         self._connection = connection
         self._head: bytearray | None = bytearray()
         self._done = False
+        self._may_follow = b""
 
     def feed(self, data: bytes) -> list[Event]:
         """The events that `data` completes. Raises `WireError`; bytes behind the end of the message are an error."""
@@ -83,8 +84,9 @@ class _Parser:
             rest = self._feed_head(self._head, rest, events)
         if rest:
             if self._done:
-                raise MalformedMessage("bytes behind the end of the message")
-            events += self._advance(rest)
+                self._skip(rest)
+            else:
+                events += self._advance(rest)
         return events
 
     def _feed_head(self, head: bytearray, data: bytes, events: list[Event]) -> bytes:
@@ -134,9 +136,15 @@ class _Parser:
                     events.append(_end(event))
         except h11.RemoteProtocolError as exc:
             raise _translated(exc) from exc
-        if self._done and self._connection.trailing_data[0]:
-            raise MalformedMessage("bytes behind the end of the message")
+        if self._done:
+            self._skip(self._connection.trailing_data[0])
         return events
+
+    def _skip(self, data: bytes) -> None:
+        """Bytes behind the end of the message, which may be no others than `_may_follow`."""
+        if not self._may_follow.startswith(data):
+            raise MalformedMessage("bytes behind the end of the message")
+        self._may_follow = self._may_follow[len(data) :]
 
     def _translate(self, event: h11.Request | h11.Response) -> Event:
         raise NotImplementedError
@@ -160,9 +168,11 @@ class ResponseParser(_Parser):
     """One final response out of bytes; interim ones (1xx) are skipped.
 
     `method` is that of the request, because the answer to HEAD has no body whatever its fields say.
+    With `forgives_empty_chunks`, one that has no body but announces chunked coding may be followed by an empty body in
+    that coding, because Go's `http.Response.Write`, and so the original's agent, writes it.
     """
 
-    def __init__(self, method: str) -> None:
+    def __init__(self, method: str, *, forgives_empty_chunks: bool = False) -> None:
         connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
         # CONNECT would make h11 switch protocols at a 2xx: nothing here carries tunnels.
         asked = "GET" if method == "CONNECT" else method
@@ -170,6 +180,7 @@ class ResponseParser(_Parser):
         connection.send(h11.EndOfMessage())
         super().__init__(connection)
         self._is_head = method == "HEAD"
+        self._forgives_empty_chunks = forgives_empty_chunks
 
     @property
     def is_reusable(self) -> bool:
@@ -182,6 +193,8 @@ class ResponseParser(_Parser):
         # RFC 9112 section 6.3: no body here, whatever the fields say. What would announce one to a reader of this
         # message alone is dropped: any framing of a 204, and the chunked coding.
         if event.status_code == 204 or (length == CHUNKED and (self._is_head or event.status_code == 304)):
+            if length == CHUNKED and self._forgives_empty_chunks:
+                self._may_follow = last_chunk()
             length = None
         return ResponseHead(event.status_code, headers, length)
 

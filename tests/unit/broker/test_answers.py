@@ -136,3 +136,9 @@ def test_the_head_of_an_answer_is_the_one_that_may_travel_on() -> None:
 def test_bytes_that_are_not_a_whole_answer_are_a_broken_answer(raw: bytes) -> None:
     with pytest.raises(BrokenAnswer, match="not an HTTP answer"):
         AnswerReader("GET").read(Part(0, raw, last=True))
+
+
+def test_the_empty_chunks_that_the_originals_agent_writes_behind_an_answer_without_a_body_are_no_fault() -> None:
+    raw = b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+
+    assert AnswerReader("GET").read(Part(0, raw, last=True)) == [ResponseHead(204, Headers(), None), End()]
