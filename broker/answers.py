@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from broker.errors import BrokenAnswer, ConflictingBytes
+from broker.errors import BrokenAnswer, ClaimedElsewhere, ConflictingBytes
 from broker.forwarding import forwarded_response
 from broker.model import Part
 from broker.policy import Policy
@@ -16,7 +16,7 @@ from wire.protocol import BackendId, RequestId
 EMPTY_ANSWER: Final = "empty-answer"
 AGENT_ERROR: Final = "agent-error"
 
-_REASON = re.compile(r"[a-z][a-z-]{0,63}")
+_REASON = re.compile(r"[a-z0-9-]{1,64}")
 
 
 def post_answer(
@@ -36,15 +36,18 @@ def post_answer(
     the post is then an answer of the agent's own. It is the answer where none has begun; where one has, that one has
     failed, and the rest of the post is of no use to anybody.
 
-    Raises what `Store.append_answer` does, `NoAnswer` when the client does not read, and for a post of no bytes at all
-    `MalformedMessage`: the answer has failed then.
+    Raises `UnknownRequest`, `ClaimedElsewhere` (also for an answer that has failed already: the agent may drop it),
+    `ConflictingBytes`, `NoAnswer` when the client does not read, and for a post of no bytes at all `MalformedMessage`:
+    the answer has failed then.
     """
     if part == Part(0, b"", last=True):
         store.fail_exchange(backend_id, request_id, agent_id=agent_id, reason=EMPTY_ANSWER)
         raise MalformedMessage("an answer of no bytes")
     try:
         yield from append_all_of_answer(store, clock, policy, backend_id, request_id, part, agent_id=agent_id)
-    except (ConflictingBytes, BrokenAnswer):
+    except (ConflictingBytes, BrokenAnswer) as exc:
+        if error is None and isinstance(exc, BrokenAnswer):
+            raise ClaimedElsewhere("the answer has failed already") from exc
         if error is None:
             raise
         reason = error if _REASON.fullmatch(error) else AGENT_ERROR

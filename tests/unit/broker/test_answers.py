@@ -89,6 +89,14 @@ def test_the_rest_of_a_post_that_failed_an_answer_is_taken_and_dropped() -> None
     assert answer_of(store) == (State.FAILED, "backend-broke-off", WHOLE[:-2])
 
 
+def test_an_answer_that_has_failed_takes_no_more_bytes_and_is_to_be_dropped() -> None:
+    store = a_fetched_exchange()
+    store.fail_exchange(BACKEND, REQUEST, agent_id=AGENT, reason="backend-broke-off")
+
+    with pytest.raises(ClaimedElsewhere, match="failed already"):
+        post(store, Part(0, WHOLE, last=True))
+
+
 def test_a_reason_that_is_not_a_word_is_not_taken_over() -> None:
     store = a_fetched_exchange()
     post(store, Part(0, WHOLE[:-2], last=False))
