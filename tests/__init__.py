@@ -1,1 +1,1 @@
-"""The tests. A package, so that `tests.fakes` means ours whatever else is installed; test modules lie in plain folders."""
+"""The tests. A package, so that `tests.fakes` means ours whatever else is installed; test modules need no package."""
