@@ -1,0 +1,17 @@
+"""The stand-alone proxy: users and agents on one port, over the memory of one process.
+
+    __main__       composition: settings → store → doors → server
+    settings       the command line
+    lifecycle      listening, and stopping without losing what is under way
+    server         what is accepted as a request: the protocol class under uvicorn
+    responding     how an answer is written to a connection, and how one that breaks off is made to look broken
+    app            the ASGI application: which door a request goes to, errors, the log, housekeeping
+    calls          one request and its answer over ASGI, in the words of `wire`
+    users          the door of end users: an exchange for each request
+    agents         the door of agents: the three calls of the protocol
+    registration   open mode: any backend that an agent names exists
+    presence       which agents are there, and which have vanished
+    waiting        the waiter of asyncio
+
+The event loop's thread does everything: no lock is needed but the store's own.
+"""

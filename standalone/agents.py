@@ -1,0 +1,178 @@
+"""The door of agents: the three calls of the protocol (`docs/protocol.md`, version 1)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final
+
+from broker.answers import post_answer
+from broker.model import Exchange, Part
+from broker.policy import Policy
+from broker.waiting import Clock, wait_for_pending, wait_for_request
+from edge.errors import Refusal, method_not_allowed
+from edge.logs import trace_of
+from standalone.calls import Call
+from standalone.presence import AgentName, Presence
+from standalone.registration import OpenRegistration
+from standalone.waiting import AsyncioWaiter, drive
+from stores.memory import MemoryStore
+from wire.errors import MalformedMessage
+from wire.headers import Headers
+from wire.http1 import CHUNKED, End, Length, ResponseHead
+from wire.protocol import (
+    AGENT_ID,
+    BACKEND_ID,
+    ERROR,
+    PENDING_PATH,
+    REQUEST_ID,
+    REQUEST_MEDIA_TYPE,
+    REQUEST_PATH,
+    RESPONSE_PATH,
+    START_TIME,
+    USER_ID,
+    BackendId,
+    RequestId,
+    encode_pending,
+    format_start_time,
+    is_valid_request_id,
+)
+
+Door = Callable[[Call, AgentName], Awaitable[None]]
+
+
+class Agents:
+    """Serves the calls of agents, and notices those that vanish."""
+
+    def __init__(
+        self,
+        *,
+        store: MemoryStore,
+        waiter: AsyncioWaiter,
+        clock: Clock,
+        policy: Policy,
+        presence: Presence,
+        registration: OpenRegistration,
+    ) -> None:
+        self._store = store
+        self._waiter = waiter
+        self._clock = clock
+        self._policy = policy
+        self._presence = presence
+        self._registration = registration
+        self._doors: Final[Mapping[str, tuple[str, Door]]] = {
+            PENDING_PATH: ("GET", self._list_pending),
+            REQUEST_PATH: ("GET", self._send_request),
+            RESPONSE_PATH: ("POST", self._take_response),
+        }
+
+    def serves(self, target: str) -> bool:
+        """True for the targets of the protocol, and none that only looks like one."""
+        return target in self._doors
+
+    async def serve(self, call: Call) -> None:
+        """Answer a call to one of the three paths. Raises `BrokerError`, `WireError` and `Refusal`."""
+        method, door = self._doors[call.head.target]
+        if call.head.method != method:
+            raise Refusal(method_not_allowed(method))
+        agent = self._agent_of(call.head.headers)
+        call.backend = agent.backend_id
+        with self._present(agent):
+            await door(call, agent)
+
+    def release_lost(self) -> None:
+        """Take back what vanished agents had in their hands; a backend without any agent is offline at once."""
+        for backend_id, agent_id in self._presence.take_lost(self._clock.now()):
+            if agent_id:
+                self._store.release_agent(backend_id, agent_id=agent_id)
+            if not self._presence.has_agents(backend_id):
+                self._store.forget_polls(backend_id)
+
+    async def _list_pending(self, call: Call, agent: AgentName) -> None:
+        backend_id, agent_id = agent
+        self._registration.register(backend_id)
+        self._store.touch_backend(backend_id, polled=self._clock.now())
+        listing = wait_for_pending(self._store, self._clock, self._policy, backend_id, agent_id=agent_id)
+        claimed = await drive(listing, self._waiter)
+        try:
+            await call.answer(200, Headers([("Content-Type", "application/json")]), encode_pending(claimed))
+        except asyncio.CancelledError:
+            self._store.withdraw_offers(backend_id, claimed, agent_id=agent_id)
+            raise
+
+    async def _send_request(self, call: Call, agent: AgentName) -> None:
+        backend_id, agent_id = agent
+        request_id = _request_id_of(call)
+        exchange = self._store.fetch_exchange(backend_id, request_id, agent_id=agent_id, now=self._clock.now())
+        part = await self._read_request(exchange, 0)
+        length: Length = len(part.data) if part.last else CHUNKED
+        await call.send(ResponseHead(200, _request_fields(exchange), length))
+        await call.send(part.data)
+        while not part.last:
+            part = await self._read_request(exchange, part.end)
+            await call.send(part.data)
+        await call.send(End())
+
+    async def _read_request(self, exchange: Exchange, offset: int) -> Part:
+        reading = wait_for_request(
+            self._store, self._clock, self._policy, exchange.backend_id, exchange.request_id, offset
+        )
+        return await drive(reading, self._waiter)
+
+    async def _take_response(self, call: Call, agent: AgentName) -> None:
+        backend_id, agent_id = agent
+        request_id = _request_id_of(call)
+        error = call.head.headers.get(ERROR)
+        offset, last = 0, False
+        while not last:
+            data, last = await call.read()
+            part = Part(offset, data, last)
+            posting = post_answer(
+                self._store, self._clock, self._policy, backend_id, request_id, part, agent_id=agent_id, error=error
+            )
+            await drive(posting, self._waiter)
+            offset = part.end
+        await call.answer(200, Headers(), b"")
+
+    @contextmanager
+    def _present(self, agent: AgentName) -> Iterator[None]:
+        """The agent is there for as long as it calls, and for a while after."""
+        broke_off = False
+        self._presence.call_opened(agent)
+        try:
+            yield
+        except asyncio.CancelledError:
+            broke_off = True
+            raise
+        finally:
+            self._presence.call_closed(agent, now=self._clock.now(), broke_off=broke_off)
+
+    def _agent_of(self, headers: Headers) -> AgentName:
+        agent_id = headers.get(AGENT_ID) or ""
+        if agent_id and not is_valid_request_id(agent_id):
+            raise MalformedMessage(f"{AGENT_ID}: not the name of an agent")
+        return AgentName(BackendId(_required(headers, BACKEND_ID)), agent_id)
+
+
+def _required(headers: Headers, name: str) -> str:
+    value = headers.get(name)
+    if value is None or not is_valid_request_id(value):
+        raise MalformedMessage(f"{name}: missing, or not a name")
+    return value
+
+
+def _request_id_of(call: Call) -> RequestId:
+    request_id = RequestId(_required(call.head.headers, REQUEST_ID))
+    call.trace = trace_of(request_id)
+    return request_id
+
+
+def _request_fields(exchange: Exchange) -> Headers:
+    user = ((USER_ID, exchange.end_user),) if exchange.end_user else ()
+    return Headers(
+        (
+            ("Content-Type", REQUEST_MEDIA_TYPE),
+            (REQUEST_ID, exchange.request_id),
+            *user,
+            (START_TIME, format_start_time(exchange.started)),
+        )
+    )

@@ -1,0 +1,127 @@
+"""The ASGI application: which door a request goes to, what happens to its errors, the log, and housekeeping."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Final
+
+from broker.errors import BrokerError, Overloaded
+from broker.policy import Policy
+from broker.waiting import Clock
+from edge.errors import INTERNAL, Refusal, describe
+from edge.identity import Identity
+from edge.logs import access_line, log_access
+from standalone.agents import Agents
+from standalone.calls import Call, Receive, Scope, Send
+from standalone.presence import Presence
+from standalone.registration import OpenRegistration
+from standalone.users import Users
+from standalone.waiting import AsyncioWaiter
+from stores.memory import MemoryStore
+from wire.errors import WireError
+from wire.protocol import RequestId
+
+logger = logging.getLogger(__name__)
+
+HOUSEKEEPING: Final = timedelta(seconds=1)
+"""How often abandoned exchanges and vanished agents are looked for."""
+
+CLIENT_GONE: Final = "client-gone"
+
+
+class StandaloneApp:
+    """Users and agents on one port. Made in the event loop that serves it."""
+
+    def __init__(
+        self, *, store: MemoryStore, waiter: AsyncioWaiter, clock: Clock, policy: Policy, users: Users, agents: Agents
+    ) -> None:
+        self._store = store
+        self._waiter = waiter
+        self._clock = clock
+        self._policy = policy
+        self._users = users
+        self._agents = agents
+        self._is_stopping = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        call = Call(scope, receive, send, clock=self._clock, idle_wait=self._policy.idle_wait)
+        if self._agents.serves(call.head.target):
+            await self._guard(call, self._agents.serve)
+            # A poll every half minute and two calls for each exchange would hide what is worth reading.
+            logger.log(logging.WARNING if call.reason else logging.DEBUG, "agent: %s", access_line(call.access()))
+        else:
+            await self._guard(call, self._serve_user)
+            log_access(logger, call.access())
+
+    async def stop(self, patience: timedelta) -> None:
+        """Take no more of users' requests, give those under way some time, and end whatever still waits then.
+
+        Agents are served meanwhile: without them nothing could be finished.
+        """
+        self._is_stopping = True
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + patience.total_seconds()
+        while self._users.running and loop.time() < ends:
+            await asyncio.sleep(0.05)
+        self._waiter.close()
+
+    async def _serve_user(self, call: Call) -> None:
+        if self._is_stopping:
+            raise Overloaded("the proxy is stopping")
+        await self._users.serve(call)
+
+    async def _guard(self, call: Call, serve: Callable[[Call], Awaitable[None]]) -> None:
+        try:
+            await serve(call)
+        except (BrokerError, WireError, Refusal) as exc:
+            await call.fail(describe(exc))
+        except asyncio.CancelledError:
+            call.reason = CLIENT_GONE
+        except Exception:
+            logger.exception("%s: %s %s failed", call.trace or "-", call.head.method, type(self).__name__)
+            await call.fail(INTERNAL)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        housekeeping = asyncio.create_task(self._keep_house())
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        housekeeping.cancel()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(HOUSEKEEPING.total_seconds())
+            try:
+                self._agents.release_lost()
+                self._store.sweep(now=self._clock.now())
+            except Exception:
+                logger.exception("housekeeping failed; trying again")
+
+
+def create_asgi(
+    *,
+    store: MemoryStore,
+    clock: Clock,
+    policy: Policy,
+    identity: Identity,
+    new_id: Callable[[], RequestId],
+    presence: Presence | None = None,
+) -> StandaloneApp:
+    """The application over a store. To be called in the event loop that will serve it."""
+    waiter = AsyncioWaiter()
+    store.subscribe(waiter.wake)
+    agents = Agents(
+        store=store,
+        waiter=waiter,
+        clock=clock,
+        policy=policy,
+        presence=presence or Presence(policy),
+        registration=OpenRegistration(store, clock, policy),
+    )
+    users = Users(store=store, waiter=waiter, clock=clock, policy=policy, identity=identity, new_id=new_id)
+    return StandaloneApp(store=store, waiter=waiter, clock=clock, policy=policy, users=users, agents=agents)

@@ -1,0 +1,149 @@
+"""One request and its answer over ASGI, in the words of `wire`; and what is known of it for the log."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from broker.forwarding import Client
+from broker.waiting import Clock
+from edge.errors import Failure, Refusal, choose_form, render
+from edge.logs import Access
+from wire.headers import Headers
+from wire.http1 import CHUNKED, End, Event, RequestHead, ResponseHead
+
+# ASGI's own types: dictionaries, whose keys the specification names.
+Scope = Mapping[str, Any]
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+REQUEST_EXTENSION: Final = "inverting_proxy.request"
+"""In `scope["extensions"]`: `{"head": RequestHead}`, the head as it was sent. ASGI itself has lost the case of
+names, and of the target a lone `?` and the absolute form."""
+
+CLIENT_SILENT: Final = Failure(
+    status=408,
+    reason="client-silent",
+    party="client",
+    text="The client stopped sending its request: send it again.",
+)
+
+
+class Call:
+    """One request, read and answered step by step.
+
+    When the client goes away, the task that serves the call is cancelled.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, clock: Clock, idle_wait: timedelta) -> None:
+        self.head: RequestHead = scope["extensions"][REQUEST_EXTENSION]["head"]
+        address, _ = scope["client"] or ("", 0)
+        self.client = Client(address, scope["scheme"])
+        self.trace = ""
+        """What names the exchange in the log and on error pages."""
+        self.backend = ""
+        self.reason = ""
+        """Why it failed, if it did."""
+        self._receive = receive
+        self._send = send
+        self._clock = clock
+        self._idle_wait = idle_wait
+        self._began = clock.now()
+        self._first_byte: datetime | None = None
+        self._received = self._sent = 0
+        self._answer: ResponseHead | None = None
+        self._is_answered = False
+
+    @property
+    def has_begun(self) -> bool:
+        """True once the head of the answer is sent: from then on a failure can only be shown by breaking off."""
+        return self._answer is not None
+
+    @property
+    def is_answered(self) -> bool:
+        """True once the answer is sent to its end."""
+        return self._is_answered
+
+    async def read(self) -> tuple[bytes, bool]:
+        """The next bytes of the body, and whether they are the last.
+
+        Raises `Refusal` (408) when the client is silent for too long.
+        """
+        try:
+            async with asyncio.timeout(self._idle_wait.total_seconds()):
+                message = await self._receive()
+        except TimeoutError:
+            raise Refusal(CLIENT_SILENT) from None
+        if message["type"] == "http.disconnect":
+            raise asyncio.CancelledError("the client has gone")
+        data: bytes = message.get("body", b"")
+        self._received += len(data)
+        return data, not message.get("more_body", False)
+
+    async def send(self, event: Event) -> None:
+        """Send the head of the answer, bytes of its body, or its end; returns when there is room for more."""
+        match event:
+            case ResponseHead():
+                self._answer = event
+                self._first_byte = self._clock.now()
+                await self._send(_start_message(event))
+            case bytes():
+                self._sent += len(event)
+                await self._send({"type": "http.response.body", "body": event, "more_body": True})
+            case End():
+                self._is_answered = True
+                await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+                if self._has_trailers:
+                    await self._send({"type": "http.response.trailers", "headers": _encoded(event.trailers)})
+
+    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send a whole answer."""
+        await self.send(ResponseHead(status, headers, len(body)))
+        if body and self.head.method != "HEAD":
+            await self.send(body)
+        await self.send(End())
+
+    async def fail(self, failure: Failure) -> None:
+        """Tell the client what went wrong, if nothing is sent yet; otherwise the answer stays without its end, and the
+        server breaks the connection off."""
+        self.reason = failure.reason
+        if not self.has_begun:
+            form = choose_form(self.head.headers.get("Accept"))
+            await self.answer(*render(failure, form=form, trace=self.trace))
+
+    def access(self) -> Access:
+        """The line for the log, now that the call is over."""
+        return Access(
+            trace=self.trace,
+            method=self.head.method,
+            target=self.head.target,
+            status=self._answer.status if self._answer else 0,
+            received=self._received,
+            sent=self._sent,
+            total=self._clock.now() - self._began,
+            first_byte=None if self._first_byte is None else self._first_byte - self._began,
+            backend=self.backend,
+            reason=self.reason,
+        )
+
+    @property
+    def _has_trailers(self) -> bool:
+        return self._answer is not None and self._answer.length == CHUNKED
+
+
+def _start_message(head: ResponseHead) -> Message:
+    fields = _encoded(head.headers)
+    # RFC 9110 section 8.6: no Content-Length with 204.
+    if isinstance(head.length, int) and head.status != 204:
+        fields.append((b"Content-Length", b"%d" % head.length))
+    return {
+        "type": "http.response.start",
+        "status": head.status,
+        "headers": fields,
+        "trailers": head.length == CHUNKED,
+    }
+
+
+def _encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]

@@ -1,0 +1,72 @@
+"""Which agents are there, and which have vanished: an agent whose connection broke off and who does not come back.
+
+Pure: the time is given. An agent that is killed closes its connections, so its user need not wait until its leases or
+deadlines are over.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from broker.errors import Overloaded
+from broker.policy import Policy
+from wire.protocol import BackendId
+
+GRACE: Final = timedelta(seconds=5)
+"""How long after its connection broke off an agent may come back; a reconnect takes less."""
+
+
+class AgentName(NamedTuple):
+    """An agent of a backend; all that do not name themselves (`agent_id` empty) are taken for one."""
+
+    backend_id: BackendId
+    agent_id: str
+
+
+@dataclass(slots=True)
+class _Sightings:
+    open_calls: int = 0
+    broke_off: bool = False
+    gone_from: datetime | None = None
+
+
+class Presence:
+    """The agents seen lately, each with its calls under way; at most `capacity` of them."""
+
+    def __init__(self, policy: Policy, *, grace: timedelta = GRACE, capacity: int = 10_000) -> None:
+        self._remembered = policy.backend_online
+        self._grace = grace
+        self._capacity = capacity
+        self._agents: dict[AgentName, _Sightings] = {}
+
+    def call_opened(self, agent: AgentName) -> None:
+        """An agent calls, so it is there. Raises `Overloaded` for a new one when there are too many."""
+        if agent not in self._agents and len(self._agents) >= self._capacity:
+            raise Overloaded(f"{self._capacity} agents are known already")
+        seen = self._agents.setdefault(agent, _Sightings())
+        seen.open_calls += 1
+        seen.broke_off = False
+        seen.gone_from = None
+
+    def call_closed(self, agent: AgentName, *, now: datetime, broke_off: bool) -> None:
+        """A call is over: answered, or its connection `broke_off`. For each `call_opened`, once."""
+        seen = self._agents[agent]
+        seen.open_calls -= 1
+        seen.broke_off = broke_off  # an answer that was sent is a sign of life again
+        if not seen.open_calls:
+            seen.gone_from = now + (self._grace if seen.broke_off else self._remembered)
+
+    def has_agents(self, backend_id: BackendId) -> bool:
+        """True while an agent of this backend is there, or may come back."""
+        return any(agent.backend_id == backend_id for agent in self._agents)
+
+    def take_lost(self, now: datetime) -> Iterator[AgentName]:
+        """Forget the agents that have gone by now, and name those whose connection broke off.
+
+        One that merely has not called for long may be busy with what it fetched: nothing is taken away from it.
+        """
+        gone = [name for name, seen in self._agents.items() if seen.gone_from is not None and seen.gone_from <= now]
+        for name in gone:
+            if self._agents.pop(name).broke_off:
+                yield name

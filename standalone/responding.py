@@ -1,0 +1,140 @@
+"""How an answer is written to a connection, and how one that breaks off is made to look broken.
+
+A request/response cycle in uvicorn's sense, whose reading side is uvicorn's. Its writing side is ours: it keeps the
+case of names, frames for HTTP/1.0 too, lets 304 have a Content-Length, writes trailers, gives up on a client that does
+not read, and breaks off visibly. An application breaks its answer off by returning before its end.
+"""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any, Final
+
+from uvicorn._types import ASGI3Application, ASGISendEvent, HTTPResponseStartEvent
+from uvicorn.protocols.http.httptools_impl import HEADER_RE, HEADER_VALUE_RE, STATUS_LINE, RequestResponseCycle
+
+Fields = list[tuple[bytes, bytes]]
+
+# SO_LINGER with no time: closing resets the connection instead of ending it in order.
+_RESET: Final = struct.pack("ii", 1, 0)
+
+
+class ProxyCycle(RequestResponseCycle):
+    """One request and its answer on a connection.
+
+    `hang_up` ends the connection when the answer is written; its argument says whether the client may still be sending.
+    """
+
+    def __init__(self, *, hang_up: Callable[[bool], None], write_time: float, **uvicorn: Any) -> None:
+        super().__init__(**uvicorn)
+        self._hang_up = hang_up
+        self._write_time = write_time
+        self._is_delimited_by_close = False
+        self._has_trailers = False
+
+    async def run_asgi(self, app: ASGI3Application) -> None:
+        """Serve the request. An application logs its own errors; one that has not answered to the end breaks off."""
+        try:
+            await app(self.scope, self.receive, self.send)
+        finally:
+            if not self.response_complete and not self.disconnected:
+                self.break_off()
+            self.on_response = lambda: None
+
+    def break_off(self) -> None:
+        """End the connection so that the client sees that the answer is not whole (RFC 9112 section 8)."""
+        self.disconnected = True
+        if self._is_delimited_by_close:
+            # An orderly end would look like the end of the answer.
+            connection: socket.socket = self.transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self.transport.abort()
+        else:
+            self._hang_up(False)
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Write a part of the answer, when the client has read enough of the former ones."""
+        if self.flow.write_paused and not self.disconnected:
+            await self._drain()
+        if self.disconnected:
+            return
+        if message["type"] == "http.response.start" and not self.response_started:
+            self._start(message)
+        elif message["type"] == "http.response.body" and self.response_started and not self.response_complete:
+            self._write(message.get("body", b""))
+            if not message.get("more_body", False) and not self._has_trailers:
+                self._end([])
+        elif message["type"] == "http.response.trailers" and self._has_trailers and not self.response_complete:
+            self._end(list(message["headers"]))
+        else:
+            raise RuntimeError(f"an application sent {message['type']} out of turn")
+
+    async def _drain(self) -> None:
+        """Wait until the client has read. One that does not read loses its connection, which cancels this task."""
+        alarm = asyncio.get_running_loop().call_later(self._write_time, self.transport.abort)
+        try:
+            await self.flow.drain()
+        finally:
+            alarm.cancel()
+
+    def _start(self, message: HTTPResponseStartEvent) -> None:
+        status = message["status"]
+        fields = list(message.get("headers", ()))
+        self.response_started = True
+        self.waiting_for_100_continue = False
+        self._choose_framing(status, fields)
+        self._has_trailers = bool(self.chunked_encoding and message.get("trailers", False))
+        if self.more_body:
+            # The rest of the request may never come, so the next one cannot be found (RFC 9112 section 9.3).
+            self.keep_alive = False
+        if not self.keep_alive:
+            fields.append((b"Connection", b"close"))
+        status_line = STATUS_LINE.get(status) or b"HTTP/1.1 %d \r\n" % status
+        self.transport.write(b"".join((status_line, *_lines(fields), b"\r\n")))
+
+    def _choose_framing(self, status: int, fields: Fields) -> None:
+        """How the body is delimited (RFC 9112 section 6.3); adds the field that says so if the application did not."""
+        lengths = [int(value) for name, value in fields if name.lower() == b"content-length"]
+        self.chunked_encoding = False
+        if self.scope["method"] == "HEAD" or status in (204, 304):
+            self.expected_content_length = 0
+        elif lengths:
+            self.expected_content_length = lengths[0]
+        elif self.scope["http_version"] == "1.1":
+            self.chunked_encoding = True
+            fields.append((b"Transfer-Encoding", b"chunked"))
+        else:
+            self._is_delimited_by_close = True
+            self.keep_alive = False
+
+    def _write(self, body: bytes) -> None:
+        if not body:
+            return
+        if self.chunked_encoding:
+            self.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+        elif self._is_delimited_by_close:
+            self.transport.write(body)
+        elif self.scope["method"] != "HEAD":
+            self.expected_content_length -= len(body)
+            if self.expected_content_length < 0:
+                raise RuntimeError("an application sent more than its Content-Length")
+            self.transport.write(body)
+
+    def _end(self, trailers: Fields) -> None:
+        if self.expected_content_length:
+            raise RuntimeError("an application sent less than its Content-Length")
+        if self.chunked_encoding:
+            self.transport.write(b"".join((b"0\r\n", *_lines(trailers), b"\r\n")))
+        self.response_complete = True
+        self.message_event.set()
+        if not self.keep_alive:
+            self._hang_up(self.more_body)
+        self.on_response()
+
+
+def _lines(fields: Fields) -> list[bytes]:
+    for name, value in fields:
+        if HEADER_RE.search(name) or HEADER_VALUE_RE.search(value):
+            raise RuntimeError(f"an application sent a header field {name!r} that cannot be written")
+    return [b"%b: %b\r\n" % field for field in fields]

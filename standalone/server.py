@@ -1,0 +1,279 @@
+"""One connection of a client or an agent: the protocol class under uvicorn, over httptools.
+
+httptools (llhttp) is strict about the grammar and refuses what requests are smuggled with: bare line ends, folded
+fields, repeated or signed lengths, a length beside a coding, control bytes. uvicorn adds keep-alive, pipelining and
+flow control. This class adds what both leave open:
+
+- the head as it was sent, for `standalone.calls`: raw target, case and order of names, checked by `standalone.heads`;
+- limits: bytes of a head and of trailers, time for a head, connections, requests in one pipeline;
+- errors as answers in our form, each of which ends the connection, and an end that lets the client read them;
+- cancelling the task of a request whose client has gone.
+
+What it does not do: llhttp knows a fixed list of methods, those in common use, and others get 501; trailers of a
+request are read and dropped; a client that closes its sending side counts as gone; there is no least rate for a body,
+only a longest silence (`standalone.calls`).
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import ClassVar, Final
+from urllib.parse import unquote
+
+import httptools
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from edge.errors import Failure, Refusal, describe, render
+from standalone.calls import REQUEST_EXTENSION
+from standalone.heads import checked_head
+from standalone.responding import ProxyCycle
+from wire.errors import MalformedMessage, MessageTooLarge, WireError
+from wire.http1 import RequestHead, ResponseHead, serialize_response_head
+from wire.protocol import MAX_HEAD_BYTES
+
+HEAD_TOO_SLOW: Final = Failure(
+    status=408, reason="client-silent", party="client", text="The client did not send its request in time: try again."
+)
+TOO_MANY_CONNECTIONS: Final = Failure(
+    status=503,
+    reason="overloaded",
+    party="proxy",
+    text="The proxy has as many connections as it takes: try again soon.",
+    headers=(("Retry-After", "5"),),
+)
+UNKNOWN_METHOD: Final = Failure(
+    status=501, reason="unknown-method", party="client", text="The proxy does not know this method: use a common one."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a connection may take; times in seconds."""
+
+    head_bytes: int = MAX_HEAD_BYTES
+    """Of the first line and all fields together; of trailers likewise."""
+    head_time: float = 20
+    """From the start of a connection, or the first byte after an answer, to the end of the head."""
+    write_time: float = 30
+    """How long a client may not read while an answer waits."""
+    linger_time: float = 5
+    """How long a client may still send behind an answer that ends the connection, so that it can read that answer."""
+    connections: int = 10_000
+    pipeline: int = 32
+    """Requests that a client may send ahead of their answers."""
+
+
+class ProxyProtocol(HttpToolsProtocol):
+    """Reads requests and starts their tasks; `limits` is there for a subclass to change."""
+
+    limits: ClassVar[Limits] = Limits()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the parent has it
+        """Accept a connection, or turn it away where there are too many."""
+        super().connection_made(transport)
+        self._running: tuple[RequestResponseCycle, asyncio.Task[None]] | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._failure: Failure | None = None
+        self._is_deaf = False
+        self._is_in_head = False
+        self._field_bytes = 0
+        self._unparsed_bytes = 0
+        if len(self.connections) > self.limits.connections:
+            self._refuse(TOO_MANY_CONNECTIONS)
+        else:
+            self._set_alarm(self.limits.head_time)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End what is being done for this client: nobody is there to read it."""
+        super().connection_lost(exc)
+        self._stop_alarm()
+        if self._running is not None:
+            cycle, task = self._running
+            if not cycle.response_complete:
+                cycle.disconnected = True
+                task.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came; what comes behind the last request of a connection is dropped."""
+        if self._is_deaf:
+            return
+        self._unset_keepalive_if_required()
+        if self._alarm is None and self._is_idle:
+            self._set_alarm(self.limits.head_time)
+        self._unparsed_bytes += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._is_deaf = True  # whatever the other protocol is, it is not spoken here
+        except httptools.HttpParserInvalidMethodError:
+            self._refuse(UNKNOWN_METHOD)
+        except httptools.HttpParserError as exc:
+            self._refuse(self._failure or describe(MalformedMessage(str(exc))))
+        else:
+            if self._unparsed_bytes > self.limits.head_bytes:
+                self._refuse(describe(self._too_long()))
+
+    def on_response_complete(self) -> None:
+        """An answer is written: start the next request of the pipeline, or wait for one."""
+        if not self._is_deaf:
+            super().on_response_complete()
+
+    # Callbacks of the parser. `feed_data` turns their exceptions into one of its own.
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._is_in_head = True
+        self._field_bytes = self._unparsed_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A field of the head, kept as it is; or of the trailers, which is only counted."""
+        self._count(len(name) + len(value) + 4)
+        if self._is_in_head:
+            self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """The head is whole: serve it, or queue it behind the one that is being served."""
+        self._stop_alarm()
+        self._is_in_head = False
+        self._field_bytes = self._unparsed_bytes = 0
+        version = self.parser.get_http_version()
+        wants_upgrade = self.parser.should_upgrade()
+        try:
+            head = checked_head(
+                self.parser.get_method(), self.url, self.headers, version=version, wants_upgrade=wants_upgrade
+            )
+            if len(self.pipeline) == self.limits.pipeline:
+                raise MalformedMessage("too many requests ahead of their answers")
+        except (WireError, Refusal) as exc:
+            self._failure = describe(exc)
+            raise
+        self._fill_scope(head, version)
+        keep_alive = version == "1.1" and self.parser.should_keep_alive() and not wants_upgrade
+        previous, self.cycle = self.cycle, self._new_cycle(head, keep_alive=keep_alive)
+        if previous is None or previous.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
+
+    def on_body(self, body: bytes) -> None:
+        self._unparsed_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._unparsed_bytes = 0
+        super().on_message_complete()
+
+    # What a request becomes
+
+    def _fill_scope(self, head: RequestHead, version: str) -> None:
+        raw_path, _, query = self.url.partition(b"?")
+        self.scope["method"] = head.method
+        self.scope["http_version"] = version
+        self.scope["path"] = unquote(raw_path.decode("ascii"))
+        self.scope["raw_path"] = raw_path
+        self.scope["query_string"] = query
+        self.scope["headers"] = [(name.lower(), value) for name, value in self.headers]
+        self.scope["extensions"] = {REQUEST_EXTENSION: {"head": head}}
+
+    def _new_cycle(self, head: RequestHead, *, keep_alive: bool) -> ProxyCycle:
+        return ProxyCycle(
+            hang_up=self._hang_up,
+            write_time=self.limits.write_time,
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=[],
+            message_event=asyncio.Event(),
+            expect_100_continue=(head.headers.get("Expect") or "").lower() == "100-continue",
+            keep_alive=keep_alive,
+            on_response=self.on_response_complete,
+        )
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        task = self.loop.create_task(cycle.run_asgi(app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+        self._running = cycle, task
+
+    # Limits
+
+    @property
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _count(self, size: int) -> None:
+        """Note the bytes of a field. What the parser holds of an unfinished one is seen by `_unparsed_bytes`."""
+        self._field_bytes += size
+        if self._field_bytes > self.limits.head_bytes:
+            exc = self._too_long()
+            self._failure = describe(exc)
+            raise exc
+
+    def _too_long(self) -> MessageTooLarge:
+        return MessageTooLarge(f"request head over {self.limits.head_bytes} bytes", status_hint=431)
+
+    def _set_alarm(self, seconds: float) -> None:
+        self._stop_alarm()
+        self._alarm = self.loop.call_later(seconds, self._on_alarm)
+
+    def _stop_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+
+    def _on_alarm(self) -> None:
+        self._alarm = None
+        if self._is_deaf:
+            self.transport.abort()
+        elif self._is_in_head:
+            self._refuse(HEAD_TOO_SLOW)
+        else:
+            self._hang_up(False)
+
+    # Ends
+
+    def _refuse(self, failure: Failure) -> None:
+        """Read no more, and tell the client why, if that cannot be taken for another answer.
+
+        Requests that came whole before are answered first, without a word about what followed them.
+        """
+        self._is_deaf = True
+        if self._is_idle:
+            self._write_failure(failure)
+        elif not self.cycle.more_body:
+            self.cycle.keep_alive = False
+        elif self._running and self._running[0] is self.cycle and not self.cycle.response_started:
+            self.cycle.disconnected = True
+            self._running[1].cancel()
+            self._write_failure(failure)
+        else:
+            self.transport.abort()
+
+    def _write_failure(self, failure: Failure) -> None:
+        status, headers, body = render(failure, form="text", trace="")
+        head = ResponseHead(status, headers.adding(("Connection", "close")), len(body))
+        self.transport.write(serialize_response_head(head) + body)
+        self._hang_up(True)
+
+    def _hang_up(self, client_may_send: bool) -> None:
+        """End the connection when all is written.
+
+        Closing while the client still sends would reset the connection, and the client might never read its answer
+        (RFC 9112 section 9.6): so only our side is closed at first.
+        """
+        self._is_deaf = True
+        if client_may_send:
+            self.flow.resume_reading()
+            self.transport.write_eof()
+            self._set_alarm(self.limits.linger_time)
+        else:
+            self.transport.close()
+            self._set_alarm(self.limits.write_time)

@@ -1,0 +1,147 @@
+"""The door of end users: each request becomes an exchange, and its answer comes back as the agent posts it.
+
+Both bodies pass in parts through a window of the store, so neither is ever held whole. A request whose body is longer
+than what has arrived with its head is sent on while its answer is awaited: a backend may answer before it has read all.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from broker.answers import AnswerReader
+from broker.errors import BrokenAnswer, NoAnswer, UnknownRequest
+from broker.intake import admit_request, too_large
+from broker.model import Exchange, Part
+from broker.policy import Policy
+from broker.store import Store
+from broker.waiting import Clock, append_all_of_request, wait_for_answer
+from edge.identity import Identity
+from edge.logs import trace_of
+from edge.upgrades import refuse_upgrade
+from standalone.calls import Call
+from standalone.waiting import AsyncioWaiter, drive
+from wire.http1 import End, encode_body, encode_end
+from wire.protocol import RequestId
+
+
+class Users:
+    """Serves the calls of end users."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        waiter: AsyncioWaiter,
+        clock: Clock,
+        policy: Policy,
+        identity: Identity,
+        new_id: Callable[[], RequestId],
+    ) -> None:
+        self._store = store
+        self._waiter = waiter
+        self._clock = clock
+        self._policy = policy
+        self._identity = identity
+        self._new_id = new_id
+        self._running = 0
+
+    @property
+    def running(self) -> int:
+        """How many calls are being served now."""
+        return self._running
+
+    async def serve(self, call: Call) -> None:
+        """Answer a call through an agent. Raises `BrokerError`, `WireError` and `Refusal`.
+
+        However it ends, also when the client goes away, the exchange is gone then, and its agent learns so when it
+        posts.
+        """
+        self._running += 1
+        try:
+            await self._serve(call)
+        finally:
+            self._running -= 1
+
+    async def _serve(self, call: Call) -> None:
+        request_id = self._new_id()
+        call.trace = trace_of(request_id)
+        refuse_upgrade(call.head)
+        intake = admit_request(
+            self._store,
+            self._clock,
+            self._policy,
+            call.head,
+            end_user=self._identity.end_user(call.head.headers),
+            client=call.client,
+            new_id=lambda: request_id,
+        )
+        exchange = intake.exchange
+        call.backend = exchange.backend_id
+        body = _Body(call, self._policy)
+        first = intake.head + await body.next()
+        self._store.add_exchange(exchange, first, last=body.is_ended)
+        try:
+            if body.is_ended:
+                await self._deliver(call, exchange)
+            else:
+                await self._deliver_meanwhile(call, exchange, body, sent=len(first))
+        except UnknownRequest as exc:
+            raise BrokenAnswer("the backend was removed meanwhile") from exc
+        finally:
+            self._store.delete_exchange(exchange.backend_id, exchange.request_id)
+
+    async def _deliver(self, call: Call, exchange: Exchange) -> None:
+        """Pass the answer on, to the end of what its agent posts."""
+        reader = AnswerReader(exchange.method)
+        offset, last = 0, False
+        while not last:
+            part = await drive(wait_for_answer(self._store, self._clock, self._policy, exchange, offset), self._waiter)
+            for event in reader.read(part):
+                await call.send(event)
+            offset, last = part.end, part.last
+
+    async def _deliver_meanwhile(self, call: Call, exchange: Exchange, body: "_Body", *, sent: int) -> None:
+        """Deliver while the rest of the request is still being sent."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                sending = group.create_task(self._send_rest(call, exchange, body, sent))
+                await self._deliver(call, exchange)
+                sending.cancel()
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+
+    async def _send_rest(self, call: Call, exchange: Exchange, body: "_Body", offset: int) -> None:
+        while not body.is_ended:
+            data = await body.next()
+            part = Part(offset, data, body.is_ended)
+            appending = append_all_of_request(
+                self._store, self._clock, self._policy, exchange.backend_id, exchange.request_id, part
+            )
+            try:
+                await drive(appending, self._waiter)
+            except NoAnswer:
+                if call.has_begun:
+                    return  # the backend answers without reading the rest, as it may
+                raise
+            offset = part.end
+
+
+class _Body:
+    """The body of a request as it stands in the message that its agent gets."""
+
+    def __init__(self, call: Call, policy: Policy) -> None:
+        self._call = call
+        self._policy = policy
+        self._length = call.head.length
+        self._received = 0
+        self.is_ended = self._length in (None, 0)
+
+    async def next(self) -> bytes:
+        """The next bytes; none for a request without a body. Raises `MessageTooLarge` and what `Call.read` does."""
+        if self.is_ended:
+            return b""
+        data, self.is_ended = await self._call.read()
+        self._received += len(data)
+        if self._received > self._policy.max_body_bytes:
+            raise too_large(self._policy)
+        end = encode_end(End(), self._length) if self.is_ended else b""
+        return encode_body(data, self._length) + end
