@@ -189,10 +189,10 @@ def call(
     body: bytes | None = None,
     timeout: float = PATIENCE,
 ) -> Reply:
-    """One request on a connection of its own."""
+    """One request on a connection of its own, which has no field but those given, `Host` and `Content-Length`."""
     with Connection(url, timeout=timeout) as connection:
-        closing = [*fields, ("Connection", "close")]
-        connection.send_as_far_as_taken(request_bytes(method, target, host=connection.host, fields=closing, body=body))
+        request = request_bytes(method, target, host=connection.host, fields=fields, body=body)
+        connection.send_as_far_as_taken(request)
         return connection.read_reply(method)
 
 
