@@ -160,6 +160,12 @@ class MemoryStore:
         with self._lock:
             return {name: self._queues[name].status for name in backend_ids if name in self._queues}
 
+    def has_exchange(self, backend_id: BackendId, request_id: RequestId) -> bool:
+        """True while somebody may still wait for it. Beyond the contract: asking costs nothing here."""
+        with self._lock:
+            record = self._records.get(request_id)
+            return record is not None and record.exchange.backend_id == backend_id
+
     def forget_polls(self, backend_id: BackendId) -> None:
         """No agent is left: the backend is offline from now on, and not only when its last poll is long past.
 

@@ -33,6 +33,15 @@ def test_forgetting_the_polls_of_a_backend_that_is_not_there_leaves_nothing_behi
     assert store.get_statuses([BackendId("elsewhere")]) == {}
 
 
+def test_an_exchange_is_there_for_its_own_backend_until_it_is_deleted() -> None:
+    store = a_store(an_exchange())
+
+    seen = [store.has_exchange(BACKEND, REQUEST), store.has_exchange(BackendId("elsewhere"), REQUEST)]
+    store.delete_exchange(BACKEND, REQUEST)
+
+    assert [*seen, store.has_exchange(BACKEND, REQUEST)] == [True, False, False]
+
+
 def test_a_withdrawn_offer_is_listed_again_at_once() -> None:
     store = a_store(an_exchange())
     listed = store.claim_pending(BACKEND, agent_id="a", now=NOON)
