@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from broker.answers import post_answer
+from broker.errors import UnknownRequest
 from broker.model import Exchange, Part
 from broker.policy import Policy
 from broker.waiting import Clock, wait_for_pending, wait_for_request
@@ -122,15 +123,21 @@ class Agents:
         backend_id, agent_id = agent
         request_id = _request_id_of(call)
         error = call.head.headers.get(ERROR)
-        offset, last = 0, False
+
+        def require_waiting() -> None:
+            if not self._store.has_exchange(backend_id, request_id):
+                raise UnknownRequest(request_id)
+
+        # An agent may open its post before its backend has said anything.
+        offset, last, patience = 0, False, max(self._policy.response_wait, self._policy.idle_wait)
         while not last:
-            data, last = await call.read()
+            data, last = await call.read(patience, meanwhile=require_waiting)
             part = Part(offset, data, last)
             posting = post_answer(
                 self._store, self._clock, self._policy, backend_id, request_id, part, agent_id=agent_id, error=error
             )
             await drive(posting, self._waiter)
-            offset = part.end
+            offset, patience = part.end, self._policy.idle_wait
         await call.answer(200, Headers(), b"")
 
     @contextmanager

@@ -34,12 +34,11 @@ class StandaloneApp:
     """Users and agents on one port. Made in the event loop that serves it."""
 
     def __init__(
-        self, *, store: MemoryStore, waiter: AsyncioWaiter, clock: Clock, policy: Policy, users: Users, agents: Agents
+        self, *, store: MemoryStore, waiter: AsyncioWaiter, clock: Clock, users: Users, agents: Agents
     ) -> None:
         self._store = store
         self._waiter = waiter
         self._clock = clock
-        self._policy = policy
         self._users = users
         self._agents = agents
         self._is_stopping = False
@@ -48,7 +47,7 @@ class StandaloneApp:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
-        call = Call(scope, receive, send, clock=self._clock, idle_wait=self._policy.idle_wait)
+        call = Call(scope, receive, send, clock=self._clock)
         if self._agents.serves(call.head.target):
             await self._guard(call, self._agents.serve)
             # A poll every half minute and two calls for each exchange would hide what is worth reading.
@@ -124,4 +123,4 @@ def create_asgi(
         registration=OpenRegistration(store, clock, policy),
     )
     users = Users(store=store, waiter=waiter, clock=clock, policy=policy, identity=identity, new_id=new_id)
-    return StandaloneApp(store=store, waiter=waiter, clock=clock, policy=policy, users=users, agents=agents)
+    return StandaloneApp(store=store, waiter=waiter, clock=clock, users=users, agents=agents)

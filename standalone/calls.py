@@ -22,6 +22,8 @@ REQUEST_EXTENSION: Final = "inverting_proxy.request"
 """In `scope["extensions"]`: `{"head": RequestHead}`, the head as it was sent. ASGI itself has lost the case of
 names, and of the target a lone `?` and the absolute form."""
 
+_LOOK_UP: Final = 1.0
+
 CLIENT_SILENT: Final = Failure(
     status=408,
     reason="client-silent",
@@ -36,7 +38,7 @@ class Call:
     When the client goes away, the task that serves the call is cancelled.
     """
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, *, clock: Clock, idle_wait: timedelta) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, clock: Clock) -> None:
         self.head: RequestHead = scope["extensions"][REQUEST_EXTENSION]["head"]
         address, _ = scope["client"] or ("", 0)
         self.client = Client(address, scope["scheme"])
@@ -48,7 +50,6 @@ class Call:
         self._receive = receive
         self._send = send
         self._clock = clock
-        self._idle_wait = idle_wait
         self._began = clock.now()
         self._first_byte: datetime | None = None
         self._received = self._sent = 0
@@ -65,16 +66,17 @@ class Call:
         """True once the answer is sent to its end."""
         return self._is_answered
 
-    async def read(self) -> tuple[bytes, bool]:
+    async def read(self, patience: timedelta, *, meanwhile: Callable[[], None] = lambda: None) -> tuple[bytes, bool]:
         """The next bytes of the body, and whether they are the last.
 
-        Raises `Refusal` (408) when the client is silent for too long.
+        `meanwhile` is called while the client is silent, every second; it may raise. Raises `Refusal` (408) when the
+        client is silent for longer than `patience`.
         """
-        try:
-            async with asyncio.timeout(self._idle_wait.total_seconds()):
-                message = await self._receive()
-        except TimeoutError:
-            raise Refusal(CLIENT_SILENT) from None
+        ends = asyncio.get_running_loop().time() + patience.total_seconds()
+        while (message := await self._receive_until(ends)) is None:
+            if asyncio.get_running_loop().time() >= ends:
+                raise Refusal(CLIENT_SILENT)
+            meanwhile()
         if message["type"] == "http.disconnect":
             raise asyncio.CancelledError("the client has gone")
         data: bytes = message.get("body", b"")
@@ -126,6 +128,15 @@ class Call:
             backend=self.backend,
             reason=self.reason,
         )
+
+    async def _receive_until(self, ends: float) -> Message | None:
+        """The next message, or None after a second or at the end of patience."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout_at(min(ends, loop.time() + _LOOK_UP)):
+                return await self._receive()
+        except TimeoutError:
+            return None
 
     @property
     def _has_trailers(self) -> bool:

@@ -139,7 +139,7 @@ class _Body:
         """The next bytes; none for a request without a body. Raises `MessageTooLarge` and what `Call.read` does."""
         if self.is_ended:
             return b""
-        data, self.is_ended = await self._call.read()
+        data, self.is_ended = await self._call.read(self._policy.idle_wait)
         self._received += len(data)
         if self._received > self._policy.max_body_bytes:
             raise too_large(self._policy)
