@@ -1,22 +1,21 @@
 """The three calls of an agent: what is pending, give me a request, here is its answer (`docs/protocol.md`).
 
-An answer whose post breaks off stays open: the agent retries from the first byte, perhaps cut otherwise. Only the agent,
-by saying so, or a deadline ends it.
+An answer whose post breaks off stays open: the agent retries from the first byte, perhaps cut otherwise. Only the
+agent, by saying so, or a deadline ends it.
 """
 
-import re
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
 
 from flask import Flask, request
 
-from broker.errors import BrokenAnswer, ClaimedElsewhere, ConflictingBytes, UnknownBackend
+from broker.answers import post_answer
+from broker.errors import BrokenAnswer, ClaimedElsewhere, UnknownBackend
 from broker.model import Backend, Exchange, Part
 from broker.policy import Policy
 from broker.store import Store
-from broker.waiting import Clock, Waiter, append_all_of_answer, drive, wait_for_pending, wait_for_request
+from broker.waiting import Clock, Waiter, drive, wait_for_pending, wait_for_request
 from edge.identity import Identity, require_agent
 from edge.logs import trace_of
 from edge.service import Record, current_record, make_service
@@ -41,9 +40,6 @@ from wire.protocol import (
     format_start_time,
     is_valid_request_id,
 )
-
-_REASON = re.compile(r"[a-z0-9-]{1,64}")
-_UNNAMED_REASON: Final = "agent-error"
 
 
 def create_app(
@@ -116,15 +112,22 @@ class _Agents:
         """An answer, stored as it comes; or the word that there will be none."""
         caller = self._caller(environ, record)
         request_id = _request_id(caller.head, record)
-        parts = cut_into_parts(record.counting(read_body(environ, caller.head.length)), self.clock)
-        reason = caller.head.headers.get(ERROR)
-        try:
-            if reason is None:
-                self._store_answer(caller, request_id, parts)
-            else:
-                self._store_failure(caller, request_id, parts, reason)
-        except BrokenAnswer as exc:
-            raise ClaimedElsewhere("the answer has failed already") from exc
+        error = caller.head.headers.get(ERROR)
+        for part in cut_into_parts(record.counting(read_body(environ, caller.head.length)), self.clock):
+            waiting = post_answer(
+                self.store,
+                self.clock,
+                self.policy,
+                caller.backend_id,
+                request_id,
+                part,
+                agent_id=caller.agent_id,
+                error=error,
+            )
+            try:
+                drive(waiting, self.waiter)
+            except BrokenAnswer as exc:  # for a client a bad gateway, for this caller a word that comes too late
+                raise ClaimedElsewhere("the answer has failed already") from exc
         return whole((200, Headers(), b""))
 
     def _caller(self, environ: Environ, record: Record) -> _Caller:
@@ -152,27 +155,6 @@ class _Agents:
         while not part.last:
             part = self._next_part(exchange, part.end)
             yield part.data
-
-    def _store_answer(self, caller: _Caller, request_id: RequestId, parts: Iterator[Part]) -> None:
-        for part in parts:
-            if not part.end:
-                self._fail(caller, request_id, "empty-answer")
-                raise MalformedMessage("the posted answer is empty")
-            waiting = append_all_of_answer(
-                self.store, self.clock, self.policy, caller.backend_id, request_id, part, agent_id=caller.agent_id
-            )
-            drive(waiting, self.waiter)
-
-    def _store_failure(self, caller: _Caller, request_id: RequestId, parts: Iterator[Part], reason: str) -> None:
-        """The posted body, a whole error response, is the answer, unless bytes of another one are stored: then that
-        one is broken off."""
-        try:
-            self._store_answer(caller, request_id, parts)
-        except ConflictingBytes:
-            self._fail(caller, request_id, reason if _REASON.fullmatch(reason) else _UNNAMED_REASON)
-
-    def _fail(self, caller: _Caller, request_id: RequestId, reason: str) -> None:
-        self.store.fail_exchange(caller.backend_id, request_id, agent_id=caller.agent_id, reason=reason)
 
 
 def _id_field(head: RequestHead, name: str) -> str:

@@ -3,13 +3,13 @@
 from collections import deque
 from collections.abc import Iterator
 
+from broker.answers import AnswerReader
 from broker.errors import BrokenAnswer, UnknownRequest
 from broker.model import Exchange, Part
 from broker.policy import Policy
 from broker.store import Store
 from broker.waiting import Clock, Waiter, drive, wait_for_answer
-from wire.errors import WireError
-from wire.http1 import End, Event, ResponseHead, ResponseParser
+from wire.http1 import End, Event, ResponseHead
 
 
 class IncomingAnswer:
@@ -22,12 +22,12 @@ class IncomingAnswer:
         self._clock = clock
         self._policy = policy
         self._exchange = exchange
-        self._parser = ResponseParser(exchange.method)
+        self._reader = AnswerReader(exchange.method)
         self._events: deque[Event] = deque()
         self._offset = 0
 
     def head(self) -> ResponseHead:
-        """The head; an answer that came with it to its end has been checked to its end."""
+        """The head as the client shall see it; an answer that came with it to its end has been checked to its end."""
         head = self._next_event()
         assert isinstance(head, ResponseHead)  # a parser gives a head first
         return head
@@ -42,12 +42,7 @@ class IncomingAnswer:
         while not self._events:
             part = self._next_part()
             self._offset = part.end
-            try:
-                self._events += self._parser.feed(part.data)
-                if part.last:
-                    self._events += self._parser.close()
-            except WireError as exc:
-                raise BrokenAnswer(f"the answer is not valid HTTP: {exc}") from exc
+            self._events += self._reader.read(part)
         return self._events.popleft()
 
     def _next_part(self) -> Part:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from flask import Flask, request
 
 from broker.errors import BrokenAnswer, StoreUnavailable, UnknownRequest
-from broker.forwarding import forwarded_response
 from broker.intake import Intake, admit_request, too_large
 from broker.model import Exchange, Part
 from broker.policy import Policy
@@ -91,7 +90,7 @@ class _Users:
         answer = IncomingAnswer(self.store, self.waiter, self.clock, self.policy, exchange)
         try:
             self._send(exchange, cut_into_parts(self._message(intake, head, environ, record), self.clock))
-            response = streamed(forwarded_response(answer.head()), answer.body())
+            response = streamed(answer.head(), answer.body())
         except BaseException:
             self._drop(exchange)
             raise

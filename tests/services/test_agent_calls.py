@@ -1,0 +1,218 @@
+"""What agents are told: every row of the table that can meet one, and what a repeated call does."""
+
+import pytest
+from flask.testing import FlaskClient
+
+from broker.errors import StoreUnavailable
+from tests.factories import a_backend
+from tests.services.pair import AGENT, Pair, raw_answer
+from wire.protocol import (
+    AGENT_ID,
+    BACKEND_ID,
+    ERROR,
+    PENDING_PATH,
+    REQUEST_ID,
+    REQUEST_PATH,
+    RESPONSE_PATH,
+)
+
+CALLS = [("GET", PENDING_PATH), ("GET", REQUEST_PATH), ("POST", RESPONSE_PATH)]
+
+
+def agents(pair: Pair) -> FlaskClient:
+    return pair.agents.test_client()
+
+
+@pytest.mark.parametrize(("method", "path"), CALLS)
+def test_no_credentials_are_401(method: str, path: str) -> None:
+    pair = Pair()
+    pair.identity.account = None
+    answered = agents(pair).open(path, method=method, headers={BACKEND_ID: "notebook", REQUEST_ID: "x"})
+
+    assert (answered.status_code, answered.headers[ERROR]) == (401, "not-authenticated")
+    assert answered.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(("method", "path"), CALLS)
+@pytest.mark.parametrize("backend_id", ["notebook", "unknown"])
+def test_another_account_is_403_whether_the_backend_is_there_or_not(method: str, path: str, backend_id: str) -> None:
+    pair = Pair()
+    pair.identity.account = "other@example.com"
+    answered = agents(pair).open(path, method=method, headers={BACKEND_ID: backend_id, REQUEST_ID: "x"})
+
+    assert (answered.status_code, answered.headers[ERROR]) == (403, "not-allowed")
+    assert "no backend of that ID is registered for the agents of other@example.com" in answered.text
+
+
+def test_an_account_is_compared_without_case() -> None:
+    pair = Pair(backend=a_backend(backend_user=AGENT.upper()))
+
+    assert pair.agent().poll().status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        (PENDING_PATH, {}),
+        (PENDING_PATH, {BACKEND_ID: ""}),
+        (PENDING_PATH, {BACKEND_ID: "x" * 257}),
+        (PENDING_PATH, {BACKEND_ID: "notebook", AGENT_ID: "a b"}),
+        (REQUEST_PATH, {BACKEND_ID: "notebook"}),
+        (REQUEST_PATH, {BACKEND_ID: "notebook", REQUEST_ID: "a b"}),
+    ],
+)
+def test_a_missing_or_odd_id_is_400(path: str, headers: dict[str, str]) -> None:
+    answered = agents(Pair()).get(path, headers=headers)
+
+    assert (answered.status_code, answered.headers[ERROR]) == (400, "malformed-request")
+
+
+@pytest.mark.parametrize("path", ["/", "/agent/", "/agent/pending/", "/agent//pending", "/agent/pendingX", "/agent"])
+def test_other_paths_are_404_and_never_a_redirect(path: str) -> None:
+    answered = agents(Pair()).get(path)
+
+    assert (answered.status_code, answered.headers[ERROR]) == (404, "no-such-path")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", PENDING_PATH, "GET, HEAD"),
+        ("OPTIONS", REQUEST_PATH, "GET, HEAD"),
+        ("GET", RESPONSE_PATH, "POST"),
+        ("PUT", RESPONSE_PATH, "POST"),
+    ],
+)
+def test_another_method_is_405(method: str, path: str, allowed: str) -> None:
+    answered = agents(Pair()).open(path, method=method)
+
+    assert (answered.status_code, answered.headers["Allow"]) == (405, allowed)
+
+
+def test_a_poll_without_work_is_an_empty_list_after_the_wait() -> None:
+    answered = Pair().agent().poll()
+
+    assert (answered.status_code, answered.data, answered.mimetype) == (200, b"[]", "application/json")
+
+
+def test_a_poll_makes_the_backend_online() -> None:
+    pair = Pair(backend=a_backend("fresh", backend_user=AGENT))
+    before = pair.clock.now()
+    pair.agent(backend_id="fresh").poll()
+    polled = pair.store.get_statuses([pair.backend.backend_id])[pair.backend.backend_id].last_polled
+
+    assert polled is not None
+    assert polled >= before
+
+
+def test_a_listed_request_is_hidden_from_other_polls() -> None:
+    pair = Pair()
+    with pair.asking() as asked:
+        pair.agent("first").next_id()
+        assert pair.agent("second").poll().get_json() == []
+        asked.result()
+
+
+def test_an_unknown_request_is_404() -> None:
+    agent = Pair().agent()
+
+    assert [agent.fetch("unknown").status_code, agent.post("unknown", raw_answer()).status_code] == [404, 404]
+
+
+def test_a_fetched_request_is_given_again_to_the_same_agent_only() -> None:
+    pair = Pair()
+    with pair.asking() as asked:
+        first = pair.agent("first")
+        request_id = first.next_id()
+        again = [first.receive(request_id).raw, first.receive(request_id).raw]
+        refused = pair.agent("second").fetch(request_id)
+        nameless = pair.agent("").fetch(request_id)
+        asked.result()
+
+    assert again[0] == again[1]
+    assert (refused.status_code, refused.headers[ERROR]) == (409, "claimed-elsewhere")
+    assert nameless.status_code == 409
+
+
+def test_an_agent_of_the_original_which_has_no_id_is_served() -> None:
+    pair = Pair()
+    with pair.asking() as asked:
+        pair.agent("").serve(raw_answer(200, b"old"))
+
+        assert asked.result().data == b"old"
+
+
+def test_an_answer_posted_twice_is_delivered_once() -> None:
+    pair = Pair()
+    with pair.asking() as asked:
+        agent = pair.agent()
+        request_id = agent.next_id()
+        agent.receive(request_id)
+        posted = [agent.post(request_id, raw_answer()).status_code for _ in range(2)]
+        answered = asked.result()
+
+    assert posted[0] == 200
+    assert posted[1] in (200, 404)
+    assert answered.data == b"hello"
+
+
+def test_another_answer_to_the_same_request_is_409() -> None:
+    pair = Pair()
+    with pair.asking() as asked:
+        agent = pair.agent()
+        request_id = agent.next_id()
+        agent.receive(request_id)
+        pair.store_answer(request_id, 0, raw_answer()[:20])
+        other = agent.post(request_id, raw_answer(404, b"other"))
+        stranger = pair.agent("second").post(request_id, raw_answer())
+        same = agent.post(request_id, raw_answer())
+        answered = asked.result()
+
+    assert (other.status_code, other.headers[ERROR]) == (409, "conflicting-bytes")
+    assert (stranger.status_code, stranger.headers[ERROR]) == (409, "claimed-elsewhere")
+    assert (same.status_code, answered.data) == (200, b"hello")
+
+
+def test_an_answer_that_comes_after_its_failure_is_409() -> None:
+    pair = Pair()
+    with pair.asking() as asked:
+        agent = pair.agent()
+        request_id = agent.next_id()
+        agent.receive(request_id)
+        pair.store.fail_exchange(pair.backend.backend_id, request_id, agent_id="agent-1", reason="lost")
+        posted = agent.post(request_id, raw_answer())
+        asked.result()
+
+    # The user may have been told, and the exchange removed, before the post came.
+    assert posted.status_code in (404, 409)
+
+
+def test_a_post_that_breaks_off_leaves_the_answer_open_for_a_retry() -> None:
+    pair = Pair()
+    with pair.asking() as asked:
+        agent = pair.agent()
+        request_id = agent.next_id()
+        agent.receive(request_id)
+        broken = agents(pair).post(
+            RESPONSE_PATH,
+            headers={BACKEND_ID: "notebook", AGENT_ID: "agent-1", REQUEST_ID: request_id},
+            data=raw_answer()[:30],
+            environ_overrides={"CONTENT_LENGTH": str(len(raw_answer()))},
+        )
+        retried = agent.post(request_id, raw_answer())
+        answered = asked.result()
+
+    assert (broken.status_code, retried.status_code, answered.data) == (400, 200, b"hello")
+
+
+def test_a_store_that_is_down_is_503_and_never_an_empty_list() -> None:
+    pair = Pair()
+    pair.identity.error = StoreUnavailable("down")
+    answered = pair.agent().poll()
+
+    assert (answered.status_code, answered.headers[ERROR], answered.mimetype) == (
+        503,
+        "store-unavailable",
+        "text/plain",
+    )
+    assert "Retry-After" in answered.headers
