@@ -71,7 +71,7 @@ test-contract: .venv/dev/.installed ## The stores' contract, in memory and on th
 	$(DEV)/python $(PYTEST) tests/contract
 
 test-agent: .venv/agent-test/.installed ## The agent, with the versions that it ships with
-	.venv/agent-test/bin/python $(PYTEST) tests/agent
+	.venv/agent-test/bin/python $(PYTEST) $(wildcard tests/agent tests/unit/agent)
 
 test-system: .venv/dev/.installed .venv/standalone/.installed .venv/agent/.installed .venv/appengine/.installed .venv/peers/.installed ## Real processes on loopback
 	$(DEV)/python $(PYTEST) tests/system || [ $$? -eq 5 ]
@@ -110,7 +110,7 @@ clean: ## Remove environments and caches
 .venv/agent-test/.installed: tests/requirements-agent.txt
 .venv/peers/.installed: tests/system/requirements.txt
 .venv/dev-$(RUNTIME)/.installed: tests/requirements.txt
-.venv/dev-$(RUNTIME)/.installed: PYTHON := $(RUNTIME_PYTHON)
+.venv/dev-$(RUNTIME)/.installed: override PYTHON := $(RUNTIME_PYTHON)
 
 .venv/%/.installed:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; $(PYTHON) is "\

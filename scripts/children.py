@@ -44,6 +44,7 @@ class Child:
     def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self.name = name
         self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
+        self._is_muted = False
         self._process = subprocess.Popen(
             command,
             cwd=ROOT,
@@ -64,7 +65,7 @@ class Child:
         with self._process.stdout as output:
             for line in output:
                 self._lines.append(line.rstrip())
-                if in_traceback or _NOTABLE.search(line):
+                if not self._is_muted and (in_traceback or _NOTABLE.search(line)):
                     print(f"[{self.name}] {line.rstrip()}", file=sys.stderr, flush=True)
                 # The line behind the indented ones says what was raised.
                 in_traceback = line.startswith("Traceback ") or (in_traceback and line.startswith(" "))
@@ -80,6 +81,10 @@ class Child:
             self._reader.join(timeout=1)
             how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
             raise ChildDied("\n".join([f"The {self.name} {how}. Its last lines:", *(f"    {x}" for x in self._lines)]))
+
+    def mute(self) -> None:
+        """Pass nothing on any more: a child whose neighbours are being stopped has reason to complain."""
+        self._is_muted = True
 
     def stop(self, *, grace: float) -> None:
         """SIGTERM, and SIGKILL for it and all it started when `grace` seconds are over."""
@@ -117,6 +122,12 @@ class Children:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop all children, the last one first."""
+        for child in self._children:
+            child.mute()
         while self._children:
             self._children.pop().stop(grace=self._grace)
 

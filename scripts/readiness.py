@@ -17,6 +17,14 @@ class NotReady(Exception):
     """Something is in the way of a start; the text says what, and what to do."""
 
 
+def parse_port(text: str, *, count: int = 1) -> int:
+    """A port, with `count - 1` more behind it. Raises `NotReady`."""
+    highest = 65536 - count
+    if text.isascii() and text.isdigit() and 0 < int(text) <= highest:
+        return int(text)
+    raise NotReady(f"PORT is {text!r}, and not a number from 1 to {highest}.")
+
+
 def require_free(port: int, *, how: str) -> None:
     """Raises `NotReady`, which names the port and says `how` to choose another."""
     with socket.socket() as probe:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from scripts.children import ChildDied, Children, Stopped
-from scripts.readiness import NotReady, ask, is_answered, is_carried, require_environment, require_free
+from scripts.readiness import NotReady, ask, is_answered, is_carried, parse_port, require_environment, require_free
 
 BACKEND_ID = "demo"
 AGENT_GRACE = "5s"
@@ -31,11 +31,9 @@ def parse_options(arguments: Sequence[str]) -> Options:
     parser.add_argument("--port", default="8080")
     parser.add_argument("--backend-url", default="")
     flags = parser.parse_args(arguments)
-    if not (flags.port.isascii() and flags.port.isdigit() and 0 < int(flags.port) < 65536):
-        raise NotReady(f"PORT is {flags.port!r}, and not a number from 1 to 65535.")
     if flags.backend_url and not _is_server_url(flags.backend_url):
         raise NotReady(f"BACKEND_URL is {flags.backend_url!r}, and not like http://127.0.0.1:8888, without a path.")
-    return Options(int(flags.port), flags.backend_url.rstrip("/"))
+    return Options(parse_port(flags.port), flags.backend_url.rstrip("/"))
 
 
 def _is_server_url(url: str) -> bool:

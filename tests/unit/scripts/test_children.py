@@ -141,3 +141,14 @@ def test_warnings_errors_and_tracebacks_are_passed_on_and_nothing_else(capfd: py
         "[agent] Traceback (most recent call last):",
     ]
     assert re.fullmatch(r"\[agent\] ValueError: broken", shown[-1])
+
+
+def test_children_that_are_being_stopped_complain_to_nobody(capfd: pytest.CaptureFixture[str]) -> None:
+    source = (
+        "import signal, sys, time\n"
+        "def stop(*_):\n    print('WARNING the others are gone', flush=True); sys.exit()\n"
+        "signal.signal(signal.SIGTERM, stop)\nprint('ready', flush=True)\ntime.sleep(60)"
+    )
+    with Children() as children:
+        children.wait_for_line(children.start("agent", python(source)), "ready")
+    assert capfd.readouterr().err == ""

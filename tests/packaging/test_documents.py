@@ -1,0 +1,74 @@
+"""The documents keep up with the code: every flag, every reason, every setting, every file that they name."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from agent import failures as agent_failures
+from agent.failures import Failure as AgentFailure
+from agent.settings import FLAGS
+from wire import protocol
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(
+    (ROOT / "docs").rglob("*.md")
+)
+
+_REASON = re.compile(r'\b(?:reason|failure|CLIENT_GONE|EMPTY_ANSWER|AGENT_ERROR)(?:: Final)? ?= ?"([a-z-]+)"')
+
+
+def text_of(name: str) -> str:
+    return (ROOT / name).read_text("utf-8")
+
+
+def reasons() -> set[str]:
+    """Every value that `X-Inverting-Proxy-Error` may have, and the log's `reason=`."""
+    written = {reason for path in ROOT.glob("*/*.py") for reason in _REASON.findall(path.read_text("utf-8"))}
+    return written | {value.reason for value in vars(agent_failures).values() if isinstance(value, AgentFailure)}
+
+
+@pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.name)
+def test_every_flag_of_the_agent_is_documented_with_its_environment_name(flag: object) -> None:
+    name, environment = flag.name, flag.environment_name  # type: ignore[attr-defined]
+    documented = text_of("docs/agent.md")
+    assert f"`--{name}`" in documented
+    assert f"`{environment}`" in documented or environment == "HOSTNAME:PORT"
+
+
+@pytest.mark.parametrize("reason", sorted(reasons()))
+def test_every_reason_is_in_the_troubleshooting_guide(reason: str) -> None:
+    assert f"`{reason}`" in text_of("docs/troubleshooting.md")
+
+
+def test_every_header_of_the_protocol_is_documented() -> None:
+    names = {value for value in vars(protocol).values() if isinstance(value, str) and value.startswith("X-Inverting-")}
+    assert {name for name in names if f"`{name}`" not in text_of("docs/protocol.md")} == set()
+
+
+def test_every_package_is_in_the_picture_of_the_architecture() -> None:
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    documented = text_of("docs/architecture.md")
+    assert {name for name in packages if f"`{name}/`" not in documented} == set()
+
+
+def test_every_setting_of_the_services_is_documented() -> None:
+    source = text_of("edge/settings.py") + "".join(
+        path.read_text("utf-8") for path in ROOT.glob("*_service/settings.py")
+    )
+    names = set(re.findall(r'environ(?:\.get\(|, )"([A-Z][A-Z_]+)"', source)) - {"GAE_ENV"}
+    assert "IDENTITY" in names
+    assert {name for name in names if f"`{name}`" not in text_of("docs/deploy.md")} == set()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_to_a_file_leads_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text("utf-8"))
+    assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_module_that_a_document_names_is_there(document: Path) -> None:
+    packages = "wire|broker|stores|edge|proxy_service|agent_service|api_service|standalone|agent|demo|scripts"
+    named = re.findall(rf"`((?:{packages}|tests|docs)/[\w./-]*)`", document.read_text("utf-8"))
+    assert [name for name in named if not (ROOT / name).exists()] == []
