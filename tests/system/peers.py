@@ -12,6 +12,7 @@ says how much. Anything it does not know it answers with what arrived, as JSON.
     /hang            never an answer
     /reset           a reset before any answer
     /raw?hex=        exactly these bytes, then the end of the connection
+    /vector?name=    likewise, the bytes of a file in `tests/vectors/bad`
     /status?code=    that status, and no body
     /cookie?value=   sets that cookie, and tells which cookies came
 """
@@ -30,6 +31,8 @@ from itertools import count
 from pathlib import Path
 from typing import BinaryIO, Final
 from urllib.parse import parse_qsl
+
+VECTORS: Final = Path(__file__).parents[1] / "vectors" / "bad"
 
 LONGEST_LIFE: Final = 120.0
 """Seconds after which even a hanging answer ends."""
@@ -88,7 +91,7 @@ def read_request(stream: BinaryIO) -> Request | None:
     values = {name.lower(): value for name, value in fields}
     if "chunked" in values.get("transfer-encoding", ""):
         return Request(method, target, fields, _read_chunks(stream))
-    return Request(method, target, fields, stream.read(int(values.get("content-length", 0))))
+    return Request(method, target, fields, _read(stream, int(values.get("content-length", 0))))
 
 
 def _read_fields(stream: BinaryIO) -> list[tuple[str, str]]:
@@ -99,10 +102,17 @@ def _read_fields(stream: BinaryIO) -> list[tuple[str, str]]:
     return fields
 
 
+def _read(stream: BinaryIO, size: int) -> bytes:
+    data = stream.read(size)
+    if len(data) < size:
+        raise Broken(f"a body of {len(data)} bytes, announced were {size}")
+    return data
+
+
 def _read_chunks(stream: BinaryIO) -> bytes:
     body = bytearray()
     while size := int(stream.readline(1 << 10), 16):
-        body += stream.read(size)
+        body += _read(stream, size)
         stream.readline(1 << 10)
     _read_fields(stream)
     return bytes(body)
@@ -128,7 +138,8 @@ class Answer:
         self.raw(_head(200, [*fields, framing]))
 
     def piece(self, data: bytes) -> None:
-        self.raw(b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked else data)
+        if data:
+            self.raw(b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked else data)
 
     def end(self) -> None:
         if self._is_chunked:
@@ -215,6 +226,11 @@ def _raw(request: Request, answer: Answer) -> None:
     answer.close()
 
 
+def _vector(request: Request, answer: Answer) -> None:
+    answer.raw((VECTORS / f"{request.arguments['name']}.http").read_bytes())
+    answer.close()
+
+
 def _status(request: Request, answer: Answer) -> None:
     answer.raw(_head(request.number("code"), [("X-Peer", "status"), ("ETag", '"1"')]))
 
@@ -235,6 +251,7 @@ ACTIONS: Final[dict[str, Callable[[Request, Answer], None]]] = {
     "hang": _hang,
     "reset": _reset,
     "raw": _raw,
+    "vector": _vector,
     "status": _status,
     "cookie": _cookie,
 }

@@ -104,6 +104,12 @@ class Connection:
             return Reply(status, fields, body, "length", len(body) == size)
         return Reply(status, fields, self._take(None), "close", True)
 
+    def read_at_least(self, size: int) -> None:
+        """Wait for so many bytes, and keep them for the reply. Raises `Disconnected` when they do not come."""
+        while len(self._buffer) < size:
+            if not self._fill():
+                raise Disconnected(f"the connection ended after {len(self._buffer)} bytes")
+
     def read_to_end(self) -> bytes:
         """Everything that still comes, until the server closes."""
         return self._take(None)
