@@ -1,0 +1,96 @@
+"""`api_service.schema`: what is a backend, and what is said of one that is none."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from api_service.schema import InvalidBackend, decode_backend, encode_backend
+from tests.factories import a_backend
+from tests.fakes.clock import NOON
+
+VALID: dict[str, object] = {
+    "id": "notebook",
+    "endUser": "allUsers",
+    "backendUser": "agent@example.com",
+    "pathPrefixes": ["/"],
+}
+
+
+def problems(body: bytes) -> tuple[str, ...]:
+    with pytest.raises(InvalidBackend) as caught:
+        decode_backend(body)
+    return caught.value.problems
+
+
+def problems_with(**changes: object) -> list[str]:
+    """The fields that are complained of."""
+    return [problem.partition(":")[0] for problem in problems(json.dumps(VALID | changes).encode())]
+
+
+def test_a_backend_is_read_and_written_with_the_names_of_the_original() -> None:
+    backend = decode_backend(json.dumps(VALID).encode())
+
+    assert backend == a_backend()
+    assert encode_backend(backend, NOON + timedelta(microseconds=7)) == VALID | {"lastUsed": "2026-05-17T12:00:00Z"}
+
+
+def test_a_backend_that_was_never_used_says_so_as_the_original_does() -> None:
+    assert encode_backend(a_backend(), None)["lastUsed"] == "1970-01-01T00:00:00Z"
+
+
+def test_last_used_is_for_reading_only() -> None:
+    assert decode_backend(json.dumps(VALID | {"lastUsed": "never"}).encode()) == a_backend()
+
+
+def test_every_missing_field_is_named() -> None:
+    assert problems(b"{}") == ("id: missing", "endUser: missing", "backendUser: missing", "pathPrefixes: missing")
+
+
+def test_unknown_fields_are_named_as_they_are_written_and_cut() -> None:
+    assert problems_with(endUsers="x") == ["'endUsers'"]
+    assert len(problems(json.dumps(VALID | {"x" * 1000: 1}).encode())[0]) < 120
+
+
+@pytest.mark.parametrize("wrong", ["", "a b", "a/b", ".", "..", "-x", "x" * 257, "caf\xe9", 7, None, ["x"], "a\n"])
+def test_an_id_that_could_not_be_addressed_is_refused(wrong: object) -> None:
+    assert problems_with(id=wrong) == ["id"]
+
+
+@pytest.mark.parametrize("wrong", ["", "user", "@x", "x@", "a@b@c", "a b@c", "allusers", 7, None])
+def test_an_end_user_is_an_address_or_all_users(wrong: object) -> None:
+    assert problems_with(endUser=wrong) == ["endUser"]
+
+
+@pytest.mark.parametrize("wrong", ["", "allUsers", "x", None, {}])
+def test_a_backend_user_is_an_address(wrong: object) -> None:
+    assert problems_with(backendUser=wrong) == ["backendUser"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["/", [], [""], ["x"], ["/", 1], None, ["/a?b"], ["/a#b"], ["/a b"], ["/../x"], ["/."], ["/" * 1001], ["/"] * 101],
+)
+def test_prefixes_are_paths_as_they_stand_in_urls(wrong: object) -> None:
+    assert problems_with(pathPrefixes=wrong) == ["pathPrefixes"]
+
+
+@pytest.mark.parametrize("right", [["/"], ["/a", "/b/"], ["/a%20b"], ["/a.b/..c"]])
+def test_prefixes_are_kept_as_they_are(right: list[str]) -> None:
+    assert decode_backend(json.dumps(VALID | {"pathPrefixes": right}).encode()).path_prefixes == tuple(right)
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (b"", "not JSON"),
+        (b"id=x", "not JSON"),
+        (b"\xff\xfe\xff", "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b"[]", "not a JSON object"),
+        (b"null", "not a JSON object"),
+        (b'{"id": "a", "id": "b"}', "repeated: id"),
+    ],
+)
+def test_what_is_no_json_object_is_refused(body: bytes, problem: str) -> None:
+    assert problem in problems(body)[0]
