@@ -82,6 +82,8 @@ class Deployment:
     def from_env(cls, environ: Mapping[str, str]) -> "Deployment":
         """Raises `SettingsError`."""
         default = Policy()
+        on_appengine = environ.get("GAE_ENV") == "standard"
+        log_default = "json" if on_appengine else "text"
         return cls(
             identity=IdentitySettings.from_env(environ),
             policy=Policy(
@@ -91,8 +93,8 @@ class Deployment:
             ),
             project=environ.get("GOOGLE_CLOUD_PROJECT", ""),
             namespace=environ.get("DATASTORE_NAMESPACE", ""),
-            log_format=cast(LogFormat, read_choice(environ, "LOG_FORMAT", ("text", "json"), default="text")),
-            on_appengine=environ.get("GAE_ENV") == "standard",
+            log_format=cast(LogFormat, read_choice(environ, "LOG_FORMAT", ("text", "json"), default=log_default)),
+            on_appengine=on_appengine,
         )
 
 

@@ -1,0 +1,28 @@
+"""The composition root: the service for agents over Datastore or its emulator."""
+
+import os
+
+from google.cloud.ndb import Client
+
+from agent_service.app import create_app
+from agent_service.settings import Settings
+from broker.clock import PollingWaiter, SystemClock
+from edge.composition import choose_identity
+from edge.logs import configure_logging
+from stores.datastore import DatastoreStore
+
+settings = Settings.from_env(os.environ)
+deployment = settings.deployment
+configure_logging(deployment.log_format)
+
+clock = SystemClock()
+client = Client(project=deployment.project or None, namespace=deployment.namespace or None)
+
+app = create_app(
+    store=DatastoreStore(client, deployment.policy),
+    waiter=PollingWaiter(deployment.policy),
+    clock=clock,
+    identity=choose_identity(deployment.identity, clock),
+    policy=deployment.policy,
+    project=deployment.project,
+)

@@ -1,0 +1,29 @@
+"""The composition root: the service for users over Datastore or its emulator."""
+
+import os
+
+from google.cloud.ndb import Client
+
+from broker.clock import PollingWaiter, SystemClock
+from edge.composition import choose_identity
+from edge.logs import configure_logging
+from proxy_service.app import create_app
+from proxy_service.settings import Settings
+from stores.datastore import DatastoreStore
+
+settings = Settings.from_env(os.environ)
+deployment = settings.deployment
+configure_logging(deployment.log_format)
+
+clock = SystemClock()
+client = Client(project=deployment.project or None, namespace=deployment.namespace or None)
+
+app = create_app(
+    store=DatastoreStore(client, deployment.policy),
+    waiter=PollingWaiter(deployment.policy),
+    clock=clock,
+    identity=choose_identity(deployment.identity, clock),
+    policy=deployment.policy,
+    on_appengine=deployment.on_appengine,
+    project=deployment.project,
+)
