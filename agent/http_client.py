@@ -120,7 +120,7 @@ class _Upload:
 
 
 class Reply:
-    """An answer as it comes. It must be closed, unless its events have been read to the `End`."""
+    """An answer as it comes; whoever gets one closes it."""
 
     def __init__(self, connection: Connection, method: str, upload: _Upload | None, limit: float | None) -> None:
         self._connection: Connection | None = connection
@@ -206,9 +206,13 @@ class Reply:
         return connection.receive(timeout=self._limit)
 
     def _settle(self, *, is_closed: bool) -> None:
-        """The answer has ended: keep its connection if nothing more will come or go on it."""
-        is_sent = self._upload is None or self._upload.has_completed()
-        if is_closed or not is_sent or not self._parser.is_reusable:
+        """The answer has ended: keep its connection if nothing more will come or go on it.
+
+        While the request is still being sent it is left as it is: ending that may take time, so `close` does it.
+        """
+        if self._upload is not None and not self._upload.has_completed():
+            return
+        if is_closed or not self._parser.is_reusable:
             self.close()
             return
         with self._lock:

@@ -8,6 +8,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
@@ -69,8 +70,8 @@ class VmIdentity:
             self._ask_at = now + _RETRY_SECONDS
 
     def _fetch(self, now: float) -> _Token:
-        reply = self._client.call(self._head, limit=_ANSWER_SECONDS)
-        text = reply.read(_TOKEN_BYTES).decode("ascii").strip()
+        with closing(self._client.call(self._head, limit=_ANSWER_SECONDS)) as reply:
+            text = reply.read(_TOKEN_BYTES).decode("ascii").strip()
         if reply.head.status != 200 or reply.head.headers.get("Metadata-Flavor") != "Google":
             raise ValueError(f"status {reply.head.status} from what may not be a metadata server")
         life = _life_of(text)

@@ -1,0 +1,1 @@
+"""The agent against real peers on loopback, well-behaved and not."""
