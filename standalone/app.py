@@ -50,8 +50,9 @@ class StandaloneApp:
         call = Call(scope, receive, send, clock=self._clock)
         if self._agents.serves(call.head.target):
             await self._guard(call, self._agents.serve)
-            # A poll every half minute and two calls for each exchange would hide what is worth reading.
-            logger.log(logging.WARNING if call.reason else logging.DEBUG, "agent: %s", access_line(call.access()))
+            # Two calls for each exchange, and a poll every half minute, would hide what is worth reading.
+            level = logging.DEBUG if call.reason in ("", CLIENT_GONE) else logging.INFO
+            logger.log(level, "agent: %s", access_line(call.access()))
         else:
             await self._guard(call, self._serve_user)
             log_access(logger, call.access())
@@ -81,7 +82,7 @@ class StandaloneApp:
         except asyncio.CancelledError:
             call.reason = CLIENT_GONE
         except Exception:
-            logger.exception("%s: %s %s failed", call.trace or "-", call.head.method, type(self).__name__)
+            logger.exception("%s failed", call.trace or "-")
             await call.fail(INTERNAL)
 
     async def _live(self, receive: Receive, send: Send) -> None:

@@ -84,7 +84,7 @@ class ProxyCycle(RequestResponseCycle):
         self.response_started = True
         self.waiting_for_100_continue = False
         self._choose_framing(status, fields)
-        self._has_trailers = bool(self.chunked_encoding and message.get("trailers", False))
+        self._has_trailers = message.get("trailers", False)
         if self.more_body:
             # The rest of the request may never come, so the next one cannot be found (RFC 9112 section 9.3).
             self.keep_alive = False

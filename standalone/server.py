@@ -74,7 +74,8 @@ class ProxyProtocol(HttpToolsProtocol):
         self._running: tuple[RequestResponseCycle, asyncio.Task[None]] | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._failure: Failure | None = None
-        self._is_deaf = False
+        self._is_deaf = False  # what still comes is dropped
+        self._is_ended = False  # nothing more is written
         self._is_in_head = False
         self._field_bytes = 0
         self._unparsed_bytes = 0
@@ -115,7 +116,7 @@ class ProxyProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """An answer is written: start the next request of the pipeline, or wait for one."""
-        if not self._is_deaf:
+        if not self._is_ended:
             super().on_response_complete()
 
     # Callbacks of the parser. `feed_data` turns their exceptions into one of its own.
@@ -231,7 +232,7 @@ class ProxyProtocol(HttpToolsProtocol):
 
     def _on_alarm(self) -> None:
         self._alarm = None
-        if self._is_deaf:
+        if self._is_ended:
             self.transport.abort()
         elif self._is_in_head:
             self._refuse(HEAD_TOO_SLOW)
@@ -269,7 +270,7 @@ class ProxyProtocol(HttpToolsProtocol):
         Closing while the client still sends would reset the connection, and the client might never read its answer
         (RFC 9112 section 9.6): so only our side is closed at first.
         """
-        self._is_deaf = True
+        self._is_deaf = self._is_ended = True
         if client_may_send:
             self.flow.resume_reading()
             self.transport.write_eof()
