@@ -5,6 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.emulator import datastore_host, ndb_client
+
+__all__ = ["datastore_host", "ndb_client"]
+
 for _suite in ("backend", "exchange", "stream", "sweep", "race", "waiter", "store"):
     pytest.register_assert_rewrite(f"tests.contract.{_suite}_contract")
 

@@ -1,0 +1,219 @@
+"""The Datastore API beneath ndb: entities with their versions, and writes that happen only if nothing has changed.
+
+Lookups and queries tell the version of each entity. A commit may name the version that a change was computed from, and
+the service refuses it when another write came first: a conditional write costs one call, where a transaction costs
+three. The only module that speaks to the service, so also the one that turns its errors into `StoreUnavailable`.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import grpc
+from google.api_core.gapic_v1 import routing_header
+from google.cloud import datastore
+from google.cloud.datastore import helpers
+from google.cloud.datastore_v1.types import datastore as api
+from google.cloud.datastore_v1.types import query as queries
+from google.cloud.ndb import Client
+
+from broker.errors import StoreUnavailable
+
+MAX_MUTATIONS: Final = 400
+"""Datastore takes 500 changes in a commit (cloud.google.com/datastore/docs/concepts/limits)."""
+
+_PAGE: Final = 300
+_LOOKUP: Final = 500
+_TIMEOUT: Final = 10.0
+_ATTEMPTS: Final = 6
+
+_Code = grpc.StatusCode
+_REFUSED: Final = frozenset({_Code.FAILED_PRECONDITION, _Code.ALREADY_EXISTS, _Code.NOT_FOUND})
+# Contention: the change was not made. The emulator says UNKNOWN for it (googleapis/google-cloud-datastore issue 201).
+_CONTENDED: Final = frozenset({_Code.ABORTED, _Code.UNKNOWN})
+_INTERRUPTED: Final = _CONTENDED | {_Code.UNAVAILABLE, _Code.INTERNAL}
+
+_FAIL: Final[Any] = api.Mutation.ConflictResolutionStrategy.FAIL
+
+EQUAL: Final = queries.PropertyFilter.Operator.EQUAL
+UP_TO: Final = queries.PropertyFilter.Operator.LESS_THAN_OR_EQUAL
+Filter = tuple[str, Any, Any]
+
+
+class Conflict(Exception):
+    """Another write came first; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Versioned:
+    """An entity, and which of its states this is."""
+
+    entity: datastore.Entity
+    version: int
+
+
+def insert(entity: datastore.Entity) -> api.Mutation:
+    """Write an entity that must not be there."""
+    return api.Mutation(insert=helpers.entity_to_protobuf(entity))
+
+
+def put(entity: datastore.Entity) -> api.Mutation:
+    """Write an entity, whatever is there."""
+    return api.Mutation(upsert=helpers.entity_to_protobuf(entity))
+
+
+def replace(entity: datastore.Entity, version: int) -> api.Mutation:
+    """Write an entity over one state of it."""
+    return api.Mutation(upsert=helpers.entity_to_protobuf(entity), base_version=version)
+
+
+def delete(key: datastore.Key, version: int | None = None) -> api.Mutation:
+    """Remove an entity: in one state of it, or whatever is there."""
+    mutation = api.Mutation(delete=key.to_protobuf())
+    if version is not None:
+        mutation.base_version = version
+    return mutation
+
+
+class Datastore:
+    """The calls, each with an end: `StoreUnavailable` when the service fails or takes too long."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._database = client.database or ""
+        routing = {"project_id": client.project} | ({"database_id": self._database} if self._database else {})
+        self._metadata = (routing_header.to_grpc_metadata(routing),)
+
+    def key(self, *path: str) -> datastore.Key:
+        """The key of kinds and names in turn."""
+        where = {"project": self._client.project, "namespace": self._client.namespace, "database": self._database}
+        return datastore.Key(*path, **{name: value for name, value in where.items() if value})
+
+    def lookup(self, keys: Sequence[datastore.Key]) -> dict[datastore.Key, Versioned]:
+        """What is there of these, strongly consistent."""
+        found: dict[datastore.Key, Versioned] = {}
+        for start in range(0, len(keys), _LOOKUP):
+            self._lookup(found, [key.to_protobuf() for key in keys[start : start + _LOOKUP]])
+        return found
+
+    def _lookup(self, found: dict[datastore.Key, Versioned], wanted: list[Any], **options: Any) -> bytes:
+        """Add what is there to `found`; the transaction that the first call has begun, if `options` say so."""
+        transaction = b""
+        while wanted:
+            request = self._request(api.LookupRequest, keys=wanted, **options)
+            response = self._call(self._client.stub.lookup, request, repeatable=_INTERRUPTED)
+            for result in response.found:
+                entity = helpers.entity_from_protobuf(result.entity._pb)
+                found[entity.key] = Versioned(entity, result.version)
+            wanted = list(response.deferred)
+            if response.transaction:
+                transaction = response.transaction
+                options = {"read_options": {"transaction": transaction}}
+        return transaction
+
+    def query(
+        self,
+        kind: str,
+        *filters: Filter,
+        order: str = "",
+        keys_only: bool = False,
+        page: int = _PAGE,
+    ) -> Iterator[list[Versioned]]:
+        """The pages of a query, none of them empty; asked for as they are needed."""
+        query = queries.Query(
+            kind=[{"name": kind}],
+            filter={"composite_filter": {"op": "AND", "filters": [_filter(*each) for each in filters]}}
+            if filters
+            else None,
+            order=[{"property": {"name": order}}] if order else [],
+            projection=[{"property": {"name": "__key__"}}] if keys_only else [],
+            limit=page,
+        )
+        partition = self.key(kind, "any").to_protobuf().partition_id
+        is_whole = False
+        while not is_whole:
+            request = self._request(api.RunQueryRequest, partition_id=partition, query=query)
+            batch = self._call(self._client.stub.run_query, request, repeatable=_INTERRUPTED).batch
+            results = [
+                Versioned(helpers.entity_from_protobuf(each.entity._pb), each.version) for each in batch.entity_results
+            ]
+            query.start_cursor = batch.end_cursor
+            is_whole = not results or (
+                len(results) < page and batch.more_results != queries.QueryResultBatch.MoreResultsType.NOT_FINISHED
+            )
+            if results:
+                yield results
+
+    def commit(self, mutations: Iterable[api.Mutation], *, transaction: bytes = b"") -> list[int]:
+        """Make all changes or none, and return the new versions. Raises `Conflict`."""
+        changes = list(mutations)
+        for change in changes:
+            if "base_version" in change:
+                change.conflict_resolution_strategy = _FAIL
+        selector: dict[str, Any] = {"single_use_transaction": {"read_write": {}}}
+        if transaction:
+            selector = {"transaction": transaction}
+        request = self._request(api.CommitRequest, mode="TRANSACTIONAL", mutations=changes, **selector)
+        repeatable = frozenset[grpc.StatusCode]() if transaction else _CONTENDED
+        response = self._call(self._client.stub.commit, request, repeatable=repeatable)
+        return [result.version for result in response.mutation_results]
+
+    def commit_each(self, mutations: Sequence[api.Mutation]) -> list[int | None]:
+        """Make each change that is not in conflict; its new version, or None for the others."""
+        versions: list[int | None] = []
+        for start in range(0, len(mutations), MAX_MUTATIONS):
+            changes = mutations[start : start + MAX_MUTATIONS]
+            request = self._request(api.CommitRequest, mode="NON_TRANSACTIONAL", mutations=changes)
+            response = self._call(self._client.stub.commit, request, repeatable=_CONTENDED)
+            versions += [None if result.conflict_detected else result.version for result in response.mutation_results]
+        return versions
+
+    def transact(
+        self,
+        keys: Sequence[datastore.Key],
+        change: Callable[[dict[datastore.Key, Versioned]], list[api.Mutation]],
+    ) -> None:
+        """Read some entities and change others as if nobody else were there; for what a version cannot guard, in two
+        calls. Not for the way of a request."""
+        for attempt in range(_ATTEMPTS):
+            found: dict[datastore.Key, Versioned] = {}
+            begin: dict[str, Any] = {"read_options": {"new_transaction": {"read_write": {}}}}
+            transaction = self._lookup(found, [key.to_protobuf() for key in keys], **begin)
+            try:
+                self.commit(change(found), transaction=transaction)
+            except Conflict:
+                pause(attempt)
+            else:
+                return
+        raise StoreUnavailable("Datastore: too much contention")
+
+    def _request(self, kind: Callable[..., Any], **fields: Any) -> Any:
+        return kind(project_id=self._client.project, database_id=self._database, **fields)
+
+    def _call(self, method: Callable[..., Any], request: Any, *, repeatable: frozenset[grpc.StatusCode]) -> Any:
+        """Call, and call again after errors that are `repeatable`. Raises `Conflict` for a refused change."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                return method(request, timeout=_TIMEOUT, metadata=self._metadata)
+            except grpc.RpcError as exc:
+                code = exc.code()
+                if code in _REFUSED or (code in _CONTENDED and code not in repeatable):
+                    raise Conflict from exc
+                if code not in repeatable or attempt == _ATTEMPTS - 1:
+                    raise StoreUnavailable(f"Datastore: {code.name}: {exc.details()}") from exc
+            pause(attempt)
+        raise AssertionError("the last attempt returns or raises")
+
+
+def pause(attempt: int) -> None:
+    """Let others finish: a random time, longer after each attempt, at most 160 ms."""
+    time.sleep(random.uniform(0, 0.005 * 2 ** min(attempt, 5)))
+
+
+def _filter(name: str, operator: Any, value: Any) -> dict[str, Any]:
+    holder = datastore.Entity()
+    holder["value"] = value
+    stored = helpers.entity_to_protobuf(holder).properties["value"]
+    return {"property_filter": {"property": {"name": name}, "op": operator, "value": stored}}

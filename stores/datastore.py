@@ -1,0 +1,374 @@
+"""The store in Google Cloud Datastore (Firestore in Datastore mode), shared by all processes of the services.
+
+ndb gives the client: project, namespace, credentials, emulator. Its models and transactions are not used, because a
+transaction of ndb costs three calls, and a request may cost twelve in all; see `stores.conditional`.
+"""
+
+import itertools
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from google.cloud import datastore
+from google.cloud.datastore_v1.types import datastore as api
+from google.cloud.ndb import Client
+
+from broker import exchange as rules
+from broker.errors import BrokerError, DuplicateRequest, StoreUnavailable, UnknownRequest
+from broker.model import Answer, Backend, BackendStatus, Exchange, Part
+from broker.policy import Policy
+from stores import exchange_records as records
+from stores.conditional import (
+    EQUAL,
+    MAX_MUTATIONS,
+    UP_TO,
+    Conflict,
+    Datastore,
+    Versioned,
+    delete,
+    insert,
+    pause,
+    put,
+)
+from stores.conditional import replace as replaced
+from stores.exchange_records import EXCHANGE, Layout, RecentRecords, Record, Side, record_of
+from stores.registrations import Registrations
+from wire.protocol import BackendId, RequestId
+
+MAX_COMMIT_BYTES: Final = 4_000_000
+"""Datastore takes 10 MiB in a commit, its emulator 4 MiB in a call."""
+
+CLOCK_SKEW: Final = timedelta(seconds=1)
+"""How far the clocks of two machines may be apart."""
+
+_ATTEMPTS: Final = 30
+
+Parts = dict[int, bytes]
+Move = Callable[[Record], tuple[Record, Side, Parts]]
+
+
+class DatastoreStore:
+    """A `Store`. What it remembers between calls is a guess that every write verifies, or is a second old at most."""
+
+    def __init__(self, client: Client, policy: Policy) -> None:
+        self._policy = policy
+        self._datastore = Datastore(client)
+        self._registrations = Registrations(self._datastore, policy)
+        self._layout = Layout(self._datastore)
+        self._recent = RecentRecords()
+
+    # Backends
+
+    def put_backend(self, backend: Backend) -> None:
+        self._registrations.put(backend)
+
+    def get_backend(self, backend_id: BackendId) -> Backend:
+        return self._registrations.get(backend_id)
+
+    def list_backends(self) -> list[Backend]:
+        return self._registrations.list_all()
+
+    def find_backends(self, end_user: str) -> list[Backend]:
+        return self._registrations.find(end_user)
+
+    def delete_backend(self, backend_id: BackendId) -> None:
+        self._registrations.delete(backend_id)
+        for page in self._datastore.query(EXCHANGE, (records.BACKEND, EQUAL, backend_id)):
+            gone = [record_of(found) for found in page]
+            keys = [key for record in gone for key in (self._key(record), *self._layout.part_keys(record))]
+            self._datastore.commit_each([delete(key) for key in keys])
+            for record in gone:
+                self._recent.drop(record.exchange.request_id)
+
+    def touch_backend(
+        self, backend_id: BackendId, *, polled: datetime | None = None, used: datetime | None = None
+    ) -> None:
+        self._registrations.touch(backend_id, polled=polled, used=used)
+
+    def get_statuses(self, backend_ids: Collection[BackendId]) -> Mapping[BackendId, BackendStatus]:
+        return self._registrations.statuses(backend_ids)
+
+    # The proxy's side of an exchange
+
+    def add_exchange(self, exchange: Exchange, request: bytes, *, last: bool) -> None:
+        first, rest = request[:MAX_COMMIT_BYTES], request[MAX_COMMIT_BYTES:]
+        stream, parts = records.Stream().adding(first, last=last and not rest)
+        record = Record(exchange, request=stream)
+        try:
+            versions = self._datastore.commit(
+                [insert(self._layout.entity(record)), *self._part_mutations(record, "request", parts)]
+            )
+        except Conflict as exc:
+            raise DuplicateRequest(exchange.request_id) from exc
+        self._recent.put(replace(record, version=versions[0]))
+        if rest:
+            self.append_request(
+                exchange.backend_id, exchange.request_id, len(first), rest, last=last, now=exchange.started
+            )
+
+    def append_request(
+        self, backend_id: BackendId, request_id: RequestId, offset: int, data: bytes, *, last: bool, now: datetime
+    ) -> int:
+        def keep(exchange: Exchange, _: bool) -> Exchange:
+            return replace(exchange, expires=max(exchange.expires, now + self._policy.exchange_ttl))
+
+        return self._append(backend_id, request_id, "request", offset, data, last=last, rule=keep)
+
+    def read_answer(self, backend_id: BackendId, request_id: RequestId, offset: int) -> Answer:
+        record, part = self._read(backend_id, request_id, "answer", offset)
+        return Answer(record.exchange, part)
+
+    def delete_exchange(self, backend_id: BackendId, request_id: RequestId) -> None:
+        record = self._recent.get(backend_id, request_id)
+        for attempt in range(_ATTEMPTS):
+            try:
+                self._remove(record or self._load(backend_id, request_id))
+            except UnknownRequest:
+                return
+            except Conflict:
+                record = None
+                pause(attempt)
+            else:
+                return
+        raise _contention(request_id)
+
+    # The agent's side of an exchange
+
+    def claim_pending(self, backend_id: BackendId, *, agent_id: str, now: datetime) -> list[RequestId]:
+        limit = self._policy.list_limit
+        claimed: list[RequestId] = []
+        pages = self._datastore.query(
+            EXCHANGE,
+            (records.BACKEND, EQUAL, backend_id),
+            # A little ahead, so that a request from a machine whose clock is ahead is seen at once.
+            (records.AVAILABLE, UP_TO, now + CLOCK_SKEW),
+            order=records.AVAILABLE,
+            page=limit,
+        )
+        for page in pages:
+            waiting = (record for record in map(record_of, page) if rules.is_claimable(record.exchange, now))
+            offers = [
+                replace(record, exchange=rules.offer(record.exchange, agent_id=agent_id, now=now, policy=self._policy))
+                for record in itertools.islice(waiting, limit - len(claimed))
+            ]
+            claimed += self._offer(offers)
+            if len(claimed) == limit:
+                break
+        return claimed
+
+    def fetch_exchange(self, backend_id: BackendId, request_id: RequestId, *, agent_id: str, now: datetime) -> Exchange:
+        def move(record: Record) -> tuple[Record, Side, Parts]:
+            if rules.is_expired(record.exchange, now):
+                raise UnknownRequest(request_id)
+            exchange = rules.fetch(record.exchange, agent_id=agent_id, now=now, policy=self._policy)
+            return replace(record, exchange=exchange), "answer", {}
+
+        return self._change(backend_id, request_id, move).exchange
+
+    def read_request(self, backend_id: BackendId, request_id: RequestId, offset: int) -> Part | None:
+        return self._read(backend_id, request_id, "request", offset)[1]
+
+    def append_answer(
+        self,
+        backend_id: BackendId,
+        request_id: RequestId,
+        offset: int,
+        data: bytes,
+        *,
+        agent_id: str,
+        last: bool,
+        now: datetime,
+    ) -> int:
+        def answer(exchange: Exchange, ended: bool) -> Exchange:
+            return rules.answer(exchange, agent_id=agent_id, last=ended, now=now, policy=self._policy)
+
+        return self._append(backend_id, request_id, "answer", offset, data, last=last, rule=answer)
+
+    def fail_exchange(self, backend_id: BackendId, request_id: RequestId, *, agent_id: str, reason: str) -> None:
+        def move(record: Record) -> tuple[Record, Side, Parts]:
+            return replace(record, exchange=rules.fail(record.exchange, agent_id=agent_id, reason=reason)), "answer", {}
+
+        self._change(backend_id, request_id, move)
+
+    def release_agent(self, backend_id: BackendId, *, agent_id: str) -> None:
+        def move(record: Record) -> tuple[Record, Side, Parts]:
+            is_held = rules.is_held_by(record.exchange, agent_id)
+            return replace(record, exchange=rules.release(record.exchange)) if is_held else record, "answer", {}
+
+        held = ((records.BACKEND, EQUAL, backend_id), (records.AGENT, EQUAL, agent_id))
+        for page in self._datastore.query(EXCHANGE, *held):
+            for found in page:
+                try:
+                    self._change(backend_id, record_of(found).exchange.request_id, move)
+                except UnknownRequest:
+                    continue
+
+    # The sweep
+
+    def sweep(self, *, now: datetime) -> int:
+        swept = 0
+        for page in self._datastore.query(EXCHANGE):
+            expired = [found for found in page if rules.is_expired(record_of(found).exchange, now)]
+            gone = self._datastore.commit_each([delete(found.entity.key, found.version) for found in expired])
+            swept += len(gone) - gone.count(None)
+        for kind in records.PART_KINDS:
+            for page in self._datastore.query(kind, keys_only=True):
+                self._sweep_parts([found.entity.key for found in page])
+        return swept
+
+    def _sweep_parts(self, keys: list[datastore.Key]) -> None:
+        """Remove those that belong to no exchange. A part and the state that names it are written in one commit, so a
+        part without an exchange never gets one."""
+        living = self._datastore.lookup(list({key.parent for key in keys}))
+        self._datastore.commit_each([delete(key) for key in keys if key.parent not in living])
+
+    # How records are read and changed
+
+    def _key(self, record: Record) -> datastore.Key:
+        return self._layout.key(record.exchange.request_id)
+
+    def _load(self, backend_id: BackendId, request_id: RequestId) -> Record:
+        key = self._layout.key(request_id)
+        return self._known(self._datastore.lookup([key]).get(key), backend_id, request_id)
+
+    def _known(self, found: Versioned | None, backend_id: BackendId, request_id: RequestId) -> Record:
+        record = record_of(found) if found is not None else None
+        if record is None or record.exchange.backend_id != backend_id:
+            self._recent.drop(request_id)
+            raise UnknownRequest(request_id)
+        self._recent.put(record)
+        return record
+
+    def _change(self, backend_id: BackendId, request_id: RequestId, move: Move) -> Record:
+        """Apply a rule in one conditional commit: to what is remembered, which may be outdated, or else to what is
+        stored. Only what the stored record says is an error."""
+        remembered = self._recent.get(backend_id, request_id)
+        if remembered is not None:
+            try:
+                changed, side, parts = move(remembered)
+                if changed != remembered:
+                    return self._store(changed, side, parts)
+            except StoreUnavailable:
+                raise
+            except (BrokerError, Conflict):
+                self._recent.drop(request_id)
+        for attempt in range(_ATTEMPTS):
+            record = self._load(backend_id, request_id)
+            changed, side, parts = move(record)
+            if changed == record:
+                return record
+            try:
+                return self._store(changed, side, parts)
+            except Conflict:
+                pause(attempt)
+        raise _contention(request_id)
+
+    def _store(self, record: Record, side: Side, parts: Parts) -> Record:
+        versions = self._datastore.commit(
+            [replaced(self._layout.entity(record), record.version), *self._part_mutations(record, side, parts)]
+        )
+        stored = replace(record, version=versions[0])
+        self._recent.put(stored)
+        return stored
+
+    def _part_mutations(self, record: Record, side: Side, parts: Parts) -> Iterable[api.Mutation]:
+        request_id = record.exchange.request_id
+        return (put(self._layout.part(request_id, side, start, data)) for start, data in parts.items())
+
+    def _offer(self, offers: list[Record]) -> list[RequestId]:
+        """Store offers, and return those that no other agent has got meanwhile."""
+        versions = self._datastore.commit_each(
+            [replaced(self._layout.entity(offer), offer.version) for offer in offers]
+        )
+        won = [replace(offer, version=version) for offer, version in zip(offers, versions, strict=True) if version]
+        for record in won:
+            self._recent.put(record)
+        return [record.exchange.request_id for record in won]
+
+    def _remove(self, record: Record) -> None:
+        keys = list(self._layout.part_keys(record))
+        here, later = keys[: MAX_MUTATIONS - 1], keys[MAX_MUTATIONS - 1 :]
+        self._datastore.commit([delete(self._key(record), record.version), *map(delete, here)])
+        self._recent.drop(record.exchange.request_id)
+        self._datastore.commit_each([delete(key) for key in later])
+
+    # How bytes are read and appended
+
+    def _append(
+        self,
+        backend_id: BackendId,
+        request_id: RequestId,
+        side: Side,
+        offset: int,
+        data: bytes,
+        *,
+        last: bool,
+        rule: Callable[[Exchange, bool], Exchange],
+    ) -> int:
+        """Append in commits as large as may be; `rule` is applied to the exchange with each, and told of the end."""
+        for start in range(0, max(len(data), 1), MAX_COMMIT_BYTES):
+            piece = data[start : start + MAX_COMMIT_BYTES]
+            is_last = last and start + len(piece) == len(data)
+
+            def move(
+                record: Record, at: int = offset + start, piece: bytes = piece, is_last: bool = is_last
+            ) -> tuple[Record, Side, Parts]:
+                exchange = rule(record.exchange, is_last)
+                stream, parts = self._extended(record, side, at, piece, last=is_last)
+                return replace(record, exchange=exchange).with_stream(side, stream), side, parts
+
+            record = self._change(backend_id, request_id, move)
+        return record.stream(side).end
+
+    def _extended(
+        self, record: Record, side: Side, offset: int, data: bytes, *, last: bool
+    ) -> tuple[records.Stream, Parts]:
+        stream = record.stream(side)
+        end = offset + len(data)
+        rules.require_end(stored_end=stream.end, is_ended=stream.ended, end=end, last=last)
+        if not data:
+            offset = max(offset, stream.end)
+        stored, starts_at = b"", stream.end
+        if offset < stream.end:
+            starts = stream.parts_between(offset, end)
+            found = self._datastore.lookup(self._part_keys(record.exchange.request_id, side, starts))
+            stored, starts_at = self._joined(record, side, starts, found), starts[0]
+        return stream.adding(rules.fresh_bytes(stored, offset, data, starts_at=starts_at), last=last)
+
+    def _read(
+        self, backend_id: BackendId, request_id: RequestId, side: Side, offset: int
+    ) -> tuple[Record, Part | None]:
+        """The state and the next bytes: in one look-up where the parts are remembered, or one begins at the offset."""
+        remembered = self._recent.get(backend_id, request_id)
+        guesses = (remembered.stream(side) if remembered else records.Stream()).parts_from(offset)
+        key = self._layout.key(request_id)
+        found = self._datastore.lookup([key, *self._part_keys(request_id, side, guesses)])
+        record = self._known(found.get(key), backend_id, request_id)
+        stream = record.stream(side)
+        if offset >= stream.end:
+            # Raises for an offset behind the end: a gap.
+            rules.fresh_bytes(b"", offset, b"", starts_at=stream.end)
+            return record, Part(offset, b"", last=True) if stream.ended else None
+        starts = stream.parts_from(offset)
+        if self._layout.part_key(request_id, side, starts[0]) not in found:
+            found = self._datastore.lookup(self._part_keys(request_id, side, starts))
+        data = self._joined(record, side, starts, found)[offset - starts[0] :]
+        return record, Part(offset, data, last=stream.ended and offset + len(data) == stream.end)
+
+    def _part_keys(self, request_id: RequestId, side: Side, starts: Iterable[int]) -> list[datastore.Key]:
+        return [self._layout.part_key(request_id, side, start) for start in starts]
+
+    def _joined(self, record: Record, side: Side, starts: list[int], found: Mapping[datastore.Key, Versioned]) -> bytes:
+        """The bytes of consecutive parts, up to the first that was not found. Raises `UnknownRequest` when that is the
+        first of all: the exchange was deleted after its state was read."""
+        keys = self._part_keys(record.exchange.request_id, side, starts)
+        there = itertools.takewhile(found.__contains__, keys)
+        data = b"".join(found[key].entity["data"] for key in there)
+        if not data:
+            raise UnknownRequest(record.exchange.request_id)
+        return data
+
+
+def _contention(request_id: RequestId) -> StoreUnavailable:
+    return StoreUnavailable(f"Datastore: too much contention about {request_id}")

@@ -1,0 +1,195 @@
+"""How an exchange lies in Datastore: a small entity for its state, and the bytes of its two streams in parts beside it.
+
+    exchange/ID                      the state, and where the parts of each stream begin
+    exchange/ID/requestPart/OFFSET   bytes of the request; written once, with the state, in one commit
+    exchange/ID/answerPart/OFFSET    bytes of the answer, likewise
+
+The state is the truth: a part that it does not name is not there. Keys are made from the ID and the offset alone, so
+nothing on the way of a request needs a query but the poll. Indexed is only what that poll and `release_agent` ask for.
+"""
+
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from threading import Lock
+from typing import Any, Final, Literal
+
+from google.cloud import datastore
+
+from broker.exchange import is_taken
+from broker.model import Exchange, State
+from stores.conditional import Datastore, Versioned
+from wire.protocol import BackendId, RequestId
+
+EXCHANGE: Final = "exchange"
+PART_KINDS: Final = ("requestPart", "answerPart")
+
+MAX_PART_BYTES: Final = 1_000_000
+"""An entity holds 1,048,572 bytes."""
+
+MAX_READ_BYTES: Final = 4_000_000
+"""What one look-up brings at most."""
+
+BACKEND: Final = "backend"
+AGENT: Final = "agent"
+AVAILABLE: Final = "available"
+"""When a poll may list it: from its start, or from the end of a lease. Absent once it is taken."""
+
+_UNINDEXED: Final = (
+    "endUser",
+    "method",
+    "started",
+    "expires",
+    "state",
+    "leasedUntil",
+    "failure",
+    *(f"{stream}{what}" for stream in ("request", "answer") for what in ("Starts", "End", "Ended")),
+)
+
+Side = Literal["request", "answer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Where the parts of a stream begin, where the stored bytes end, and whether they are all."""
+
+    starts: tuple[int, ...] = ()
+    end: int = 0
+    ended: bool = False
+
+    def parts_between(self, offset: int, end: int) -> list[int]:
+        """The starts of the parts that hold these bytes, all of them stored."""
+        first = max(0, bisect_right(self.starts, offset) - 1)
+        return [start for start in self.starts[first:] if start < end]
+
+    def parts_from(self, offset: int) -> list[int]:
+        """The starts of the parts to be read at an offset, as many as one look-up brings; behind the stored bytes, of
+        the one that comes next."""
+        if offset >= self.end:
+            return [offset]
+        return self.parts_between(offset, offset + MAX_READ_BYTES - MAX_PART_BYTES)
+
+    def adding(self, data: bytes, *, last: bool) -> tuple["Stream", dict[int, bytes]]:
+        """The stream with further bytes, and their parts by offset."""
+        parts = {self.end + at: data[at : at + MAX_PART_BYTES] for at in range(0, len(data), MAX_PART_BYTES)}
+        return Stream((*self.starts, *parts), self.end + len(data), self.ended or last), parts
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An exchange as it is stored; `version` is that of its entity, 0 for one that is new."""
+
+    exchange: Exchange
+    request: Stream = Stream()
+    answer: Stream = Stream()
+    version: int = 0
+
+    def stream(self, side: Side) -> Stream:
+        """One of the two."""
+        return self.request if side == "request" else self.answer
+
+    def with_stream(self, side: Side, stream: Stream) -> "Record":
+        """The record, with one of the two changed."""
+        return replace(self, request=stream) if side == "request" else replace(self, answer=stream)
+
+
+class Layout:
+    """Keys and entities of exchanges."""
+
+    def __init__(self, datastore_: Datastore) -> None:
+        self._datastore = datastore_
+
+    def key(self, request_id: RequestId) -> datastore.Key:
+        """The key of an exchange. The prefix keeps names apart that Datastore reserves, like `__x__`."""
+        return self._datastore.key(EXCHANGE, f"id:{request_id}")
+
+    def part_key(self, request_id: RequestId, side: Side, start: int) -> datastore.Key:
+        """The key of a part."""
+        return self._datastore.key(EXCHANGE, f"id:{request_id}", f"{side}Part", str(start))
+
+    def part(self, request_id: RequestId, side: Side, start: int, data: bytes) -> datastore.Entity:
+        """The entity of a part."""
+        entity = datastore.Entity(self.part_key(request_id, side, start), exclude_from_indexes=("data",))
+        entity["data"] = data
+        return entity
+
+    def part_keys(self, record: Record) -> Iterator[datastore.Key]:
+        """The keys of all parts of an exchange."""
+        request_id = record.exchange.request_id
+        for start in record.request.starts:
+            yield self.part_key(request_id, "request", start)
+        for start in record.answer.starts:
+            yield self.part_key(request_id, "answer", start)
+
+    def entity(self, record: Record) -> datastore.Entity:
+        """The entity of an exchange."""
+        exchange = record.exchange
+        entity = datastore.Entity(self.key(exchange.request_id), exclude_from_indexes=_UNINDEXED)
+        fields: dict[str, Any] = {
+            BACKEND: exchange.backend_id,
+            AGENT: exchange.agent_id,
+            AVAILABLE: None if is_taken(exchange) else exchange.leased_until or exchange.started,
+            "endUser": exchange.end_user,
+            "method": exchange.method,
+            "started": exchange.started,
+            "expires": exchange.expires,
+            "state": exchange.state.value,
+            "leasedUntil": exchange.leased_until,
+            "failure": exchange.failure,
+        }
+        for side, stream in (("request", record.request), ("answer", record.answer)):
+            fields |= {f"{side}Starts": list(stream.starts), f"{side}End": stream.end, f"{side}Ended": stream.ended}
+        entity.update({name: value for name, value in fields.items() if value is not None})
+        return entity
+
+
+def record_of(found: Versioned) -> Record:
+    """The record that an entity holds."""
+    entity = found.entity
+    exchange = Exchange(
+        request_id=RequestId(entity.key.name.removeprefix("id:")),
+        backend_id=BackendId(entity[BACKEND]),
+        end_user=entity["endUser"],
+        method=entity["method"],
+        started=entity["started"],
+        expires=entity["expires"],
+        state=State(entity["state"]),
+        agent_id=entity[AGENT],
+        leased_until=entity.get("leasedUntil"),
+        failure=entity["failure"],
+    )
+    request, answer = (
+        Stream(tuple(entity[f"{side}Starts"]), entity[f"{side}End"], entity[f"{side}Ended"])
+        for side in ("request", "answer")
+    )
+    return Record(exchange, request, answer, found.version)
+
+
+class RecentRecords:
+    """What this process read or wrote last of some exchanges: a guess that saves a look-up, and that the conditional
+    write verifies. Bounded; safe to use from several threads."""
+
+    def __init__(self, capacity: int = 2000) -> None:
+        self._capacity = capacity
+        self._lock = Lock()  # guards the map
+        self._records: OrderedDict[RequestId, Record] = OrderedDict()
+
+    def get(self, backend_id: BackendId, request_id: RequestId) -> Record | None:
+        """What is remembered of an exchange of this backend."""
+        with self._lock:
+            record = self._records.get(request_id)
+        return record if record is not None and record.exchange.backend_id == backend_id else None
+
+    def put(self, record: Record) -> None:
+        """Remember a record."""
+        with self._lock:
+            self._records[record.exchange.request_id] = record
+            self._records.move_to_end(record.exchange.request_id)
+            if len(self._records) > self._capacity:
+                self._records.popitem(last=False)
+
+    def drop(self, request_id: RequestId) -> None:
+        """Forget an exchange."""
+        with self._lock:
+            self._records.pop(request_id, None)
