@@ -232,7 +232,9 @@ def _vector(request: Request, answer: Answer) -> None:
 
 
 def _status(request: Request, answer: Answer) -> None:
-    answer.raw(_head(request.number("code"), [("X-Peer", "status"), ("ETag", '"1"')]))
+    code = request.number("code")
+    framing = [] if code in (204, 304) else [("Content-Length", "0")]
+    answer.raw(_head(code, [("X-Peer", "status"), ("ETag", '"1"'), *framing]))
 
 
 def _cookie(request: Request, answer: Answer) -> None:

@@ -107,7 +107,8 @@ class _Service:
         self._name = name
         self._command = yaml.safe_load((ROOT / yaml_name).read_text())["entrypoint"]
         self._log = folder / f"{name}.log"
-        self._env = {**env, "PORT": str(self.port)}
+        # App Engine gives a port; loopback alone is our wish.
+        self._env = {**env, "PORT": str(self.port), "GUNICORN_CMD_ARGS": f"--bind=127.0.0.1:{self.port}"}
         self.process = self._start()
 
     def _start(self) -> Process:
