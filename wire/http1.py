@@ -7,6 +7,7 @@ Framing is a property of a head (`length`), not a header field: `Content-Length`
 `headers`, so they cannot be copied from one message into another.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -70,8 +71,9 @@ class _Parser:
     The head is held back until it is whole, so that it can be checked before h11 sees it.
     """
 
-    def __init__(self, connection: h11.Connection) -> None:
+    def __init__(self, connection: h11.Connection, translate: Callable[[h11.Request | h11.Response], Event]) -> None:
         self._connection = connection
+        self._translate = translate
         self._head: bytearray | None = bytearray()
         self._done = False
         self._may_follow = b""
@@ -146,17 +148,14 @@ class _Parser:
             raise MalformedMessage("bytes behind the end of the message")
         self._may_follow = self._may_follow[len(data) :]
 
-    def _translate(self, event: h11.Request | h11.Response) -> Event:
-        raise NotImplementedError
-
 
 class RequestParser(_Parser):
     """One request out of bytes."""
 
     def __init__(self) -> None:
-        super().__init__(h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES))
+        super().__init__(h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES), self._translate_request)
 
-    def _translate(self, event: h11.Request | h11.Response) -> Event:
+    def _translate_request(self, event: h11.Request | h11.Response) -> Event:
         assert isinstance(event, h11.Request)
         method, target = event.method.decode("ascii"), event.target.decode("ascii")
         headers, length = _headers_and_length(event)
@@ -178,7 +177,7 @@ class ResponseParser(_Parser):
         asked = "GET" if method == "CONNECT" else method
         connection.send(h11.Request(method=asked, target="/", headers=[("Host", "-")]))
         connection.send(h11.EndOfMessage())
-        super().__init__(connection)
+        super().__init__(connection, self._translate_response)
         self._is_head = method == "HEAD"
         self._forgives_empty_chunks = forgives_empty_chunks
 
@@ -187,7 +186,7 @@ class ResponseParser(_Parser):
         """True once the response has ended and its connection may carry a next one (RFC 9112 section 9.3)."""
         return self._connection.their_state is h11.DONE
 
-    def _translate(self, event: h11.Request | h11.Response) -> Event:
+    def _translate_response(self, event: h11.Request | h11.Response) -> Event:
         assert isinstance(event, h11.Response)
         headers, length = _headers_and_length(event)
         # RFC 9112 section 6.3: no body here, whatever the fields say. What would announce one to a reader of this
