@@ -53,6 +53,7 @@ TRANSITIONS: Final[dict[tuple[State, Move], State]] = {
     (State.ANSWERING, Move.ANSWER): State.ANSWERING,
     (State.ANSWERING, Move.FINISH): State.ANSWERED,
     (State.ANSWERING, Move.FAIL): State.FAILED,
+    (State.ANSWERED, Move.ANSWER): State.ANSWERED,
     (State.ANSWERED, Move.FINISH): State.ANSWERED,
     (State.FAILED, Move.FAIL): State.FAILED,
 }
@@ -122,19 +123,23 @@ def answer(exchange: Exchange, *, agent_id: str, last: bool, now: datetime, poli
     if exchange.state is State.FAILED:
         raise BrokenAnswer("this exchange has failed already")
     require_holder(exchange, agent_id)
+    state = _moved(exchange, Move.FINISH if last else Move.ANSWER)
     if exchange.state is State.ANSWERED:
-        return exchange
+        return exchange  # a repeated part
     return replace(
         exchange,
-        state=_moved(exchange, Move.FINISH if last else Move.ANSWER),
+        state=state,
         expires=max(exchange.expires, now + policy.exchange_ttl),
     )
 
 
 def fail(exchange: Exchange, *, agent_id: str, reason: str) -> Exchange:
-    """The exchange, its answer broken off. Raises `ClaimedElsewhere` for an agent that does not hold it."""
+    """The exchange, its answer broken off; the first reason stays.
+
+    Raises `ClaimedElsewhere` for an agent that does not hold it, and for one that has answered it already.
+    """
     require_holder(exchange, agent_id)
-    return replace(exchange, state=_moved(exchange, Move.FAIL), failure=reason)
+    return replace(exchange, state=_moved(exchange, Move.FAIL), failure=exchange.failure or reason)
 
 
 def release(exchange: Exchange) -> Exchange:

@@ -23,8 +23,10 @@ _NEVER_FROM_CLIENTS: Final = (
 # or hand the request to another address) and so are not a backend's to set.
 _NEVER_FROM_BACKENDS: Final = ("x-appengine-", "x-google-")
 
-# The cookies that log a user in to the proxy itself: App Engine's Users API and Identity-Aware Proxy.
-_OWNED_COOKIES: Final = ("SACSID", "ACSID", "GCP_IAP", "GCP_IAAP", "__HOST-GCP_IAP")
+# The cookies that log a user in to the proxy itself: App Engine's Users API, and Identity-Aware Proxy, whose names
+# go on behind these (`GCP_IAP_UID`, `__Host-GCP_IAP_AUTH_TOKEN_…`).
+_OWNED_COOKIES: Final = ("SACSID", "ACSID")
+_OWNED_COOKIE_PREFIXES: Final = ("GCP_IAP", "GCP_IAAP", "__HOST-GCP_IAP")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,8 @@ def forwarded_response(head: ResponseHead) -> ResponseHead:
 
 
 def _is_owned_cookie(pair: str) -> bool:
-    return pair.strip().upper().startswith(_OWNED_COOKIES)
+    name = pair.partition("=")[0].strip().upper()
+    return name in _OWNED_COOKIES or name.startswith(_OWNED_COOKIE_PREFIXES)
 
 
 def _without_owned_cookies(headers: Headers) -> Headers:

@@ -40,17 +40,12 @@ def admit_request(
     """
     if isinstance(head.length, int) and head.length > policy.max_body_bytes:
         raise too_large(policy)
+    raw = _serialize(forwarded_request(head, client))
     path = path_of(head.target)
     candidates = find_candidates(store.find_backends(end_user), user=end_user, path=path)
     now = clock.now()
     statuses = store.get_statuses([backend.backend_id for backend in candidates])
     backend = choose_backend(candidates, statuses, path=path, now=now, policy=policy)
-    try:
-        raw = serialize_request_head(forwarded_request(head, client))
-    except ValueError as exc:
-        raise MalformedMessage(str(exc)) from exc
-    if len(raw) > MAX_HEAD_BYTES:
-        raise MessageTooLarge(f"request head over {MAX_HEAD_BYTES} bytes", status_hint=431)
     store.touch_backend(backend.backend_id, used=now)
     exchange = Exchange(
         request_id=new_id(),
@@ -61,6 +56,16 @@ def admit_request(
         expires=now + policy.exchange_ttl,
     )
     return Intake(exchange, raw)
+
+
+def _serialize(head: RequestHead) -> bytes:
+    if head.method == "CONNECT":
+        # RFC 9110 section 9.3.6: a 2xx would make a tunnel of a connection that an agent uses for other users too.
+        raise MalformedMessage("method CONNECT: there are no tunnels here")
+    raw = serialize_request_head(head)
+    if len(raw) > MAX_HEAD_BYTES:
+        raise MessageTooLarge(f"request head over {MAX_HEAD_BYTES} bytes", status_hint=431)
+    return raw
 
 
 def too_large(policy: Policy) -> MessageTooLarge:

@@ -12,8 +12,10 @@ from wire.protocol import BackendId
 
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
-# "." and "..", plain or percent-encoded, as whole segments; a backslash counts as a slash to some backends.
-_DOT_SEGMENT = re.compile(r"(?i)(?:^|/|\\|%2f|%5c)(?:\.|%2e){1,2}(?=$|/|\\|%2f|%5c)")
+# "..", plain or percent-encoded, as a whole segment. Some backends read a backslash as a slash, and cut a segment at
+# ";" (path parameters: "/..;/" climbs in servlet containers) or the whole path at "#" or NUL.
+_BOUNDARY = r"/|\\|%2f|%5c"
+_CLIMB = re.compile(rf"(?i)(?:{_BOUNDARY})(?:\.|%2e){{2}}(?=$|{_BOUNDARY}|;|%3b|#|%23|%00)")
 
 
 def path_of(target: str) -> str:
@@ -30,7 +32,7 @@ def serves_path(prefix: str, path: str) -> bool:
     stem = prefix.rstrip("/")
     if not stem:
         return True
-    return (path == stem or path.startswith(stem + "/")) and not _DOT_SEGMENT.search(path)
+    return (path == stem or path.startswith(stem + "/")) and not _CLIMB.search(path)
 
 
 def is_online(status: BackendStatus | None, *, now: datetime, policy: Policy) -> bool:
@@ -64,9 +66,9 @@ def choose_backend(
     candidates = list(candidates)
     if not candidates:
         raise UnknownBackend("no backend is registered for this user and path")
-    online = [b for b in candidates if is_online(statuses.get(b.backend_id), now=now, policy=policy)]
+    online = [backend for backend in candidates if is_online(statuses.get(backend.backend_id), now=now, policy=policy)]
     if not online:
-        names = ", ".join(sorted(b.backend_id for b in candidates))
+        names = ", ".join(sorted(backend.backend_id for backend in candidates))
         raise BackendOffline(f"no agent is connected for: {names}")
 
     def preference(backend: Backend) -> tuple[bool, int, datetime, str]:

@@ -130,12 +130,21 @@ def wait_for_request(
         yield patience.wait()
 
 
-def wait_for_answer(store: Store, clock: Clock, policy: Policy, exchange: Exchange, offset: int) -> Waiting[Part]:
+def wait_for_answer(
+    store: Store,
+    clock: Clock,
+    policy: Policy,
+    exchange: Exchange,
+    offset: int,
+    *,
+    is_sent: Callable[[], bool] = lambda: True,
+) -> Waiting[Part]:
     """The next bytes of an answer.
 
     Raises `BackendOffline` when no agent fetched the request within `policy.fetch_wait`; `NoAnswer` when the first byte
     takes longer than `policy.response_wait` from the request's start, or a further one longer than `policy.idle_wait`;
-    `BrokenAnswer` when it broke off.
+    `BrokenAnswer` when it broke off. A request whose body is still on its way, so that `is_sent` is false, may take any
+    time: whoever sends it sees to its end.
     """
     limit = policy.idle_wait if offset else exchange.started + policy.response_wait - clock.now()
     patience = _Patience(clock, ExchangeKey(exchange.request_id), limit)
@@ -149,6 +158,8 @@ def wait_for_answer(store: Store, clock: Clock, policy: Policy, exchange: Exchan
         taken = is_taken(answer.exchange)
         if not taken and left_to_fetch <= timedelta():
             raise BackendOffline("no agent took the request in time")
+        if not is_sent():
+            patience = _Patience(clock, ExchangeKey(exchange.request_id), policy.response_wait)
         if patience.is_over:
             raise NoAnswer("the backend did not answer in time" if not offset else "the backend stopped answering")
         yield patience.wait(at_most=None if taken else left_to_fetch)
@@ -168,7 +179,7 @@ def append_all_of_request(
     def append(offset: int, data: bytes) -> int:
         return store.append_request(backend_id, request_id, offset, data, last=part.last, now=clock.now())
 
-    return _append_all(append, part, _Patience(clock, ExchangeKey(request_id), policy.idle_wait))
+    return _append_all(append, part, lambda: _Patience(clock, ExchangeKey(request_id), policy.idle_wait))
 
 
 def append_all_of_answer(
@@ -189,13 +200,18 @@ def append_all_of_answer(
             backend_id, request_id, offset, data, agent_id=agent_id, last=part.last, now=clock.now()
         )
 
-    return _append_all(append, part, _Patience(clock, ExchangeKey(request_id), policy.idle_wait))
+    return _append_all(append, part, lambda: _Patience(clock, ExchangeKey(request_id), policy.idle_wait))
 
 
-def _append_all(append: Callable[[int, bytes], int], part: Part, patience: _Patience) -> Waiting[None]:
+def _append_all(
+    append: Callable[[int, bytes], int], part: Part, new_patience: Callable[[], _Patience]
+) -> Waiting[None]:
     stored = append(part.offset, part.data)
+    patience = new_patience()
     while stored < part.end:
         if patience.is_over:
             raise NoAnswer("the other side stopped reading")
         yield patience.wait()
-        stored = append(stored, part.data[stored - part.offset :])
+        before, stored = stored, append(stored, part.data[stored - part.offset :])
+        if stored > before:
+            patience = new_patience()
