@@ -1,0 +1,173 @@
+"""The agent as a process: start, wrong flags, signals, tokens from a file."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.agent.peers import ProxyPeer, Wire, an_answer, answering, peer, proxy_peer
+from tests.timing import SECOND, wait_until
+
+ROOT = Path(__file__).parents[2]
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@contextmanager
+def a_process(*arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "agent", *arguments],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def flags(proxy: str, backend: str = "http://127.0.0.1:1", credentials: str = "none") -> list[str]:
+    return [f"--proxy={proxy}", "--backend=notebook", f"--host={backend}", f"--credentials={credentials}"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], "--proxy"),
+        (["--nonsense"], "--nonsense"),
+        ([*flags("http://127.0.0.1:1"), "--proxy-timeout=soon"], "a duration"),
+        (flags("http://example.com", credentials="google"), "https://"),
+    ],
+)
+def test_a_wrong_flag_ends_it_at_once_with_one_line(arguments: list[str], expected: str) -> None:
+    with a_process(*arguments) as process:
+        output, errors = process.communicate(timeout=10 * SECOND)
+    assert (process.returncode, output, errors.count("\n"), expected in errors) == (2, "", 1, True)
+
+
+def test_it_says_its_version() -> None:
+    with a_process("--version") as process:
+        output, _ = process.communicate(timeout=10 * SECOND)
+    assert (process.returncode, output.startswith("inverting-proxy agent ")) == (0, True)
+
+
+def test_the_first_poll_comes_within_a_second() -> None:
+    with proxy_peer() as proxy, a_process(*flags(proxy.url)):
+        began = time.monotonic()
+        wait_until(lambda: proxy.calls, within=10 * SECOND, what="the first poll", every=0.01 * SECOND)
+        took = time.monotonic() - began
+    assert took < 1 * SECOND
+
+
+def test_it_waits_for_a_proxy_that_is_not_there_yet() -> None:
+    with proxy_peer() as gone:
+        url = gone.url
+    with a_process(*flags(url)) as process:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1 * SECOND)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(5 * SECOND) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_idle_agent_ends_at_once(number: signal.Signals) -> None:
+    with proxy_peer() as proxy, a_process(*flags(proxy.url)) as process:
+        wait_until(lambda: proxy.calls, within=10 * SECOND, what="the first poll")
+        began = time.monotonic()
+        process.send_signal(number)
+        assert (process.wait(5 * SECOND), time.monotonic() - began < 2 * SECOND) == (0, True)
+
+
+class SlowBackend:
+    """Answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked, self.proceed = threading.Event(), threading.Event()
+
+    def __call__(self, wire: Wire) -> None:
+        wire.read_message()
+        self.asked.set()
+        self.proceed.wait(20 * SECOND)
+        wire.send(an_answer(b"late"))
+
+
+@contextmanager
+def a_busy_process(proxy: ProxyPeer, *further: str) -> Iterator[tuple["subprocess.Popen[str]", SlowBackend]]:
+    slow = SlowBackend()
+    with peer(slow) as backend, a_process(*flags(proxy.url, backend.url), *further) as process:
+        proxy.add(GET)
+        assert slow.asked.wait(10 * SECOND)
+        try:
+            yield process, slow
+        finally:
+            slow.proceed.set()
+
+
+def test_what_runs_is_finished_before_the_end() -> None:
+    with proxy_peer() as proxy, a_busy_process(proxy) as (process, slow):
+        process.send_signal(signal.SIGTERM)
+        proxy.add(GET, request_id="id-2")
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.5 * SECOND)
+        slow.proceed.set()
+        assert b"late" in proxy.next_post().head.body
+        assert process.wait(5 * SECOND) == 0
+        fetched = [call.get_all("X-Inverting-Proxy-Request-ID") for call in proxy.calls if "request" in call.target]
+    assert fetched == [["id-1"]]
+
+
+def test_what_takes_too_long_is_left_at_the_limit() -> None:
+    with proxy_peer() as proxy, a_busy_process(proxy, "--graceful-shutdown-timeout=300ms") as (process, _):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(5 * SECOND) == 1
+
+
+def test_a_second_signal_ends_it_at_once() -> None:
+    with proxy_peer() as proxy, a_busy_process(proxy) as (process, _):
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.2 * SECOND)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(5 * SECOND) == 1
+
+
+def test_a_token_is_read_again_when_its_file_changes_and_is_never_logged(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("first-token\n")
+    with proxy_peer() as proxy, peer(answering(an_answer(), an_answer())) as backend:
+        proxy.poll_seconds = 0.05 * SECOND
+        with a_process(*flags(proxy.url, backend.url, f"file:{token}"), "--debug") as process:
+            for name in ("first-token", "second-token"):
+                wait_until(
+                    lambda name=name: any(call.get_all("Authorization") == [f"Bearer {name}"] for call in proxy.calls),  # type: ignore[misc]
+                    within=10 * SECOND,
+                    what=name,
+                )
+                token.write_text("second-token\n")
+            proxy.add(GET)
+            proxy.next_post()
+            process.send_signal(signal.SIGTERM)
+            output, errors = process.communicate(timeout=5 * SECOND)
+    assert ("token\n" in output + errors, "-token" in output + errors, "GET / 200" in errors) == (False, False, True)
+
+
+def test_a_redirecting_proxy_is_named_and_gets_no_credentials(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("a-token")
+    with peer(answering(an_answer())) as other:
+        fields = f"Location: {other.url}/\r\n"
+        redirecting = answering(*[an_answer(status=302, fields=fields)] * 50)
+        with peer(redirecting) as proxy, a_process(*flags(proxy.url, credentials=f"file:{token}")) as process:
+            assert process.stderr is not None
+            line = next(line for line in process.stderr if "redirect" in line)
+        assert (f"'{other.url}/'" in line, "a-token" in line, other.accepted) == (True, False, 0)
