@@ -30,17 +30,24 @@ _SCOPES: Final = (
 )
 
 
+def _transport() -> google.auth.transport.Request:
+    session = requests.Session()
+    session.trust_env = False
+    return google.auth.transport.requests.Request(session)
+
+
 class GoogleCredentials:
     """An access token, refreshed some minutes before it runs out (google.auth's own margin)."""
 
-    def __init__(self, environment: GoogleEnvironment) -> None:
+    def __init__(
+        self, environment: GoogleEnvironment, *, transport: google.auth.transport.Request | None = None
+    ) -> None:
+        """`transport` makes the calls for tokens."""
         self._environment = environment
         self._lock = threading.Lock()  # guards the two below
         self._credentials: Any = None  # google.auth has no types
         self._is_refused = False
-        session = requests.Session()
-        session.trust_env = False
-        self._request = google.auth.transport.requests.Request(session)
+        self._transport = transport or _transport()
 
     def fields(self) -> Sequence[tuple[str, str]]:
         with self._lock:
@@ -57,7 +64,7 @@ class GoogleCredentials:
         if self._credentials is None:
             self._credentials = self._find()
         if self._is_refused or not self._credentials.valid:
-            self._credentials.refresh(self._request)
+            self._credentials.refresh(self._transport)
             self._is_refused = False
 
     def _find(self) -> Any:
@@ -72,7 +79,7 @@ class GoogleCredentials:
                 return service_account.from_service_account_info(stored, scopes=_SCOPES)
             return user.from_authorized_user_info(stored)
         logger.info("using Google's application default credentials")
-        credentials, _ = google.auth.default(scopes=_SCOPES, request=self._request)
+        credentials, _ = google.auth.default(scopes=_SCOPES, request=self._transport)
         return credentials
 
     def refresh(self) -> None:
