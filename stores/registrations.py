@@ -125,17 +125,14 @@ class Registrations:
     def delete(self, backend_id: BackendId) -> None:
         """Remove a registration and its status. Raises `UnknownBackend`."""
         backend_key, status_key = self._keys(backend_id)
-
-        def change(found: dict[datastore.Key, Versioned]) -> list[api.Mutation]:
-            if backend_key not in found:
-                raise _unknown(backend_id)
-            return [delete(backend_key), delete(status_key)]
-
-        self._datastore.transact([backend_key], change)
+        if backend_key not in self._datastore.lookup([backend_key]):
+            raise _unknown(backend_id)
+        self._datastore.commit([delete(backend_key), delete(status_key)])
         self._forget(backend_id)
 
     def touch(self, backend_id: BackendId, *, polled: datetime | None, used: datetime | None) -> None:
-        """Note when it was polled or used, at most once in `policy.touch_spacing` for each."""
+        """Note when it was polled or used, at most once in `policy.touch_spacing` for each. A transaction, because what
+        must not have changed is not what is written: the backend must still be there."""
         new = BackendStatus(
             last_polled=self._notes.unless_noted(backend_id, "polled", polled),
             last_used=self._notes.unless_noted(backend_id, "used", used),

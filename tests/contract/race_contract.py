@@ -10,7 +10,7 @@ import pytest
 
 from broker.errors import ClaimedElsewhere, ConflictingBytes, DuplicateRequest, UnknownRequest
 from broker.store import Store
-from tests.contract.cases import NOW, answer, claim, everything, fetched, part_of_answer, part_of_request, queued
+from tests.contract.cases import NOW, answer, claim, everything, fetched, later, part_of_answer, part_of_request, queued
 from tests.factories import BACKEND, REQUEST, a_backend, an_exchange
 from wire.protocol import RequestId
 
@@ -177,3 +177,14 @@ class RaceContract:
         queued(store, request=b"anew")
         assert everything(part_of_request, store) == b"anew"
         assert part_of_answer(store, 0) is None
+
+    @pytest.mark.parametrize("attempt", range(ROUNDS))
+    def test_a_note_during_a_deletion_leaves_nothing(self, store: Store, attempt: int) -> None:
+        store.put_backend(a_backend())
+
+        def touch(second: int) -> Callable[[], None]:
+            return lambda: store.touch_backend(BACKEND, polled=later(100 * second))
+
+        at_once(*(touch(second) for second in range(4)), lambda: store.delete_backend(BACKEND))
+        assert BACKEND not in store.get_statuses([BACKEND])
+        assert store.list_backends() == []
