@@ -1,0 +1,34 @@
+import pytest
+
+from broker import errors
+from broker.errors import BrokerError, NotAllowed
+
+REASONS = {
+    "UnknownBackend": "no-backend",
+    "UnknownRequest": "unknown-request",
+    "DuplicateRequest": "duplicate-request",
+    "NotAllowed": "not-allowed",
+    "BackendOffline": "no-agent",
+    "Overloaded": "overloaded",
+    "ClaimedElsewhere": "claimed-elsewhere",
+    "ConflictingBytes": "conflicting-bytes",
+    "BrokenAnswer": "broken-answer",
+    "NoAnswer": "timeout",
+    "StoreUnavailable": "store-unavailable",
+}
+
+
+def test_every_error_has_its_own_reason_for_machines() -> None:
+    assert {kind.__name__: kind.reason for kind in BrokerError.__subclasses__()} == REASONS
+
+
+@pytest.mark.parametrize("name", sorted(set(REASONS) - {"NotAllowed"}))
+def test_an_error_says_what_is_wrong(name: str) -> None:
+    assert str(getattr(errors, name)("what is wrong")) == "what is wrong"
+
+
+@pytest.mark.parametrize("authenticated", [True, False])
+def test_no_identity_and_the_wrong_one_are_told_apart(authenticated: bool) -> None:
+    error = NotAllowed("not an agent of this backend", authenticated=authenticated)
+
+    assert (str(error), error.authenticated) == ("not an agent of this backend", authenticated)

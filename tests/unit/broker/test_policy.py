@@ -1,0 +1,43 @@
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.policy import Policy, polling_interval
+from tests.factories import seconds
+
+
+@pytest.mark.parametrize(
+    ("waited", "pause"), [(0, 0.015), (0.1, 0.015), (0.15, 0.015), (1, 0.1), (4, 0.4), (5, 0.5), (30, 0.5)]
+)
+def test_the_pause_is_a_tenth_of_the_wait_within_bounds(waited: float, pause: float) -> None:
+    assert polling_interval(seconds(waited), Policy()) == seconds(pause)
+
+
+@given(st.timedeltas(min_value=timedelta(), max_value=timedelta(minutes=5)))
+def test_nothing_is_seen_more_than_a_tenth_late_or_half_a_second(waited: timedelta) -> None:
+    policy = Policy()
+
+    assert policy.poll_fastest <= polling_interval(waited, policy) <= max(waited / 10, policy.poll_fastest)
+    assert polling_interval(waited, policy) <= policy.poll_slowest
+
+
+def test_an_empty_poll_costs_a_bounded_number_of_look_ups() -> None:
+    policy, waited, looks = Policy(), timedelta(), 0
+    while waited < policy.list_wait:
+        waited += polling_interval(waited, policy)
+        looks += 1
+
+    assert looks <= 100
+
+
+@pytest.mark.parametrize(("response", "idle", "kept"), [(30, 30, 150), (600, 30, 720), (30, 90, 210)])
+def test_an_exchange_is_kept_for_every_deadline_and_two_minutes(response: float, idle: float, kept: float) -> None:
+    assert Policy(response_wait=seconds(response), idle_wait=seconds(idle)).exchange_ttl == seconds(kept)
+
+
+def test_an_agent_that_polls_stays_online_between_two_polls() -> None:
+    policy = Policy()
+
+    assert policy.list_wait + policy.touch_spacing < policy.backend_online
