@@ -81,7 +81,7 @@ class Users:
         self._store.add_exchange(exchange, first, last=body.is_ended)
         try:
             if body.is_ended:
-                await self._deliver(call, exchange)
+                await self._deliver(call, exchange, body)
             else:
                 await self._deliver_meanwhile(call, exchange, body, sent=len(first))
         except UnknownRequest as exc:
@@ -89,12 +89,15 @@ class Users:
         finally:
             self._store.delete_exchange(exchange.backend_id, exchange.request_id)
 
-    async def _deliver(self, call: Call, exchange: Exchange) -> None:
+    async def _deliver(self, call: Call, exchange: Exchange, body: "_Body") -> None:
         """Pass the answer on, to the end of what its agent posts."""
         reader = AnswerReader(exchange.method)
         offset, last = 0, False
         while not last:
-            part = await drive(wait_for_answer(self._store, self._clock, self._policy, exchange, offset), self._waiter)
+            waiting = wait_for_answer(
+                self._store, self._clock, self._policy, exchange, offset, is_sent=lambda: body.is_ended
+            )
+            part = await drive(waiting, self._waiter)
             for event in reader.read(part):
                 await call.send(event)
             offset, last = part.end, part.last
@@ -104,7 +107,7 @@ class Users:
         try:
             async with asyncio.TaskGroup() as group:
                 sending = group.create_task(self._send_rest(call, exchange, body, sent))
-                await self._deliver(call, exchange)
+                await self._deliver(call, exchange, body)
                 sending.cancel()
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
