@@ -37,10 +37,10 @@ SLICE_BYTES: Final = 1 << 16
 """How much of a body is read at a time."""
 
 PART_BYTES: Final = 900_000
-"""How much of a message is stored at a time, while it comes quickly; below the limit of a Datastore entity (1 MiB)."""
+"""About how much of a message is stored at a time; with one slice more, below 1,000,000 bytes."""
 
 _PART_AGE: Final = timedelta(milliseconds=250)
-"""Bytes older than this are stored when the next ones come, however few they are."""
+"""Bytes older than this are stored with the next piece, however few they are."""
 
 _LENGTH = re.compile(r"\d{1,18}", re.ASCII)
 
@@ -128,14 +128,18 @@ def _read(environ: Environ, size: int) -> bytes:
 
 
 def cut_into_parts(pieces: Iterable[bytes], clock: Clock) -> Iterator[Part]:
-    """A stream of bytes as parts to store: few and large while it comes quickly, soon while it comes slowly; the last
-    one says so, and may be empty."""
+    """A stream of bytes as parts to store; the last one says so, and may be empty.
+
+    A part is as large as all before it, within bounds, because the next piece may be long in coming: so a long message
+    takes few parts, and none waits for more bytes than have passed already.
+    """
     offset, held, began = 0, bytearray(), clock.now()
     for piece in pieces:
-        if held and (len(held) + len(piece) > PART_BYTES or clock.now() - began >= _PART_AGE):
+        held += piece
+        enough = min(max(offset, SLICE_BYTES), PART_BYTES)
+        if held and (len(held) >= enough or clock.now() - began >= _PART_AGE):
             yield Part(offset, bytes(held), last=False)
             offset, held, began = offset + len(held), bytearray(), clock.now()
-        held += piece
     yield Part(offset, bytes(held), last=True)
 
 

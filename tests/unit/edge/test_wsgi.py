@@ -1,6 +1,7 @@
 """`edge.wsgi`: an environ as a request, slices as parts, answers as they are."""
 
 import io
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,6 @@ from werkzeug.test import run_wsgi_app
 
 from broker.forwarding import Client
 from edge.wsgi import (
-    PART_BYTES,
     SLICE_BYTES,
     client_of,
     cut_into_parts,
@@ -172,25 +172,40 @@ def test_a_body_may_be_as_long_as_the_limit_and_no_longer() -> None:
 
 
 def test_what_comes_quickly_becomes_few_parts() -> None:
-    pieces = [b"x" * SLICE_BYTES] * 30
+    pieces = [b"x" * SLICE_BYTES] * 80
     parts = list(cut_into_parts(pieces, FakeClock()))
 
     assert b"".join(part.data for part in parts) == b"".join(pieces)
-    assert [part.last for part in parts] == [False, False, True]
-    assert all(len(part.data) <= PART_BYTES for part in parts)
+    assert [part.last for part in parts] == [False] * 9 + [True]
+    assert [len(part.data) // SLICE_BYTES for part in parts] == [1, 1, 2, 4, 8, 14, 14, 14, 14, 8]
+    assert max(len(part.data) for part in parts) < 1_000_000
     assert [part.offset for part in parts[1:]] == [part.end for part in parts[:-1]]
+
+
+def test_a_short_message_is_one_part() -> None:
+    assert [(part.data, part.last) for part in cut_into_parts([b"head", b"body", b""], FakeClock())] == [
+        (b"headbody", True)
+    ]
+
+
+def test_a_part_is_given_before_the_next_piece_is_asked_for() -> None:
+    def arriving() -> Iterator[bytes]:
+        yield b"x" * SLICE_BYTES
+        raise AssertionError("asked for more")
+
+    assert len(next(cut_into_parts(arriving(), FakeClock())).data) == SLICE_BYTES
 
 
 def test_what_comes_slowly_is_not_held_back() -> None:
     clock = FakeClock()
     pieces = iter([b"a", b"b", b"c"])
 
-    def arriving() -> Any:
+    def arriving() -> Iterator[bytes]:
         for piece in pieces:
-            yield piece
             clock.advance(timedelta(milliseconds=250))
+            yield piece
 
-    assert [part.data for part in cut_into_parts(arriving(), clock)] == [b"a", b"b", b"c"]
+    assert [part.data for part in cut_into_parts(arriving(), clock)] == [b"a", b"b", b"c", b""]
 
 
 def test_nothing_is_one_empty_part() -> None:
