@@ -11,8 +11,8 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Final, Self
@@ -82,9 +82,12 @@ class Child:
             how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
             raise ChildDied("\n".join([f"The {self.name} {how}. Its last lines:", *(f"    {x}" for x in self._lines)]))
 
-    def mute(self) -> None:
-        """Pass nothing on any more: a child whose neighbours are being stopped has reason to complain."""
+    @contextmanager
+    def muted(self) -> Iterator[None]:
+        """Pass nothing on meanwhile: a child whose neighbours are not all there has reason to complain."""
         self._is_muted = True
+        yield
+        self._is_muted = False
 
     def stop(self, *, grace: float) -> None:
         """SIGTERM, and SIGKILL for it and all it started when `grace` seconds are over."""
@@ -126,10 +129,11 @@ class Children:
 
     def close(self) -> None:
         """Stop all children, the last one first."""
-        for child in self._children:
-            child.mute()
-        while self._children:
-            self._children.pop().stop(grace=self._grace)
+        with ExitStack() as silence:
+            for child in self._children:
+                silence.enter_context(child.muted())
+            while self._children:
+                self._children.pop().stop(grace=self._grace)
 
     def start(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Child:
         """Start a child in the root of the repository, with a nearly empty environment and what is given."""

@@ -68,6 +68,13 @@ def ask(port: int, *, timeout: float = 2.0) -> Answer | None:
         connection.close()
 
 
+def is_up(port: int, *, timeout: float = 2.0) -> bool:
+    """True when a server on this port answers, whatever it says."""
+    with suppress(TimeoutError):
+        return ask(port, timeout=timeout) is not None
+    return False
+
+
 def is_answered(port: int, *, timeout: float = 2.0) -> bool:
     """True when a backend behind the proxy on this port answers."""
     with suppress(TimeoutError):

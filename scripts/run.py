@@ -7,10 +7,11 @@ address to open is printed. Ctrl-C ends everything.
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from scripts.children import ChildDied, Children, Stopped
+from scripts.children import Child, ChildDied, Children, Stopped
 from scripts.readiness import NotReady, ask, is_answered, is_carried, parse_port, require_environment, require_free
 
 BACKEND_ID = "demo"
@@ -31,19 +32,16 @@ def parse_options(arguments: Sequence[str]) -> Options:
     parser.add_argument("--port", default="8080")
     parser.add_argument("--backend-url", default="")
     flags = parser.parse_args(arguments)
-    if flags.backend_url and not _is_server_url(flags.backend_url):
-        raise NotReady(f"BACKEND_URL is {flags.backend_url!r}, and not like http://127.0.0.1:8888, without a path.")
-    return Options(parse_port(flags.port), flags.backend_url.rstrip("/"))
+    return Options(parse_port(flags.port), flags.backend_url and _parse_server_url(flags.backend_url))
 
 
-def _is_server_url(url: str) -> bool:
-    try:
+def _parse_server_url(text: str) -> str:
+    url = text if "://" in text else f"http://{text}"
+    with suppress(ValueError):
         parts = urlsplit(url)
-        return (
-            parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and parts.path in ("", "/")
-        )
-    except ValueError:
-        return False
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and parts.path in ("", "/"):
+            return f"{parts.scheme}://{parts.netloc}"
+    raise NotReady(f"BACKEND_URL is {text!r}, and not like http://127.0.0.1:8888, without a path.")
 
 
 def run(options: Options) -> None:
@@ -53,13 +51,11 @@ def run(options: Options) -> None:
     with Children() as children:
         try:
             backend_url = options.backend_url or start_demo(children, proxy_python)
-            start_proxy(children, proxy_python, options.port)
+            proxy = start_proxy(children, proxy_python, options.port)
             proxy_url = f"http://127.0.0.1:{options.port}"
             start_agent(children, agent_python, proxy=proxy_url, backend_url=backend_url, credentials="none")
-            if options.backend_url:
-                _wait_for_own_backend(children, options)
-            else:
-                children.wait_until(lambda: is_answered(options.port), what="the demo page", timeout=30)
+            with proxy.muted():
+                _wait_for_page(children, options)
         except Stopped:
             return
         print(f"Open {proxy_url}/ (Ctrl-C stops)", flush=True)
@@ -72,10 +68,11 @@ def start_demo(children: Children, python: str) -> str:
     return children.wait_for_line(demo, r"Listening on (http://\S+)")[1]
 
 
-def start_proxy(children: Children, python: str, port: int) -> None:
+def start_proxy(children: Children, python: str, port: int) -> Child:
     """Start the stand-alone proxy in open mode, on loopback."""
     proxy = children.start("proxy", [python, "-m", "standalone", f"--port={port}", "--open"])
     children.wait_for_line(proxy, r"Listening on http://")
+    return proxy
 
 
 def start_agent(children: Children, python: str, *, proxy: str, backend_url: str, credentials: str) -> None:
@@ -92,14 +89,15 @@ def start_agent(children: Children, python: str, *, proxy: str, backend_url: str
     children.start("agent", [python, "-m", "agent", *(f"--{name}={value}" for name, value in flags.items())])
 
 
-def _wait_for_own_backend(children: Children, options: Options) -> None:
-    children.wait_until(lambda: is_carried(options.port), what="an answer of the agent", timeout=30)
-    try:
-        answer = ask(options.port)
-    except TimeoutError:
+def _wait_for_page(children: Children, options: Options) -> None:
+    if not options.backend_url:
+        children.wait_until(lambda: is_answered(options.port), what="the demo page", timeout=30)
         return
-    if answer is None or answer.reason:
-        print(f"Nothing answers at {options.backend_url} yet: start it.", file=sys.stderr)
+    children.wait_until(lambda: is_carried(options.port), what="an answer of the agent", timeout=30)
+    with suppress(TimeoutError):
+        answer = ask(options.port)
+        if answer is None or answer.reason:
+            print(f"Nothing answers at {options.backend_url} yet: start it.", file=sys.stderr)
 
 
 def _another(port: int) -> int:

@@ -17,9 +17,9 @@ from typing import Final
 
 from google.appengine.api import appinfo
 
-from scripts.children import ROOT, ChildDied, Children, Stopped
+from scripts.children import ROOT, Child, ChildDied, Children, Stopped
 from scripts.emulator import DatastoreEmulator, EmulatorMissing
-from scripts.readiness import NotReady, ask, is_answered, parse_port, require_environment, require_free
+from scripts.readiness import NotReady, is_answered, is_up, parse_port, require_environment, require_free
 from scripts.run import BACKEND_ID, start_agent, start_demo
 
 SERVICES: Final = ("app.yaml", "agent_service.yaml", "api_service.yaml")
@@ -54,9 +54,11 @@ def run(port: int) -> None:
 
 
 def _start_all(children: Children, ports: Sequence[int], *, datastore: str, token: Path) -> None:
-    for service, port in zip(SERVICES, ports, strict=True):
+    users, *_ = [
         start_service(children, service, port=port, datastore=datastore)
-    children.wait_until(lambda: all(ask(port) for port in ports), what="one of the services", timeout=60)
+        for service, port in zip(SERVICES, ports, strict=True)
+    ]
+    children.wait_until(lambda: all(is_up(port) for port in ports), what="one of the services", timeout=60)
     register_backend(ports[2])
     token.write_text(f"dev:{AGENT}", "ascii")
     start_agent(
@@ -66,15 +68,16 @@ def _start_all(children: Children, ports: Sequence[int], *, datastore: str, toke
         backend_url=start_demo(children, sys.executable),
         credentials=f"file:{token}",
     )
-    children.wait_until(lambda: is_answered(ports[0]), what="the demo page", timeout=60)
+    with users.muted():
+        children.wait_until(lambda: is_answered(ports[0]), what="the demo page", timeout=60)
 
 
-def start_service(children: Children, yaml: str, *, port: int, datastore: str) -> None:
+def start_service(children: Children, yaml: str, *, port: int, datastore: str) -> Child:
     """Start one service by its yaml file: entrypoint and variables, and in place of Google what is local."""
     info = appinfo.LoadSingleAppInfo((ROOT / yaml).read_text("utf-8"))
     local = {
         "PORT": str(port),
-        "GUNICORN_CMD_ARGS": f"--bind=127.0.0.1:{port}",
+        "GUNICORN_CMD_ARGS": f"--bind=127.0.0.1:{port} --graceful-timeout=1",
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
         "IDENTITY": "dev",
         "DEV_END_USER": USER,
@@ -83,7 +86,7 @@ def start_service(children: Children, yaml: str, *, port: int, datastore: str) -
         "DATASTORE_EMULATOR_HOST": datastore,
     }
     name = f"{info.service or 'default'} service"
-    children.start(name, ["/bin/sh", "-c", info.entrypoint], {**(info.env_variables or {}), **local})
+    return children.start(name, ["/bin/sh", "-c", info.entrypoint], {**(info.env_variables or {}), **local})
 
 
 def register_backend(port: int) -> None:

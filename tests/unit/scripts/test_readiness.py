@@ -9,7 +9,17 @@ from typing import ClassVar
 
 import pytest
 
-from scripts.readiness import Answer, NotReady, ask, is_answered, is_carried, require_environment, require_free
+from scripts.readiness import (
+    Answer,
+    NotReady,
+    ask,
+    is_answered,
+    is_carried,
+    is_up,
+    parse_port,
+    require_environment,
+    require_free,
+)
 
 pytestmark = pytest.mark.loopback
 
@@ -97,6 +107,21 @@ def test_an_agent_carries_whatever_is_not_refused_for_want_of_one(
         assert (is_answered(port), is_carried(port)) == (answered, carried)
 
 
+def test_a_server_is_up_once_it_answers_whatever_it_says() -> None:
+    with serving(500) as port:
+        assert is_up(port)
+    with listening() as port:
+        assert not is_up(port, timeout=0.1)
+    assert not is_up(free_port())
+
+
 def test_a_backend_that_takes_its_time_is_carried_and_not_answered() -> None:
     with listening() as port:
         assert (is_answered(port, timeout=0.1), is_carried(port, timeout=0.1)) == (False, True)
+
+
+def test_a_port_is_a_number_with_room_for_those_behind_it() -> None:
+    assert parse_port("65533", count=3) == 65533
+    for text in ("", "0", "-1", "65534", "8080x", "٨٠٨٠"):
+        with pytest.raises(NotReady, match="and not a number from 1 to 65533"):
+            parse_port(text, count=3)
