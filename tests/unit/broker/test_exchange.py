@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -46,9 +47,9 @@ RULES: dict[Move, Rule] = {
 }
 
 
-def held(state: State, **changes: object) -> Exchange:
+def held(state: State, **changes: Any) -> Exchange:
     """An exchange in a state, in the hands of the agent where the state is one of those."""
-    return an_exchange(state=state, **({} if state is State.QUEUED else {"agent_id": AGENT}) | changes)
+    return an_exchange(state=state, agent_id="" if state is State.QUEUED else AGENT, **changes)
 
 
 @pytest.mark.parametrize("move", Move)
