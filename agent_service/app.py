@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from flask import Flask, request
 
 from broker.answers import post_answer
-from broker.errors import BrokenAnswer, ClaimedElsewhere, UnknownBackend
+from broker.errors import UnknownBackend
 from broker.model import Backend, Exchange, Part
 from broker.policy import Policy
 from broker.store import Store
@@ -124,10 +124,7 @@ class _Agents:
                 agent_id=caller.agent_id,
                 error=error,
             )
-            try:
-                drive(waiting, self.waiter)
-            except BrokenAnswer as exc:  # for a client a bad gateway, for this caller a word that comes too late
-                raise ClaimedElsewhere("the answer has failed already") from exc
+            drive(waiting, self.waiter)
         return whole((200, Headers(), b""))
 
     def _caller(self, environ: Environ, record: Record) -> _Caller:

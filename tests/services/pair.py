@@ -112,13 +112,19 @@ class ScriptedAgent:
 
 
 class Pair:
-    """Both services, one backend registered and online; `limits` are those of the memory store."""
+    """Both services, one backend registered and online; over a memory store of a kind with some limits."""
 
     def __init__(
-        self, *, policy: Policy = QUICK, backend: Backend | None = None, user: str = USER, **limits: int
+        self,
+        *,
+        policy: Policy = QUICK,
+        backend: Backend | None = None,
+        user: str = USER,
+        kind: type[MemoryStore] = MemoryStore,
+        **limits: int,
     ) -> None:
         self.clock = SystemClock()
-        self.store = MemoryStore(policy, **limits)
+        self.store = kind(policy, **limits)
         self.backend = backend or a_backend(backend_user=AGENT)
         self.identity = FakeIdentity(user=user, account=AGENT)
         self.store.put_backend(self.backend)

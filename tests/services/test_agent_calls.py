@@ -1,10 +1,12 @@
 """What agents are told: every row of the table that can meet one, and what a repeated call does."""
 
+from datetime import timedelta
+
 import pytest
 from flask.testing import FlaskClient
 
-from broker.errors import StoreUnavailable
-from tests.factories import a_backend
+from broker.errors import NoAnswer, StoreUnavailable
+from tests.factories import a_backend, an_exchange
 from tests.services.pair import AGENT, Pair, raw_answer
 from wire.protocol import (
     AGENT_ID,
@@ -175,16 +177,42 @@ def test_another_answer_to_the_same_request_is_409() -> None:
 
 def test_an_answer_that_comes_after_its_failure_is_409() -> None:
     pair = Pair()
-    with pair.asking() as asked:
-        agent = pair.agent()
-        request_id = agent.next_id()
-        agent.receive(request_id)
-        pair.store.fail_exchange(pair.backend.backend_id, request_id, agent_id="agent-1", reason="lost")
-        posted = agent.post(request_id, raw_answer())
-        asked.result()
+    now = pair.clock.now()
+    exchange = an_exchange(started=now, expires=now + timedelta(minutes=1))
+    pair.store.add_exchange(exchange, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", last=True)
+    agent = pair.agent()
+    agent.receive(exchange.request_id)
+    pair.store.fail_exchange(pair.backend.backend_id, exchange.request_id, agent_id="agent-1", reason="lost")
+    posted = agent.post(exchange.request_id, raw_answer())
 
-    # The user may have been told, and the exchange removed, before the post came.
-    assert posted.status_code in (404, 409)
+    assert (posted.status_code, posted.headers[ERROR]) == (409, "claimed-elsewhere")
+
+
+def test_a_request_is_fetched_while_it_is_still_being_sent() -> None:
+    pair = Pair()
+    now = pair.clock.now()
+    exchange = an_exchange(started=now, expires=now + timedelta(minutes=1))
+    head = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n"
+    pair.store.add_exchange(exchange, head + b"ab", last=False)
+    fetched = pair.agent().fetch(exchange.request_id)
+    pieces = fetched.iter_encoded()
+    assert ("Content-Length" in fetched.headers, next(pieces)) == (False, head + b"ab")
+
+    pair.store.append_request(
+        exchange.backend_id, exchange.request_id, len(head) + 2, b"cd", last=True, now=pair.clock.now()
+    )
+    assert list(pieces) == [b"cd"]
+
+
+def test_a_request_whose_sender_falls_silent_breaks_off() -> None:
+    pair = Pair()
+    now = pair.clock.now()
+    exchange = an_exchange(started=now, expires=now + timedelta(minutes=1))
+    pair.store.add_exchange(exchange, b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n", last=False)
+    fetched = pair.agent().fetch(exchange.request_id)
+
+    with pytest.raises(NoAnswer, match="stopped sending"):
+        list(fetched.iter_encoded())
 
 
 def test_a_post_that_breaks_off_leaves_the_answer_open_for_a_retry() -> None:

@@ -29,9 +29,15 @@ BACKEND: dict[str, object] = {
 class Api:
     """The service over a memory store at noon, called by an administrator."""
 
-    def __init__(self, *, trusts_cron_field: bool = False, deletes_stale_backends: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        trusts_cron_field: bool = False,
+        deletes_stale_backends: bool = False,
+        kind: type[MemoryStore] = MemoryStore,
+    ) -> None:
         self.clock = FakeClock()
-        self.store = MemoryStore(Policy())
+        self.store = kind(Policy())
         self.identity = FakeIdentity(admin_account="admin@example.com")
         self.client: FlaskClient = create_app(
             store=self.store,
@@ -256,3 +262,19 @@ def test_stale_registrations_go_only_where_it_is_asked_for(asked: bool) -> None:
 
     assert answered["backends"] == (["stale"] if asked else [])
     assert {b.backend_id for b in api.store.list_backends()} == {"fresh", "new"} | (set() if asked else {"stale"})
+
+
+class Raced(MemoryStore):
+    """Somebody else deletes at the same time."""
+
+    def delete_backend(self, backend_id: BackendId) -> None:
+        super().delete_backend(backend_id)
+        super().delete_backend(backend_id)
+
+
+def test_a_stale_registration_that_somebody_else_removes_is_not_counted() -> None:
+    api = Api(deletes_stale_backends=True, kind=Raced)
+    api.store.put_backend(a_backend("stale"))
+    api.store.touch_backend(BackendId("stale"), polled=NOON - timedelta(hours=2))
+
+    assert api.client.get("/cron/delete").get_json()["backends"] == []

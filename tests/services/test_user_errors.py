@@ -1,16 +1,18 @@
 """What a user is told when it does not work: every row of the table that can meet one."""
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from broker.errors import NotAllowed, StoreUnavailable
+from broker.errors import NoAnswer, NotAllowed, StoreUnavailable, UnknownRequest
+from stores.memory import MemoryStore
 from tests.factories import a_backend
 from tests.services.pair import AGENT, QUICK, Pair, exchanges_in, raw_answer
-from wire.protocol import ERROR
+from wire.protocol import ERROR, BackendId, RequestId
 
 
 def reason(pair: Pair, status: int, target: str = "/", method: str = "GET", **more: Any) -> str | None:
@@ -247,3 +249,63 @@ def test_a_client_learns_the_trace_that_the_log_names(caplog: pytest.LogCaptureF
 
     assert caplog.records[-1].getMessage().startswith(f"{trace} GET / 404 ")
     assert caplog.records[-1].getMessage().endswith(" reason=no-backend")
+
+
+class Unreliable(MemoryStore):
+    """Its service fails when an exchange shall go."""
+
+    def delete_exchange(self, backend_id: BackendId, request_id: RequestId) -> None:
+        raise StoreUnavailable("down")
+
+
+def test_an_answer_is_delivered_also_where_the_exchange_cannot_be_removed(caplog: pytest.LogCaptureFixture) -> None:
+    answered, received = Pair(kind=Unreliable).ask(raw_answer())
+    request_id = received.fields.get("X-Inverting-Proxy-Request-ID") or ""
+
+    assert answered.data == b"hello"
+    assert f"{request_id[:8]} not removed: down" in caplog.text
+    assert request_id not in caplog.text
+
+
+class Forgetful(MemoryStore):
+    """Its exchanges are removed before they are sent to the end."""
+
+    def append_request(self, *args: Any, **more: Any) -> int:
+        raise UnknownRequest("gone")
+
+
+def test_a_request_that_is_removed_while_it_is_sent_is_502() -> None:
+    assert reason(Pair(kind=Forgetful), 502, method="POST", data=b"x" * 100_000) == "broken-answer"
+
+
+def test_an_answer_that_breaks_off_late_is_seen_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    pair = Pair()
+    with caplog.at_level(logging.INFO, logger="edge.service"), ThreadPoolExecutor(1) as users:
+        asked = users.submit(pair.user.get, "/late")
+        agent = pair.agent()
+        request_id = agent.next_id()
+        agent.receive(request_id)
+        pair.store_answer(request_id, 0, b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab")
+        answered = asked.result()
+        with pytest.raises(NoAnswer, match="stopped answering"):
+            list(answered.iter_encoded())
+        answered.close()
+
+    assert exchanges_in(pair.store) == 0
+    assert " GET /late 200 0>2B " in caplog.records[-1].getMessage()
+    assert caplog.records[-1].getMessage().endswith("reason=timeout")
+
+
+def test_a_client_that_leaves_is_seen_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    pair = Pair()
+    with caplog.at_level(logging.INFO, logger="edge.service"), ThreadPoolExecutor(1) as users:
+        asked = users.submit(pair.user.get, "/left")
+        agent = pair.agent()
+        request_id = agent.next_id()
+        agent.receive(request_id)
+        pair.store_answer(request_id, 0, b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab")
+        asked.result().close()
+        late = agent.post(request_id, b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabcd")
+
+    assert late.status_code == 404
+    assert any(entry.getMessage().endswith("reason=client-gone") for entry in caplog.records)
