@@ -90,11 +90,16 @@ def fresh_shape(shape_name: str, request: pytest.FixtureRequest, folder: Path) -
 
 
 def _serve(shape: Shape, folder: Path) -> Generator[Serve, None, None]:
-    sites = []
+    served: list[Site] = []
+
+    def end() -> None:
+        while served:
+            served.pop().close()
 
     def serve(backend_url: str, *flags: str, agents: int = 1) -> Site:
+        end()
         site = Site(shape, backend_url, backend_id=f"backend-{next(_numbers)}", folder=folder)
-        sites.append(site)
+        served.append(site)
         for _ in range(agents):
             site.start_agent(*flags)
         if agents:
@@ -102,19 +107,18 @@ def _serve(shape: Shape, folder: Path) -> Generator[Serve, None, None]:
         return site
 
     yield serve
-    for site in sites:
-        site.close()
+    end()
 
 
 @pytest.fixture(scope="module")
 def serve(shape: Shape, folder: Path) -> Iterator[Serve]:
-    """Put a backend behind the module's proxy."""
+    """Put a backend behind the module's proxy, in the place of the one before."""
     yield from _serve(shape, folder)
 
 
 @pytest.fixture
 def serve_fresh(fresh_shape: Shape, folder: Path) -> Iterator[Serve]:
-    """Put a backend behind the test's own proxy, for tests that stop and kill."""
+    """The same for the test's own proxy, for tests that stop and kill."""
     yield from _serve(fresh_shape, folder)
 
 

@@ -43,8 +43,8 @@ class OldAgent:
     def stop(self) -> None:
         self._is_stopped.set()
         if self._poll:
-            self._poll.half_close()
-        self._thread.join(40)
+            self._poll.interrupt()
+        self._thread.join(10)
 
     def _run(self) -> None:
         while not self._is_stopped.is_set():

@@ -1,5 +1,6 @@
 """An HTTP/1.1 client made of a socket: it sends what it is told, byte for byte, and shows the framing of what came."""
 
+import contextlib
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -69,6 +70,11 @@ class Connection:
     def half_close(self) -> None:
         """No more will be sent."""
         self._socket.shutdown(socket.SHUT_WR)
+
+    def interrupt(self) -> None:
+        """End it both ways, also for another thread that waits for an answer."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def send(self, data: bytes) -> None:
         self._socket.sendall(data)

@@ -10,7 +10,7 @@ import yaml
 
 from tests.system.processes import ROOT, Process, free_port, interpreter, start_entrypoint
 from tests.system.rawhttp import call, get
-from tests.timing import SECOND, wait_until
+from tests.timing import MS, SECOND, wait_until
 
 RESPONSE_TIMEOUT: Final = 10
 IDLE_TIMEOUT: Final = 10
@@ -172,7 +172,15 @@ class AppEngine:
         self._call_api("POST", "/api/backends", form, body=json.dumps(backend).encode())
 
     def unregister(self, backend_id: str) -> None:
+        """Return when the proxy service has heard of it too: what it knows of backends may be a second old."""
         self._call_api("DELETE", f"/api/backends/{backend_id}")
+        wait_until(self._has_no_backend, within=10 * SECOND, what=f"{backend_id} forgotten")
+
+    def _has_no_backend(self) -> bool:
+        try:
+            return get(self.url, "/gone", timeout=300 * MS).reason == "no-backend"
+        except TimeoutError:
+            return False
 
     def _call_api(self, method: str, target: str, *fields: tuple[str, str], body: bytes | None = None) -> None:
         admin = ("Authorization", f"Bearer dev:{ADMIN}")

@@ -209,21 +209,18 @@ def test_host_and_length_survive_a_connection_field_that_names_them(site: Site) 
     assert "host" in {name.lower() for name, _ in arrived["fields"]}
 
 
-def test_a_trailer_that_would_be_a_field_of_the_head_does_not_arrive(site: Site) -> None:
-    body = chunked(b"hello", b" world", trailers="X-Sum: 1\r\nHost: evil\r\nAuthorization: evil\r\n")
-
-    arrived = seen(call(site.url, "POST", "/any", fields=[("Transfer-Encoding", "chunked")], body=body))
-
-    assert arrived["length"] == 11
-    assert "evil" not in json.dumps(arrived)
-
-
-def test_a_trailer_of_framing_is_refused_or_dropped(site: Site) -> None:
-    body = chunked(b"hello", trailers="Content-Length: 99\r\n")
+@pytest.mark.parametrize("trailer", ["X-Sum: 1", "Host: evil", "Authorization: evil", "Content-Length: 99"])
+def test_a_trailer_does_not_become_a_field_of_the_head(trailer: str, site: Site) -> None:
+    """A server may refuse it too."""
+    body = chunked(b"hello", b" world", trailers=f"{trailer}\r\n")
 
     reply = call(site.url, "POST", "/any", fields=[("Transfer-Encoding", "chunked")], body=body)
 
-    assert reply.status == 400 or seen(reply)["length"] == 5
+    if reply.status != 400:
+        arrived = seen(reply)
+        assert arrived["length"] == 11
+        assert "evil" not in json.dumps(arrived)
+        assert ["Content-Length", "99"] not in arrived["fields"]
 
 
 def test_a_client_of_http_1_0_is_served(site: Site) -> None:
