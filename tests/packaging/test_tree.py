@@ -1,0 +1,101 @@
+"""The tests mirror the tree: each source module has its test module, and each of those its source module."""
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parents[2]
+
+PACKAGES: Final = [
+    "wire",
+    "broker",
+    "stores",
+    "edge",
+    "proxy_service",
+    "agent_service",
+    "api_service",
+    "standalone",
+    "agent",
+]
+
+# Composition roots only put parts together; the system tests run them as processes.
+COMPOSITION_ROOTS: Final = {"__init__", "__main__", "main"}
+
+# Modules without a test module of their own, and where they are tested. This only gets shorter.
+TESTED_THROUGH: Final = {
+    "tests/contract/store_contract.py": ["broker/store"],
+    "tests/unit/stores/test_datastore.py": ["stores/conditional", "stores/exchange_records", "stores/registrations"],
+    "tests/unit/edge/test_oidc.py": ["edge/certificates"],
+    "tests/services": [
+        "edge/service",
+        "agent_service/app",
+        "api_service/app",
+        "proxy_service/app",
+        "proxy_service/answer",
+    ],
+    "tests/services/test_main.py": ["agent_service/settings", "api_service/settings", "proxy_service/settings"],
+    "tests/standalone": [
+        *["standalone/agents", "standalone/app", "standalone/calls", "standalone/heads", "standalone/lifecycle"],
+        *["standalone/presence", "standalone/registration", "standalone/responding", "standalone/server"],
+        *["standalone/settings", "standalone/users", "standalone/waiting"],
+    ],
+    "tests/agent/test_backend_client.py": ["agent/backend_client", "agent/http_client", "agent/transport_errors"],
+    "tests/agent/test_proxy_client.py": [
+        "agent/proxy_client",
+        "agent/proxy_errors",
+        "agent/connections",
+        "agent/messages",
+    ],
+    "tests/agent": [
+        *[
+            "agent/exchanges",
+            "agent/failures",
+            "agent/hygiene",
+            "agent/inner_request",
+            "agent/pipeline",
+            "agent/poller",
+        ],
+        *["agent/replay", "agent/credentials", "agent/gcloud", "agent/google_credentials", "agent/vm_identity"],
+    ],
+}
+
+
+def find_sources(package: str) -> set[str]:
+    return {path.stem for path in (ROOT / package).glob("*.py")} - COMPOSITION_ROOTS
+
+
+def find_tests(package: str) -> set[str]:
+    return {path.stem.removeprefix("test_") for path in (ROOT / "tests" / "unit" / package).glob("test_*.py")}
+
+
+def listed(package: str) -> set[str]:
+    names = [name.split("/") for group in TESTED_THROUGH.values() for name in group]
+    return {module for owner, module in names if owner == package}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_each_source_module_has_its_test_module(package: str) -> None:
+    assert sorted(find_sources(package) - find_tests(package) - listed(package)) == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_each_test_module_is_named_after_its_source_module(package: str) -> None:
+    """`test_http1.py` is of `http1`, and so is `test_http1_vectors.py`."""
+    sources = tuple(find_sources(package))
+    orphans = [
+        test for test in find_tests(package) if not any(test == name or test.startswith(f"{name}_") for name in sources)
+    ]
+
+    assert sorted(orphans) == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_what_is_listed_as_tested_elsewhere_exists_and_has_no_test_module_of_its_own(package: str) -> None:
+    assert sorted(listed(package) - find_sources(package)) == []
+    assert sorted(listed(package) & find_tests(package)) == []
+
+
+@pytest.mark.parametrize("place", TESTED_THROUGH)
+def test_the_place_where_a_module_is_tested_exists(place: str) -> None:
+    assert (ROOT / place).exists()
