@@ -1,0 +1,117 @@
+"""The program: its flags, its start and its end."""
+
+import json
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from tests.standalone.by_hand import OK, Agent, ask
+from tests.standalone.conftest import Start
+from tests.system.processes import ROOT, interpreter
+from tests.system.rawhttp import Connection, get
+from tests.timing import SECOND
+
+
+def run(*flags: str) -> subprocess.CompletedProcess[str]:
+    """The program, until it ends by itself."""
+    argv = [interpreter("standalone"), "-m", "standalone", *flags]
+    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=20 * SECOND, check=False)
+
+
+def test_it_says_where_it_listens_and_that_it_is_open(start: Start) -> None:
+    process, url = start()
+
+    assert f"Listening on {url} - OPEN" in process.printed()
+    assert "WARNING" not in process.printed()
+    assert get(url, "/").status == 404
+
+
+def test_without_open_it_refuses_to_start_and_says_why() -> None:
+    ended = run("--port=0")
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("--open: not given.")
+
+
+def test_a_port_in_use_is_one_clear_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = run("--open", f"--port={port}")
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == f"port {port} on 127.0.0.1 is in use: choose another with --port\n"
+
+
+def test_an_address_of_another_machine_is_one_clear_line() -> None:
+    ended = run("--open", "--port=0", "--host=192.0.2.1")
+
+    assert (ended.returncode, len(ended.stderr.splitlines())) == (1, 1)
+
+
+def test_an_address_that_others_can_reach_is_warned_of(start: Start) -> None:
+    process, _ = start("--host=0.0.0.0")
+
+    assert "WARNING: other machines can reach this address" in process.printed()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_idle_proxy_stops_at_once(start: Start, number: signal.Signals) -> None:
+    process, url = start()
+    with Connection(url), Agent(url).open_call("GET", "/agent/pending"):
+        time.sleep(0.1)
+        began = time.monotonic()
+        process.send(number)
+
+        assert process.wait(10 * SECOND) == 0
+        assert time.monotonic() - began < 2 * SECOND
+    assert "Traceback" not in process.printed()
+
+
+def test_a_request_under_way_is_finished_and_new_ones_are_refused(start: Start) -> None:
+    """Also when its agent has to open a new connection to answer it."""
+    process, url = start()
+    agent = Agent(url)
+    poll = agent.open_call("GET", "/agent/pending")
+    time.sleep(0.1)
+    with ask(url) as user, poll:
+        [request_id] = json.loads(poll.read_reply().body)
+        agent.fetch(request_id)
+        process.send(signal.SIGTERM)
+        time.sleep(0.3)
+        late = get(url, "/late")
+        posted = agent.post(request_id, OK)
+
+        assert (late.status, late.reason) == (503, "overloaded")
+        assert (posted.status, user.read_reply().body) == (200, b"ok")
+    assert process.wait(10 * SECOND) == 0
+
+
+def test_a_request_that_takes_too_long_does_not_keep_the_proxy_from_stopping(start: Start) -> None:
+    process, url = start("--graceful-shutdown-timeout=500ms")
+    agent = Agent(url)
+    poll = agent.open_call("GET", "/agent/pending")
+    time.sleep(0.1)
+    with ask(url) as user, poll:
+        poll.read_reply()
+        process.send(signal.SIGTERM)
+
+        assert (user.read_reply().status, process.wait(10 * SECOND)) == (503, 0)
+    assert "Traceback" not in process.printed()
+
+
+def test_a_second_interrupt_ends_it_at_once(start: Start) -> None:
+    process, url = start()
+    poll = Agent(url).open_call("GET", "/agent/pending")
+    time.sleep(0.1)
+    with ask(url), poll:
+        poll.read_reply()
+        process.send(signal.SIGINT)
+        time.sleep(0.3)
+        began = time.monotonic()
+        process.send(signal.SIGINT)
+        process.wait(10 * SECOND)
+
+        assert time.monotonic() - began < 2 * SECOND
