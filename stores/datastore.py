@@ -101,7 +101,7 @@ class DatastoreStore:
             )
         except Conflict as exc:
             raise DuplicateRequest(exchange.request_id) from exc
-        self._recent.put(replace(record, version=versions[0]))
+        self._recent.put(replace(record, version=versions[0]), just_queued=True)
         if rest:
             self.append_request(
                 exchange.backend_id, exchange.request_id, len(first), rest, last=last, now=exchange.started
@@ -116,6 +116,10 @@ class DatastoreStore:
         return self._append(backend_id, request_id, "request", offset, data, last=last, rule=keep)
 
     def read_answer(self, backend_id: BackendId, request_id: RequestId, offset: int) -> Answer:
+        queued = self._recent.take_just_queued(backend_id, request_id) if offset == 0 else None
+        if queued is not None:
+            # Who queues a request looks for its answer at once. There cannot be one yet: that call is spared.
+            return Answer(queued.exchange, None)
         record, part = self._read(backend_id, request_id, "answer", offset)
         return Answer(record.exchange, part)
 
@@ -209,9 +213,11 @@ class DatastoreStore:
     def sweep(self, *, now: datetime) -> int:
         swept = 0
         for page in self._datastore.query(EXCHANGE):
-            expired = [found for found in page if rules.is_expired(record_of(found).exchange, now)]
-            gone = self._datastore.commit_each([delete(found.entity.key, found.version) for found in expired])
+            expired = [record for record in map(record_of, page) if rules.is_expired(record.exchange, now)]
+            gone = self._datastore.commit_each([delete(self._key(record), record.version) for record in expired])
             swept += len(gone) - gone.count(None)
+            for record in expired:
+                self._recent.drop(record.exchange.request_id)
         for kind in records.PART_KINDS:
             for page in self._datastore.query(kind, keys_only=True):
                 self._sweep_parts([found.entity.key for found in page])

@@ -172,8 +172,9 @@ class RecentRecords:
 
     def __init__(self, capacity: int = 2000) -> None:
         self._capacity = capacity
-        self._lock = Lock()  # guards the map
+        self._lock = Lock()  # guards the two below
         self._records: OrderedDict[RequestId, Record] = OrderedDict()
+        self._queued: set[RequestId] = set()
 
     def get(self, backend_id: BackendId, request_id: RequestId) -> Record | None:
         """What is remembered of an exchange of this backend."""
@@ -181,15 +182,29 @@ class RecentRecords:
             record = self._records.get(request_id)
         return record if record is not None and record.exchange.backend_id == backend_id else None
 
-    def put(self, record: Record) -> None:
+    def put(self, record: Record, *, just_queued: bool = False) -> None:
         """Remember a record."""
+        request_id = record.exchange.request_id
         with self._lock:
-            self._records[record.exchange.request_id] = record
-            self._records.move_to_end(record.exchange.request_id)
+            self._records[request_id] = record
+            self._records.move_to_end(request_id)
+            self._queued.discard(request_id)
+            if just_queued:
+                self._queued.add(request_id)
             if len(self._records) > self._capacity:
-                self._records.popitem(last=False)
+                self._queued.discard(self._records.popitem(last=False)[0])
+
+    def take_just_queued(self, backend_id: BackendId, request_id: RequestId) -> Record | None:
+        """The record, if queueing it was the last that happened to it here; once."""
+        with self._lock:
+            record = self._records.get(request_id) if request_id in self._queued else None
+            if record is None or record.exchange.backend_id != backend_id:
+                return None
+            self._queued.discard(request_id)
+            return record
 
     def drop(self, request_id: RequestId) -> None:
         """Forget an exchange."""
         with self._lock:
+            self._queued.discard(request_id)
             self._records.pop(request_id, None)

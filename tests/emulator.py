@@ -7,6 +7,7 @@ are skipped and the summary says so; with `REQUIRE_EMULATOR=1`, as in CI, that i
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from google.auth.credentials import AnonymousCredentials
@@ -24,15 +25,23 @@ def datastore_host() -> Iterator[str]:
     if running:
         yield running
         return
-    emulator = DatastoreEmulator()
+    with started(DatastoreEmulator()) as host:
+        yield host
+
+
+@contextmanager
+def started(emulator: DatastoreEmulator) -> Iterator[str]:
+    """Host and port of an emulator that runs as long as the block; no test goes on without one."""
     try:
         emulator.start()
     except EmulatorMissing as missing:
         if os.environ.get("REQUIRE_EMULATOR") == "1":
             pytest.fail(f"REQUIRE_EMULATOR=1, but: {missing}", pytrace=False)
         pytest.skip(f"NOT TESTED on Datastore: {missing}")
-    yield emulator.host
-    emulator.stop()
+    try:
+        yield emulator.host
+    finally:
+        emulator.stop()
 
 
 def connect(host: str, *, namespace: str) -> ndb.Client:

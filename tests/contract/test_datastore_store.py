@@ -4,9 +4,12 @@ import pytest
 from google.cloud import ndb
 
 from broker.store import Store
+from scripts.emulator import DatastoreEmulator
 from stores.datastore import DatastoreStore
-from tests.contract.cases import POLICY
+from tests.contract.cases import POLICY, claim, queued
 from tests.contract.store_contract import StoreContract, overridden_tests
+from tests.emulator import connect, started
+from wire.protocol import RequestId
 
 pytestmark = pytest.mark.loopback
 
@@ -15,6 +18,19 @@ class TestDatastoreStore(StoreContract):
     @pytest.fixture
     def store(self, ndb_client: ndb.Client) -> Store:
         return DatastoreStore(ndb_client, POLICY)
+
+
+def test_where_queries_lag_a_request_is_offered_late_and_never_twice() -> None:
+    with started(DatastoreEmulator(legacy_consistency=0.3)) as host:
+        client = connect(host, namespace="lag")
+        stores = [DatastoreStore(client, POLICY) for _ in range(3)]
+        names = [queued(stores[0], f"request-{number}").request_id for number in range(20)]
+        claimed: list[RequestId] = []
+        for turn in range(600):
+            claimed += claim(stores[turn % 3], agent_id=f"agent-{turn % 3}")
+            if len(claimed) >= len(names):
+                break
+        assert sorted(claimed) == sorted(names)
 
 
 def test_nothing_of_the_contract_is_overridden() -> None:

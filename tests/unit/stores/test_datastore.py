@@ -1,7 +1,9 @@
 """What only the store in Datastore has: how many calls it makes, how entities look, and a service that may fail."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Final
 
@@ -9,7 +11,7 @@ import pytest
 from google.cloud import datastore
 from google.cloud.ndb import Client
 
-from broker.errors import StoreUnavailable, UnknownRequest
+from broker.errors import ClaimedElsewhere, StoreUnavailable, UnknownRequest
 from broker.model import State
 from broker.policy import Policy
 from broker.store import Store
@@ -21,6 +23,7 @@ from tests.emulator import connect
 from tests.factories import BACKEND, REQUEST, a_backend, an_exchange
 from tests.fakes.clock import NOON
 from tests.unit.stores.counting import CallCounter, count_calls
+from wire.protocol import RequestId
 
 pytestmark = pytest.mark.loopback
 
@@ -96,9 +99,10 @@ def test_what_is_remembered_wrongly_costs_calls_and_nothing_else(
         elsewhere.fail_exchange(BACKEND, REQUEST, agent_id=AGENT, reason="late")
 
 
-def test_an_empty_look_costs_one_call(store: DatastoreStore, counter: CallCounter) -> None:
+def test_an_empty_look_costs_one_call_and_the_first_one_none(store: DatastoreStore, counter: CallCounter) -> None:
     assert counter.during(lambda: store.claim_pending(BACKEND, agent_id=AGENT, now=NOON)) == {"RunQuery": 1}
     store.add_exchange(an_exchange(), b"ask", last=True)
+    assert counter.during(lambda: store.read_answer(BACKEND, REQUEST, 0)) == {}
     assert counter.during(lambda: store.read_answer(BACKEND, REQUEST, 0)) == {"Lookup": 1}
 
 
@@ -167,6 +171,27 @@ def test_polls_are_noted_once_in_the_spacing(store: DatastoreStore, counter: Cal
             moment += timedelta(seconds=1)
 
     assert counter.during(lambda: poll_for(10 * POLICY.touch_spacing)) == {"Lookup": 10, "Commit": 10}
+
+
+def test_of_many_processes_one_fetches_whatever_each_remembers(ndb_client: Client, store: DatastoreStore) -> None:
+    processes = [DatastoreStore(ndb_client, POLICY) for _ in range(6)]
+    names = [RequestId(f"request-{number}") for number in range(10)]
+    for name in names:
+        store.add_exchange(an_exchange(name), b"ask", last=True)
+
+    def work(number: int) -> list[RequestId]:
+        won = []
+        mine = processes[number]
+        mine.claim_pending(BACKEND, agent_id=f"agent-{number}", now=NOON)
+        for name in names:
+            with contextlib.suppress(ClaimedElsewhere):
+                mine.fetch_exchange(BACKEND, name, agent_id=f"agent-{number}", now=NOON)
+                won.append(name)
+        return won
+
+    with ThreadPoolExecutor(len(processes)) as threads:
+        won = list(threads.map(work, range(len(processes))))
+    assert sorted(name for each in won for name in each) == sorted(names)
 
 
 # Entities
