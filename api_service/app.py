@@ -19,16 +19,23 @@ from broker.model import Backend
 from broker.policy import Policy
 from broker.store import Store
 from broker.waiting import Clock
-from edge.errors import FAILURES, Refusal
+from edge.errors import Failure, Refusal
 from edge.identity import Identity
 from edge.service import make_service
 from edge.wsgi import Environ, PlainResponse, read_body, request_head, whole, within
-from wire.errors import MalformedMessage, MessageTooLarge
+from wire.errors import MessageTooLarge
 from wire.headers import Headers
 from wire.protocol import BackendId, RequestId
 
 MAX_JSON_BYTES: Final = 1 << 20
 _READING: Final = ("GET", "HEAD")
+
+_INVALID_BACKEND: Final = Failure(
+    status=400,
+    reason="invalid-backend",
+    party="client",
+    text="The JSON in the body is not a backend that can be registered: correct what the details name.",
+)
 
 
 class _AnyId(BaseConverter):
@@ -97,8 +104,7 @@ class _Admin:
         try:
             backend = decode_backend(_json_body(environ))
         except InvalidBackend as exc:
-            failure = replace(FAILURES[MalformedMessage], reason="invalid-backend", details=exc.problems)
-            raise Refusal(failure) from exc
+            raise Refusal(replace(_INVALID_BACKEND, details=exc.problems)) from exc
         self.store.put_backend(backend)
         return _as_json(self._encode([backend])[0])
 

@@ -5,9 +5,12 @@
     upgrades     requests that want another protocol: refused
     identity     who is calling: the port, and the two simplest answers to it
     oidc         who is calling, by signed tokens: OpenID Connect and Identity-Aware Proxy
+    certificates the public keys of those who sign
     appengine    who is calling, by App Engine's Users and OAuth APIs; the only module that knows App Engine
-    wsgi         WSGI environ → request head and body; the only module that knows WSGI and Flask
     settings     reading an environment: durations, sizes, names
+    composition  the identity that settings ask for
+    wsgi         WSGI environ → request head and body; answers → responses
+    service      what the three Flask services do around each request
 
-May import `broker` and `wire`; never a store.
+Only the last two know Flask and WSGI. May import `broker` and `wire`; never a store.
 """

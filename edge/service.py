@@ -1,13 +1,14 @@
 """What the three services do around each request: an ID, errors as answers, one line in the log.
 
 Flask's own manners are switched off where they would get between a caller and the service: no redirects for slashes, no
-automatic OPTIONS.
+automatic OPTIONS. Beside `edge.wsgi` the only module that knows Flask.
 """
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
@@ -17,9 +18,13 @@ from edge.errors import INTERNAL, NO_SUCH_PATH, Failure, Form, describe, method_
 from edge.logs import Access, cloud_trace_of, escaped, log_access, trace_of
 from edge.wsgi import PlainResponse, whole
 from wire.errors import MalformedMessage
+from wire.headers import Headers
 from wire.protocol import RequestId
 
 logger = logging.getLogger(__name__)
+
+PLATFORM_PATHS: Final = ("/_ah/warmup", "/_ah/start")
+"""App Engine calls these to wake an instance."""
 
 
 @dataclass(slots=True)
@@ -57,7 +62,10 @@ def make_service(
     form_for: Callable[[str | None], Form],
     project: str = "",
 ) -> Flask:
-    """A Flask application without routes. `form_for` gives the form of an error's answer by the caller's `Accept`."""
+    """A Flask application without routes but the platform's own.
+
+    `form_for` gives the form of an error's answer by the caller's `Accept`.
+    """
     app = Flask(name, static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.url_map.merge_slashes = False
@@ -101,6 +109,8 @@ def make_service(
         response.call_on_close(log)
         return response
 
+    for path in PLATFORM_PATHS:
+        app.add_url_rule(path, path, view_func=lambda: whole((200, Headers(), b"")))
     return app
 
 

@@ -18,7 +18,7 @@ from broker.waiting import Clock, Waiter, append_all_of_request, drive
 from edge.errors import choose_form
 from edge.identity import Identity
 from edge.logs import trace_of
-from edge.service import Record, current_record, make_service
+from edge.service import PLATFORM_PATHS, Record, current_record, make_service
 from edge.upgrades import refuse_upgrade
 from edge.wsgi import Environ, PlainResponse, client_of, cut_into_parts, read_body, request_head, streamed, within
 from proxy_service.answer import IncomingAnswer
@@ -26,9 +26,6 @@ from wire.http1 import End, RequestHead, encode_body, encode_end
 from wire.protocol import RequestId
 
 logger = logging.getLogger(__name__)
-
-_PLATFORM_PATHS = ("/_ah/warmup", "/_ah/start")
-"""App Engine calls these to wake an instance; they are never a backend's."""
 
 
 def new_request_id() -> RequestId:
@@ -53,11 +50,9 @@ def create_app(
 
     @app.before_request
     def serve() -> PlainResponse | None:
-        is_the_platforms = path_of(request.environ.get("RAW_URI", request.path)) in _PLATFORM_PATHS
+        is_the_platforms = path_of(request.environ.get("RAW_URI", request.path)) in PLATFORM_PATHS
         return None if is_the_platforms else users.serve(request.environ, current_record())
 
-    for path in _PLATFORM_PATHS:
-        app.add_url_rule(path, path, view_func=lambda: "")
     return app
 
 
