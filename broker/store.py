@@ -8,6 +8,10 @@ the agent, and its *answer*, written by the agent and read by the proxy. Both ar
 repeated write is harmless however it is cut (`exchange.fresh_bytes`). Reading at an offset means that all before it has
 arrived: a store may forget those bytes when it needs the room.
 
+What one process has written, it reads at once. Of a store that is shared, another process may know of a changed
+registration or status a second late; that something is not there, it never says from memory. Where the queries of the
+service lag behind its writes, a poll may see a request late, and nobody sees it twice.
+
 Every method raises `StoreUnavailable` when the service beneath fails.
 """
 
@@ -25,7 +29,7 @@ class Store(Protocol):
     # Backends
 
     def put_backend(self, backend: Backend) -> None:
-        """Register a backend; one with the same ID is replaced."""
+        """Register a backend; one with the same ID is replaced, and keeps its status and its exchanges."""
         ...
 
     def get_backend(self, backend_id: BackendId) -> Backend:
@@ -37,7 +41,8 @@ class Store(Protocol):
         ...
 
     def find_backends(self, end_user: str) -> list[Backend]:
-        """The backends of this user (compared without case) and those of all users; with no user, only the latter."""
+        """The backends of this user (compared without case) and those of all users, in any order; with no user, only
+        the latter."""
         ...
 
     def delete_backend(self, backend_id: BackendId) -> None:
@@ -50,7 +55,7 @@ class Store(Protocol):
         """Note that an agent polled, or that a request was queued. Times only grow.
 
         A store may skip a note within `policy.touch_spacing` of the last one. A note for a backend that is not
-        registered leaves nothing behind.
+        registered leaves nothing behind, also when it is deleted at that moment.
         """
         ...
 
@@ -63,7 +68,8 @@ class Store(Protocol):
     def add_exchange(self, exchange: Exchange, request: bytes, *, last: bool) -> None:
         """Queue an exchange with the first bytes of its request; `last`: they are all there is.
 
-        From here on it is listed. Raises `DuplicateRequest` for an ID that is in use, `Overloaded` at a bound.
+        From here on it is listed. Raises `DuplicateRequest` for an ID that is in use, by whatever backend, and
+        `Overloaded` at a bound.
         """
         ...
 
@@ -79,19 +85,26 @@ class Store(Protocol):
 
     def read_answer(self, backend_id: BackendId, request_id: RequestId, offset: int) -> Answer:
         """How far the exchange is, and the bytes of its answer from `offset` on, if there are any yet or its end is
-        reached; not necessarily all there are. Raises `UnknownRequest`, `ConflictingBytes` for forgotten bytes."""
+        reached; not necessarily all there are. Who has just queued the exchange may be told once that there is nothing.
+
+        Raises `UnknownRequest`, also for another backend's, and `ConflictingBytes` for forgotten bytes and for an
+        offset behind the stored ones.
+        """
         ...
 
     def delete_exchange(self, backend_id: BackendId, request_id: RequestId) -> None:
-        """Delivered or given up: remove the exchange and all its bytes. Nothing happens when it is not there."""
+        """Delivered or given up: remove the exchange and all its bytes, also those that are being appended. Nothing
+        happens when it is not there, or is another backend's."""
         ...
 
     # The agent's side of an exchange
 
     def claim_pending(self, backend_id: BackendId, *, agent_id: str, now: datetime) -> list[RequestId]:
-        """Offer waiting requests of a backend to an agent, oldest first, at most `policy.list_limit`.
+        """Offer waiting requests of a backend to an agent, oldest first, at most `policy.list_limit`. One whose lease
+        has lapsed may count as new.
 
-        Each is hidden from other polls until `policy.offer_lease` is over; of many who ask, one gets it.
+        Each is hidden from other polls until `policy.offer_lease` is over; of many who ask, one gets it, and the others
+        may come back with fewer than there are. Requests that are offered or have expired hide none.
         """
         ...
 
@@ -103,7 +116,7 @@ class Store(Protocol):
     def read_request(self, backend_id: BackendId, request_id: RequestId, offset: int) -> Part | None:
         """The bytes of the request from `offset` on, if there are any yet or its end is reached; not necessarily all.
 
-        Raises `UnknownRequest`, `ConflictingBytes` for forgotten bytes.
+        Raises `UnknownRequest` and `ConflictingBytes` as `read_answer` does.
         """
         ...
 
@@ -130,7 +143,7 @@ class Store(Protocol):
         ...
 
     def release_agent(self, backend_id: BackendId, *, agent_id: str) -> None:
-        """An agent has gone: requeue what may be repeated, fail the rest (`exchange.release`)."""
+        """An agent has gone: of what it holds, requeue what may be repeated, fail the rest (`exchange.release`)."""
         ...
 
     # The sweep

@@ -1,0 +1,81 @@
+"""Where the bytes of a stream lie, and what is remembered of exchanges."""
+
+import pytest
+
+from stores.exchange_records import MAX_PART_BYTES, MAX_READ_BYTES, RecentRecords, Record, Stream
+from tests.factories import BACKEND, REQUEST, an_exchange
+from wire.protocol import BackendId, RequestId
+
+
+def test_a_stream_is_cut_where_an_entity_is_full() -> None:
+    stream, parts = Stream().adding(bytes(2 * MAX_PART_BYTES + 1), last=True)
+    assert stream == Stream((0, MAX_PART_BYTES, 2 * MAX_PART_BYTES), 2 * MAX_PART_BYTES + 1, ended=True)
+    assert {start: len(data) for start, data in parts.items()} == {
+        0: MAX_PART_BYTES,
+        MAX_PART_BYTES: MAX_PART_BYTES,
+        2 * MAX_PART_BYTES: 1,
+    }
+
+
+def test_an_exact_multiple_has_no_empty_part() -> None:
+    assert len(Stream().adding(bytes(MAX_PART_BYTES), last=True)[1]) == 1
+    assert Stream().adding(b"", last=True) == (Stream(ended=True), {})
+
+
+def test_what_has_ended_stays_ended() -> None:
+    assert Stream((0,), 3, ended=True).adding(b"", last=False)[0].ended
+
+
+@pytest.mark.parametrize(
+    ("offset", "end", "starts"),
+    [(0, 1, [0]), (9, 10, [0]), (9, 11, [0, 10]), (10, 11, [10]), (15, 25, [10, 20]), (0, 30, [0, 10, 20])],
+)
+def test_the_parts_that_hold_some_bytes(offset: int, end: int, starts: list[int]) -> None:
+    assert Stream((0, 10, 20), 30).parts_between(offset, end) == starts
+
+
+def test_what_comes_next_begins_where_the_stored_bytes_end() -> None:
+    assert Stream((0, 10, 20), 30).parts_from(30) == [30]
+    assert Stream().parts_from(0) == [0]
+
+
+def test_no_more_is_read_at_once_than_a_look_up_should_bring() -> None:
+    stream, _ = Stream().adding(bytes(31_000_000), last=True)
+    for offset in (0, 1, MAX_PART_BYTES - 1, MAX_PART_BYTES, 30_999_999):
+        starts = stream.parts_from(offset)
+        assert starts[0] <= offset < starts[0] + MAX_PART_BYTES
+        assert len(starts) * MAX_PART_BYTES <= MAX_READ_BYTES
+
+
+def a_record(name: str = REQUEST) -> Record:
+    return Record(an_exchange(name))
+
+
+def test_what_was_remembered_is_known_of_its_backend_alone() -> None:
+    recent = RecentRecords()
+    recent.put(a_record())
+    assert recent.get(BACKEND, REQUEST) == a_record()
+    assert recent.get(BackendId("other"), REQUEST) is None
+    recent.drop(REQUEST)
+    assert recent.get(BACKEND, REQUEST) is None
+
+
+def test_no_more_is_remembered_than_there_is_room_for() -> None:
+    recent = RecentRecords(capacity=2)
+    for name in ("1", "2", "1", "3"):
+        recent.put(a_record(name), just_queued=True)
+    assert recent.get(BACKEND, RequestId("2")) is None
+    assert recent.take_just_queued(BACKEND, RequestId("2")) is None
+    assert recent.get(BACKEND, RequestId("1")) is not None
+    assert recent.get(BACKEND, RequestId("3")) is not None
+
+
+def test_an_exchange_is_new_once_and_until_something_happens_to_it() -> None:
+    recent = RecentRecords()
+    recent.put(a_record(), just_queued=True)
+    assert recent.take_just_queued(BackendId("other"), REQUEST) is None
+    assert recent.take_just_queued(BACKEND, REQUEST) == a_record()
+    assert recent.take_just_queued(BACKEND, REQUEST) is None
+    recent.put(a_record(), just_queued=True)
+    recent.put(a_record())
+    assert recent.take_just_queued(BACKEND, REQUEST) is None
