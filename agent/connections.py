@@ -96,16 +96,19 @@ class Connection:
 
 
 class ConnectionPool:
-    """Up to `size` idle connections to the origin of `url`; taking never waits for another call to end."""
+    """Up to `size` idle connections to the origin of `url`; taking never waits for another call to end.
 
-    def __init__(self, url: str, *, size: int, connect_timeout: float) -> None:
+    `ca_bundle` is a file of the certificates to trust; None for those that requests brings.
+    """
+
+    def __init__(self, url: str, *, size: int, connect_timeout: float, ca_bundle: str | None = None) -> None:
         self._connect_timeout = connect_timeout
         request = PreparedRequest()
         request.url = url
         # Any: the stubs are those of an older requests.
         adapter: Any = HTTPAdapter(pool_connections=1, pool_maxsize=size)
-        self._pool: _Pool = adapter.get_connection_with_tls_context(request, verify=True)
-        adapter.cert_verify(self._pool, url, verify=True, cert=None)
+        self._pool: _Pool = adapter.get_connection_with_tls_context(request, verify=ca_bundle or True)
+        adapter.cert_verify(self._pool, url, verify=ca_bundle or True, cert=None)
 
     def take(self) -> Connection:
         """An idle connection that still lives, or a new one. Raises `Unreachable`."""

@@ -2,6 +2,7 @@
 
 import queue
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -100,11 +101,12 @@ class Wire:
 class Peer:
     """A server on a free port of 127.0.0.1; each connection runs `serve` in a thread of its own."""
 
-    def __init__(self, serve: Callable[[Wire], None]) -> None:
+    def __init__(self, serve: Callable[[Wire], None], tls: ssl.SSLContext | None = None) -> None:
         self._serve = serve
+        self._tls = tls
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self.accepted = 0
         self.failures: list[BaseException] = []
         self._wires: list[Wire] = []
@@ -127,6 +129,8 @@ class Peer:
 
     def _run(self, wire: Wire) -> None:
         try:
+            if self._tls is not None:
+                wire.socket = self._tls.wrap_socket(wire.socket, server_side=True)
             self._serve(wire)
         except (Ended, OSError):
             pass
@@ -145,8 +149,8 @@ class Peer:
 
 
 @contextmanager
-def peer(serve: Callable[[Wire], None]) -> Iterator[Peer]:
-    running = Peer(serve)
+def peer(serve: Callable[[Wire], None], tls: ssl.SSLContext | None = None) -> Iterator[Peer]:
+    running = Peer(serve, tls)
     try:
         yield running
     finally:

@@ -1,0 +1,114 @@
+"""One exchange, from fetch to posted answer."""
+
+import logging
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from agent.exchanges import Exchanges
+from agent.messages import Request, Response, whole_body
+from agent.proxy_client import Fetched
+from agent.proxy_errors import Gone, ProxyError, ProxyUnavailable
+from agent.transport_errors import Broken, SourceBroke
+from wire.errors import MalformedMessage
+from wire.headers import Headers
+from wire.http1 import End, RequestHead, ResponseHead
+from wire.protocol import RequestId
+
+ID = RequestId("0123456789")
+REQUEST = Request(ID, "", RequestHead("GET", "/a?b", Headers(), None), b"")
+
+
+class FakeProxy:
+    """Raises what it is told to, call by call; keeps the answers it takes."""
+
+    def __init__(self, *errors: Exception | None) -> None:
+        self._errors = list(errors)
+        self.answers: list[tuple[int, str, bytes]] = []
+        self.closed = 0
+
+    def _raise_next(self) -> None:
+        error = self._errors.pop(0) if self._errors else None
+        if error is not None:
+            raise error
+
+    def _close(self) -> None:
+        self.closed += 1
+
+    def fetch(self, request_id: RequestId) -> Fetched:
+        self._raise_next()
+        return Fetched(REQUEST, close=self._close)
+
+    def respond(self, request_id: RequestId, response: Response, *, method: str) -> None:
+        body = b"".join(event for event in response.events if isinstance(event, bytes))
+        self._raise_next()
+        self.answers.append((response.head.status, response.failure, body))
+
+
+def answer(request: Request) -> Response:
+    return Response(ResponseHead(200, Headers(), 5), whole_body(b"hello"))
+
+
+def run(proxy: FakeProxy, handler: Callable[[Request], Response] = answer) -> list[RequestId]:
+    """The IDs that were forgotten."""
+    forgotten: list[RequestId] = []
+    Exchanges(proxy, handler, forget=forgotten.append).run(ID)
+    return forgotten
+
+
+def test_an_answer_is_posted_and_the_request_closed() -> None:
+    proxy = FakeProxy()
+    assert (run(proxy), proxy.answers, proxy.closed) == ([], [(200, "", b"hello")], 1)
+
+
+@pytest.mark.parametrize("error", [Gone("x"), ProxyUnavailable("x"), ProxyError("x"), Broken("x")])
+def test_a_request_that_cannot_be_fetched_is_forgotten(error: Exception) -> None:
+    proxy = FakeProxy(error)
+    assert (run(proxy), proxy.answers) == ([ID], [])
+
+
+def test_a_request_that_is_not_http_is_answered_for() -> None:
+    proxy = FakeProxy(MalformedMessage("x"))
+    run(proxy)
+    assert [answer[:2] for answer in proxy.answers] == [(502, "request-broke")]
+
+
+def test_a_handler_that_fails_is_logged_and_answered_for(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(request: Request) -> Response:
+        raise ZeroDivisionError
+
+    proxy = FakeProxy()
+    run(proxy, fail)
+    assert [answer[:2] for answer in proxy.answers] == [(502, "agent-failed")]
+    assert "01234567 the agent failed" in caplog.messages
+
+
+def test_an_answer_that_breaks_off_is_followed_by_a_whole_one() -> None:
+    proxy = FakeProxy(None, SourceBroke("x"))
+    run(proxy)
+    assert [answer[:2] for answer in proxy.answers] == [(502, "backend-broke")]
+
+
+@pytest.mark.parametrize("error", [Gone("x"), ProxyError("x"), Broken("x")])
+@pytest.mark.parametrize("first", [None, SourceBroke("x")])
+def test_an_answer_that_cannot_be_delivered_harms_nobody(error: Exception, first: Exception | None) -> None:
+    proxy = FakeProxy(None, *([first] if first else []), error)
+    run(proxy)
+    assert (proxy.answers, proxy.closed) == ([], 1)
+
+
+def test_the_backend_is_closed_whatever_happens() -> None:
+    closed: list[bool] = []
+
+    def closing(request: Request) -> Response:
+        events: Iterator[bytes | End] = whole_body(b"")
+        return Response(ResponseHead(200, Headers(), 0), events, close=lambda: closed.append(True))
+
+    run(FakeProxy(None, ProxyError("x")), closing)
+    assert closed == [True]
+
+
+def test_the_line_in_the_log_has_no_query(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    run(FakeProxy())
+    assert caplog.messages[0].startswith("01234567 GET /a 200 5 bytes ")

@@ -1,0 +1,115 @@
+"""The loop of the agent."""
+
+import queue
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from agent.http_client import Interrupt
+from agent.poller import Poller
+from agent.proxy_errors import ProxyUnavailable
+from agent.seen import SeenIds
+from agent.transport_errors import Broken
+from tests.timing import SECOND
+from wire.errors import MalformedMessage
+from wire.protocol import RequestId
+
+Turn = list[str] | Exception
+
+
+class Proxy:
+    """Gives the turns that a test puts in, and waits for the next."""
+
+    def __init__(self, *turns: Turn) -> None:
+        self.turns: queue.Queue[Turn] = queue.Queue()
+        for turn in turns:
+            self.turns.put(turn)
+        self.asked = 0
+
+    def list_pending(self, interrupt: Interrupt) -> list[RequestId]:
+        self.asked += 1
+        turn = self.turns.get(timeout=10 * SECOND)
+        if isinstance(turn, Exception):
+            raise turn
+        return [RequestId(each) for each in turn]
+
+
+def a_poller(
+    proxy: Proxy, run: Callable[[RequestId], None], drained: threading.Event, *, concurrency: int = 4
+) -> Poller:
+    return Poller(
+        proxy.list_pending,
+        run,
+        seen=SeenIds(100),
+        concurrency=concurrency,
+        jitter=lambda: 0.0,
+        on_drained=drained.set,
+    )
+
+
+def run_all(proxy: Proxy, count: int, *, run: Callable[[RequestId], None] = lambda _: None) -> list[str]:
+    """The IDs that were run, up to `count` of them."""
+    ran: queue.Queue[str] = queue.Queue()
+    drained = threading.Event()
+
+    def note(request_id: RequestId) -> None:
+        ran.put(request_id)
+        run(request_id)
+
+    poller = a_poller(proxy, note, drained)
+    poller.start()
+    found = [ran.get(timeout=10 * SECOND) for _ in range(count)]
+    poller.stop()
+    proxy.turns.put([])
+    assert drained.wait(10 * SECOND)
+    return found
+
+
+def test_what_is_listed_is_run_once() -> None:
+    assert sorted(run_all(Proxy(["a", "b"], ["b", "c"], ["d"]), 4)) == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize(
+    "error", [ProxyUnavailable("x"), Broken("x"), MalformedMessage("x")], ids=lambda error: type(error).__name__
+)
+def test_an_error_does_not_end_the_loop(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    assert run_all(Proxy(error, error, ["a"]), 1) == ["a"]
+    assert sum("cannot ask the proxy" in message for message in caplog.messages) == 2
+
+
+def test_a_request_that_fails_does_not_end_the_loop(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(request_id: RequestId) -> None:
+        raise ZeroDivisionError
+
+    assert sorted(run_all(Proxy(["a"], ["b"]), 2, run=fail)) == ["a", "b"]
+    assert "a the agent failed" in caplog.messages
+
+
+def test_nothing_is_asked_for_while_there_is_no_room() -> None:
+    proxy, drained, proceed, begun = Proxy(["a"]), threading.Event(), threading.Event(), threading.Event()
+
+    def wait(request_id: RequestId) -> None:
+        begun.set()
+        assert proceed.wait(10 * SECOND)
+
+    poller = a_poller(proxy, wait, drained, concurrency=1)
+    poller.start()
+    assert begun.wait(10 * SECOND)
+    asked = proxy.asked
+    running = poller.stop()
+    before = drained.is_set()
+    proceed.set()
+    assert drained.wait(10 * SECOND)
+    assert (asked, running, before) == (1, 1, False)
+
+
+def test_what_is_listed_after_the_stop_is_not_run() -> None:
+    ran: list[str] = []
+    proxy, drained = Proxy(), threading.Event()
+    poller = a_poller(proxy, ran.append, drained)
+    poller.start()
+    running = poller.stop()
+    proxy.turns.put(["late"])
+    poller._thread.join(10 * SECOND)
+    assert (running, drained.is_set(), ran) == (0, True, [])
