@@ -57,6 +57,11 @@ class StandaloneApp:
             await self._guard(call, self._serve_user)
             log_access(logger, call.access())
 
+    def keep_house(self) -> None:
+        """Look for what vanished agents and users have left behind."""
+        self._agents.release_lost()
+        self._store.sweep(now=self._clock.now())
+
     async def stop(self, patience: timedelta) -> None:
         """Take no more of users' requests, give those under way some time, and end whatever still waits then.
 
@@ -87,18 +92,17 @@ class StandaloneApp:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
-        housekeeping = asyncio.create_task(self._keep_house())
+        housekeeping = asyncio.create_task(self._keep_house_forever())
         await send({"type": "lifespan.startup.complete"})
         await receive()
         housekeeping.cancel()
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _keep_house(self) -> None:
+    async def _keep_house_forever(self) -> None:
         while True:
             await asyncio.sleep(HOUSEKEEPING.total_seconds())
             try:
-                self._agents.release_lost()
-                self._store.sweep(now=self._clock.now())
+                self.keep_house()
             except Exception:
                 logger.exception("housekeeping failed; trying again")
 

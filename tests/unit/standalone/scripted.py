@@ -1,0 +1,137 @@
+"""The application without a server: `receive` is a script, `send` a list."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+
+from broker.policy import Policy
+from edge.identity import OpenIdentity
+from standalone.app import StandaloneApp, create_asgi
+from standalone.calls import REQUEST_EXTENSION, Message, Scope
+from standalone.presence import Presence
+from stores.memory import MemoryStore
+from tests.fakes.clock import FakeClock
+from wire.headers import Headers
+from wire.http1 import Length, RequestHead
+from wire.protocol import RequestId
+
+AGENT_FIELDS = (("X-Inverting-Proxy-Backend-ID", "notebook"), ("X-Inverting-Proxy-Agent-ID", "agent-1"))
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+class Peer:
+    """One request on its way through an application, and what has come back so far."""
+
+    def __init__(self, app: StandaloneApp, scope: Scope, bodies: Iterable[bytes], *, sends: bool) -> None:
+        self.sent: list[Message] = []
+        self._sends = sends
+        *first, last = list(bodies) or [b""]
+        self._script = [{"type": "http.request", "body": body, "more_body": True} for body in first]
+        self._script.append({"type": "http.request", "body": last, "more_body": False})
+        self.task = asyncio.ensure_future(app(scope, self._receive, self._send))
+
+    async def _receive(self) -> Message:
+        if self._script:
+            return self._script.pop(0)
+        return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
+
+    async def _send(self, message: Message) -> None:
+        if not self._sends:
+            await asyncio.get_running_loop().create_future()
+        self.sent.append(message)
+
+    async def done(self) -> "Peer":
+        """Itself, when the application is through with it."""
+        await asyncio.wait_for(self.task, 5)
+        return self
+
+    @property
+    def status(self) -> int:
+        status: int = self.sent[0]["status"]
+        return status
+
+    @property
+    def fields(self) -> dict[str, str]:
+        return {name.decode(): value.decode() for name, value in self.sent[0]["headers"]}
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(message.get("body", b"") for message in self.sent)
+
+    @property
+    def is_whole(self) -> bool:
+        """True when the answer has been sent to its end."""
+        return bool(self.sent) and not self.sent[-1].get("more_body", True)
+
+
+class Bench:
+    """An application over a store and a clock of its own; to be made in an event loop."""
+
+    def __init__(self, policy: Policy | None = None) -> None:
+        self.policy = policy or Policy()
+        self.store = MemoryStore(self.policy)
+        self.clock = FakeClock()
+        self.presence = Presence(self.policy)
+        self._count = 0
+        self.app = create_asgi(
+            store=self.store,
+            clock=self.clock,
+            policy=self.policy,
+            identity=OpenIdentity(),
+            new_id=self._new_id,
+            presence=self.presence,
+        )
+
+    def _new_id(self) -> RequestId:
+        self._count += 1
+        return RequestId(f"request-{self._count}")
+
+    def start(
+        self,
+        method: str,
+        target: str,
+        *fields: tuple[str, str],
+        bodies: Iterable[bytes] = (),
+        length: Length = None,
+        sends: bool = True,
+    ) -> Peer:
+        """A request, begun. With `sends` false nothing can be written to its connection."""
+        head = RequestHead(method, target, Headers([("Host", "h"), *fields]), length)
+        scope = {
+            "type": "http",
+            "scheme": "http",
+            "client": ("127.0.0.1", 1),
+            "extensions": {REQUEST_EXTENSION: {"head": head}},
+        }
+        return Peer(self.app, scope, bodies, sends=sends)
+
+    def poll(self, *, sends: bool = True) -> Peer:
+        return self.start("GET", "/agent/pending", *AGENT_FIELDS, sends=sends)
+
+    def fetch(self, request_id: str) -> Peer:
+        return self.start("GET", "/agent/request", *AGENT_FIELDS, ("X-Inverting-Proxy-Request-ID", request_id))
+
+    def post(self, request_id: str, *bodies: bytes) -> Peer:
+        name = ("X-Inverting-Proxy-Request-ID", request_id)
+        return self.start("POST", "/agent/response", *AGENT_FIELDS, name, bodies=bodies, length="chunked")
+
+    async def introduce(self) -> None:
+        """Make the backend known, by a poll that breaks off."""
+        poll = self.poll()
+        await turns()
+        poll.task.cancel()
+        await turns()
+
+
+async def turns() -> None:
+    """Let everything happen that can without time passing."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def run(scenario: Callable[[Bench], Awaitable[None]], policy: Policy | None = None) -> None:
+    """Run a scenario in an event loop, on a bench of its own."""
+
+    async def main() -> None:
+        await scenario(Bench(policy))
+
+    asyncio.run(main())

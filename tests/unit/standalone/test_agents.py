@@ -1,0 +1,86 @@
+import json
+
+from tests.factories import seconds
+from tests.unit.standalone.scripted import OK, Bench, run, turns
+
+
+def test_an_offer_whose_list_was_never_sent_is_listed_again_at_once() -> None:
+    async def scenario(bench: Bench) -> None:
+        lost = bench.poll(sends=False)
+        await turns()
+        user = bench.start("GET", "/")
+        await turns()
+        lost.task.cancel()
+        poll = await bench.poll().done()
+
+        assert json.loads(poll.body) == ["request-1"]
+        user.task.cancel()
+
+    run(scenario)
+
+
+def test_a_poll_that_breaks_off_while_it_waits_claims_nothing() -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.introduce()
+        user = bench.start("GET", "/")
+        poll = await bench.poll().done()
+
+        assert json.loads(poll.body) == ["request-1"]
+        user.task.cancel()
+
+    run(scenario)
+
+
+def test_what_a_vanished_agent_held_is_given_to_the_next_or_fails() -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.introduce()
+        reader, writer = bench.start("GET", "/"), bench.start("POST", "/", length=0)
+        await turns()
+        listed = await bench.poll().done()
+        for request_id in json.loads(listed.body):
+            await bench.fetch(request_id).done()
+        await bench.introduce()
+        bench.clock.advance(seconds(5))
+        bench.app.keep_house()
+        failed = await writer.done()
+        again = await bench.poll().done()
+
+        assert json.loads(again.body) == ["request-1"]
+        assert (failed.status, failed.fields["X-Inverting-Proxy-Error"]) == (502, "broken-answer")
+        reader.task.cancel()
+
+    run(scenario)
+
+
+def test_an_agent_that_comes_back_in_time_keeps_what_it_holds() -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.introduce()
+        user = bench.start("POST", "/", length=0)
+        await bench.poll().done()
+        await bench.fetch("request-1").done()
+        await bench.introduce()
+        bench.clock.advance(seconds(4))
+        poll = bench.poll()
+        await turns()
+        bench.clock.advance(seconds(4))
+        bench.app.keep_house()
+        posted = await bench.post("request-1", OK).done()
+
+        assert (posted.status, (await user.done()).body) == (200, b"ok")
+        poll.task.cancel()
+
+    run(scenario)
+
+
+def test_an_answer_that_is_posted_short_of_its_end_is_a_clean_bad_gateway() -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.introduce()
+        user = bench.start("GET", "/")
+        await bench.poll().done()
+        await bench.fetch("request-1").done()
+        await bench.post("request-1", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", b"hel").done()
+        await user.done()
+
+        assert (user.status, user.is_whole) == (502, True)
+
+    run(scenario)
