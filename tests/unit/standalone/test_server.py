@@ -1,0 +1,182 @@
+"""Limits and times, which real connections take long to reach; the rest is in `tests/standalone/test_framing.py`."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import uvicorn
+from uvicorn.server import ServerState
+
+from standalone.calls import REQUEST_EXTENSION, Receive, Scope, Send
+from standalone.lifecycle import configure
+from standalone.server import Limits, ProxyProtocol
+from wire.headers import Headers
+from wire.http1 import RequestHead
+
+
+class FakeTransport:
+    """Keeps what is written, and how the connection ended."""
+
+    def __init__(self) -> None:
+        self.written = b""
+        self.ends: list[str] = []
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+    def write_eof(self) -> None:
+        self.ends.append("half")
+
+    def close(self) -> None:
+        self.ends.append("closed")
+
+    def abort(self) -> None:
+        self.ends.append("aborted")
+
+    def is_closing(self) -> bool:
+        return bool(self.ends)
+
+    def get_extra_info(self, name: str) -> None:
+        return None
+
+
+class Quick(ProxyProtocol):
+    limits = Limits(head_time=0.02, linger_time=0.02, write_time=0.02, connections=2)
+
+
+class Bench:
+    """A server without sockets, whose application answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.scopes: list[Scope] = []
+        self.cancelled = 0
+        self.answers = asyncio.Event()
+        self.config: uvicorn.Config = configure(self.app, Quick)
+        self.config.load()
+        self.state = ServerState()
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scopes.append(scope)
+        try:
+            await self.answers.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"Content-Length", b"0")]})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def connect(self) -> tuple[Quick, FakeTransport]:
+        protocol, transport = Quick(self.config, self.state, {}), FakeTransport()
+        protocol.connection_made(transport)  # type: ignore[arg-type]
+        return protocol, transport
+
+
+def run(scenario: Callable[[Bench], Awaitable[None]]) -> None:
+    async def main() -> None:
+        await asyncio.wait_for(scenario(Bench()), 5)
+
+    asyncio.run(main())
+
+
+def test_the_head_is_handed_on_as_it_was_sent() -> None:
+    async def scenario(bench: Bench) -> None:
+        protocol, _ = bench.connect()
+        protocol.data_received(b"GET http://h/a%20b? HTTP/1.1\r\nhOST: h\r\nX: 1\r\n\r\n")
+        await asyncio.sleep(0)
+        [scope] = bench.scopes
+        protocol.connection_lost(None)
+
+        head = scope["extensions"][REQUEST_EXTENSION]["head"]
+        assert head == RequestHead("GET", "http://h/a%20b?", Headers([("hOST", "h"), ("X", "1")]), None)
+        assert scope["headers"] == [(b"host", b"h"), (b"x", b"1")]
+
+    run(scenario)
+
+
+def test_a_connection_on_which_nothing_comes_is_closed_without_a_word() -> None:
+    async def scenario(bench: Bench) -> None:
+        protocol, transport = bench.connect()
+        await asyncio.sleep(0.03)
+
+        assert (transport.written, transport.ends) == (b"", ["closed"])
+        protocol.connection_lost(None)
+
+    run(scenario)
+
+
+def test_a_head_that_comes_too_slowly_is_cut_off() -> None:
+    async def scenario(bench: Bench) -> None:
+        protocol, transport = bench.connect()
+        for byte in b"GET / HTTP/1.1\r\n":
+            protocol.data_received(bytes([byte]))
+            await asyncio.sleep(0.002)
+
+        assert transport.written.startswith(b"HTTP/1.1 408 ")
+        assert transport.ends[0] == "half"
+        protocol.connection_lost(None)
+
+    run(scenario)
+
+
+def test_a_client_that_goes_on_after_the_end_is_cut_off() -> None:
+    async def scenario(bench: Bench) -> None:
+        protocol, transport = bench.connect()
+        protocol.data_received(b"nonsense\r\n\r\n")
+        protocol.data_received(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        await asyncio.sleep(0.03)
+
+        assert (transport.ends, bench.scopes) == (["half", "aborted"], [])
+        protocol.connection_lost(None)
+
+    run(scenario)
+
+
+def test_a_connection_too_many_is_turned_away() -> None:
+    async def scenario(bench: Bench) -> None:
+        connections = [bench.connect() for _ in range(3)]
+
+        assert [transport.written[:12] for _, transport in connections] == [b"", b"", b"HTTP/1.1 503"]
+        for protocol, _ in connections:
+            protocol.connection_lost(None)
+
+    run(scenario)
+
+
+def test_the_task_of_a_client_that_has_gone_is_cancelled() -> None:
+    async def scenario(bench: Bench) -> None:
+        protocol, _ = bench.connect()
+        protocol.data_received(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        await asyncio.sleep(0)
+        protocol.connection_lost(None)
+        await asyncio.sleep(0)
+
+        assert bench.cancelled == 1
+
+    run(scenario)
+
+
+def test_a_body_that_turns_out_to_be_none_is_refused_and_its_task_cancelled() -> None:
+    async def scenario(bench: Bench) -> None:
+        protocol, transport = bench.connect()
+        protocol.data_received(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
+        await asyncio.sleep(0)
+        protocol.data_received(b"nonsense\r\n")
+        await asyncio.sleep(0)
+
+        assert (transport.written[:12], bench.cancelled) == (b"HTTP/1.1 400", 1)
+        protocol.connection_lost(None)
+
+    run(scenario)
+
+
+def test_a_connection_stays_open_between_requests() -> None:
+    async def scenario(bench: Bench) -> None:
+        protocol, transport = bench.connect()
+        bench.answers.set()
+        for _ in range(2):
+            protocol.data_received(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+            await asyncio.sleep(0.03)
+
+        assert (transport.written.count(b"HTTP/1.1 200 OK"), transport.ends) == (2, [])
+        protocol.connection_lost(None)
+
+    run(scenario)
