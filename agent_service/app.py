@@ -4,7 +4,6 @@ An answer whose post breaks off stays open: the agent retries from the first byt
 agent, by saying so, or a deadline ends it.
 """
 
-import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -18,7 +17,7 @@ from broker.store import Store
 from broker.waiting import Clock, Waiter, drive, wait_for_pending, wait_for_request
 from edge.identity import Identity, require_agent
 from edge.logs import trace_of
-from edge.service import Record, current_record, make_service
+from edge.service import Record, current_record, make_service, new_request_id
 from edge.wsgi import Environ, PlainResponse, cut_into_parts, read_body, request_head, streamed, whole
 from wire.errors import MalformedMessage
 from wire.headers import Headers
@@ -49,7 +48,7 @@ def create_app(
     clock: Clock,
     identity: Identity,
     policy: Policy,
-    new_id: Callable[[], RequestId] = lambda: RequestId(secrets.token_urlsafe(16)),
+    new_id: Callable[[], RequestId] = new_request_id,
     project: str = "",
 ) -> Flask:
     """The service; `new_id` names requests that are none of an exchange, for the log."""

@@ -5,7 +5,6 @@ know browsers by a cookie, so nothing is changed for a foreign page either.
 """
 
 import json
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -21,7 +20,7 @@ from broker.store import Store
 from broker.waiting import Clock
 from edge.errors import Failure, Refusal
 from edge.identity import Identity
-from edge.service import make_service
+from edge.service import make_service, new_request_id
 from edge.wsgi import Environ, PlainResponse, read_body, request_head, whole, within
 from wire.errors import MessageTooLarge
 from wire.headers import Headers
@@ -53,7 +52,7 @@ def create_app(
     policy: Policy,
     trusts_cron_field: bool,
     deletes_stale_backends: bool,
-    new_id: Callable[[], RequestId] = lambda: RequestId(secrets.token_urlsafe(16)),
+    new_id: Callable[[], RequestId] = new_request_id,
     project: str = "",
 ) -> Flask:
     """The service. `trusts_cron_field`: it runs where the platform strips `X-Appengine-Cron` from what comes from

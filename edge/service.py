@@ -5,6 +5,7 @@ automatic OPTIONS. Beside `edge.wsgi` the only module that knows Flask.
 """
 
 import logging
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -52,6 +53,11 @@ def current_record() -> Record:
     """The record of the request in hand."""
     record: Record = g.record
     return record
+
+
+def new_request_id() -> RequestId:
+    """128 random bits: whoever knows the ID of an exchange can ask for it by name."""
+    return RequestId(secrets.token_urlsafe(16))
 
 
 def make_service(

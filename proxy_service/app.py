@@ -2,7 +2,6 @@
 slashes and answer OPTIONS itself."""
 
 import logging
-import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -18,7 +17,7 @@ from broker.waiting import Clock, Waiter, append_all_of_request, drive
 from edge.errors import choose_form
 from edge.identity import Identity
 from edge.logs import trace_of
-from edge.service import PLATFORM_PATHS, Record, current_record, make_service
+from edge.service import PLATFORM_PATHS, Record, current_record, make_service, new_request_id
 from edge.upgrades import refuse_upgrade
 from edge.wsgi import Environ, PlainResponse, client_of, cut_into_parts, read_body, request_head, streamed, within
 from proxy_service.answer import IncomingAnswer
@@ -26,11 +25,6 @@ from wire.http1 import End, RequestHead, encode_body, encode_end
 from wire.protocol import RequestId
 
 logger = logging.getLogger(__name__)
-
-
-def new_request_id() -> RequestId:
-    """128 random bits: whoever knows the ID of an exchange can ask for it by name."""
-    return RequestId(secrets.token_urlsafe(16))
 
 
 def create_app(
