@@ -13,9 +13,6 @@ ACCOUNTS = {
     "a@example.com": {"type": "authorized_user", "refresh_token": "a"},
     "b@example.com": ["not", "an", "object"],
 }
-    "a@example.com": {"type": "authorized_user", "refresh_token": "a"},
-    "b@example.com": ["not", "an", "object"],
-}
 
 
 @pytest.fixture
