@@ -26,7 +26,9 @@ MAX_MUTATIONS: Final = 400
 
 _PAGE: Final = 300
 _LOOKUP: Final = 500
-_TIMEOUT: Final = 10.0
+_TIMEOUT: Final = 4.0
+"""Seconds for one call."""
+
 _ATTEMPTS: Final = 6
 
 _Code = grpc.StatusCode
@@ -156,7 +158,9 @@ class Datastore:
         if transaction:
             selector = {"transaction": transaction}
         request = self._request(api.CommitRequest, mode="TRANSACTIONAL", mutations=changes, **selector)
-        repeatable = frozenset[grpc.StatusCode]() if transaction else _CONTENDED
+        # What was computed from a state is not sent again blindly, but computed again.
+        is_conditional = bool(transaction) or any("base_version" in change for change in changes)
+        repeatable = frozenset[grpc.StatusCode]() if is_conditional else _CONTENDED
         response = self._call(self._client.stub.commit, request, repeatable=repeatable)
         return [result.version for result in response.mutation_results]
 

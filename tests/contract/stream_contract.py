@@ -22,7 +22,7 @@ from tests.factories import BACKEND, REQUEST, a_backend, an_exchange
 
 SIZES: Final = (0, 1, 1_000_000, 1_000_001, 5_000_000, 31_000_000)
 PIECES: Final = (64 * 1024, 1_000_000)
-RETRIES: Final = 40
+RETRIES: Final = 15
 
 Append = Callable[[Store, int, bytes, bool], int]
 Read = Callable[[Store, int], Part | None]

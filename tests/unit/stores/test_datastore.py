@@ -5,9 +5,11 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 import pytest
+import yaml
 from google.cloud import datastore
 from google.cloud.ndb import Client
 
@@ -17,7 +19,8 @@ from broker.policy import Policy
 from broker.store import Store
 from stores.conditional import Datastore, put
 from stores.datastore import DatastoreStore
-from stores.exchange_records import PART_KINDS
+from stores.exchange_records import AVAILABLE, EXCHANGE, PART_KINDS
+from stores.exchange_records import BACKEND as BACKEND_PROPERTY
 from stores.registrations import MEMORY_SECONDS, Registrations
 from tests.emulator import connect
 from tests.factories import BACKEND, REQUEST, a_backend, an_exchange
@@ -239,6 +242,11 @@ def test_only_what_is_queried_is_indexed(ndb_client: Client, store: DatastoreSto
         "answerPart": set(),
         "backendStatus": set(),
     }
+
+
+def test_the_only_composite_index_is_that_of_the_poll() -> None:
+    [index] = yaml.safe_load((Path(__file__).parents[3] / "index.yaml").read_text())["indexes"]
+    assert index == {"kind": EXCHANGE, "properties": [{"name": BACKEND_PROPERTY}, {"name": AVAILABLE}]}
 
 
 def test_nothing_is_left_of_a_delivered_exchange(ndb_client: Client, store: DatastoreStore) -> None:
