@@ -25,39 +25,16 @@ COMPOSITION_ROOTS: Final = {"__init__", "__main__", "main"}
 # Modules without a test module of their own, and where they are tested. This only gets shorter.
 TESTED_THROUGH: Final = {
     "tests/contract/store_contract.py": ["broker/store"],
-    "tests/unit/stores/test_datastore.py": ["stores/conditional", "stores/exchange_records", "stores/registrations"],
+    "tests/unit/stores/test_datastore.py": ["stores/conditional", "stores/registrations"],
     "tests/unit/edge/test_oidc.py": ["edge/certificates"],
-    "tests/services": [
-        "edge/service",
-        "agent_service/app",
-        "api_service/app",
-        "proxy_service/app",
-        "proxy_service/answer",
-    ],
+    "tests/services": ["agent_service/app", "api_service/app", "proxy_service/app"],
     "tests/services/test_main.py": ["agent_service/settings", "api_service/settings", "proxy_service/settings"],
-    "tests/standalone": [
-        *["standalone/agents", "standalone/app", "standalone/calls", "standalone/heads", "standalone/lifecycle"],
-        *["standalone/presence", "standalone/registration", "standalone/responding", "standalone/server"],
-        *["standalone/settings", "standalone/users", "standalone/waiting"],
+    "tests/agent/test_google_identity.py": ["agent/google_credentials", "agent/vm_identity"],
+    "tests/agent/test_backend_client.py": [
+        *["agent/backend_client", "agent/failures", "agent/http_client", "agent/hygiene", "agent/inner_request"],
+        *["agent/messages", "agent/transport_errors"],
     ],
-    "tests/agent/test_backend_client.py": ["agent/backend_client", "agent/http_client", "agent/transport_errors"],
-    "tests/agent/test_proxy_client.py": [
-        "agent/proxy_client",
-        "agent/proxy_errors",
-        "agent/connections",
-        "agent/messages",
-    ],
-    "tests/agent": [
-        *[
-            "agent/exchanges",
-            "agent/failures",
-            "agent/hygiene",
-            "agent/inner_request",
-            "agent/pipeline",
-            "agent/poller",
-        ],
-        *["agent/replay", "agent/credentials", "agent/gcloud", "agent/google_credentials", "agent/vm_identity"],
-    ],
+    "tests/agent/test_proxy_client.py": ["agent/connections", "agent/proxy_client", "agent/proxy_errors"],
 }
 
 
