@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from tests.standalone.by_hand import OK, Agent, a_chunk, ask
-from tests.standalone.conftest import RESPONSE_TIMEOUT, Start
+from tests.standalone.conftest import Start
 from tests.system.rawhttp import Connection, Reply, call, chunked, get
 from tests.timing import SECOND
 
@@ -176,19 +176,20 @@ def test_an_answer_that_breaks_off_later_is_seen_to_be_broken(agent: Agent, vers
         request_id, _ = agent.take()
         with agent.open_post(request_id) as post:
             post.send(a_chunk(b"HTTP/1.1 200 OK\r\n" + head))
-            first = client._socket.recv(1 << 16)
+            first = b""
+            while b"hello" not in first:
+                first += client.receive()
         agent.post(request_id, b"HTTP/1.1 502 Bad Gateway\r\n\r\n", ("X-Inverting-Proxy-Error", "backend-broke-off"))
 
-        assert b"hello" in first
         if b"chunked" in first or b"Content-Length" in first:
-            assert client.read_to_end() in (b"", b"5\r\nhello\r\n")
+            assert client.read_to_end() in (b"", b"\r\n")
         else:
             with pytest.raises(ConnectionResetError):
                 client._socket.recv(1)
 
 
 def test_no_backend_no_agent_and_no_answer_are_told_apart(start: Start) -> None:
-    _, url = start(f"--response-timeout={RESPONSE_TIMEOUT}s")
+    _, url = start("--response-timeout=1s")
     nobody = get(url, "/")
     agent = Agent(url)
     poll = agent.open_call("GET", "/agent/pending")
