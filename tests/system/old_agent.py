@@ -79,10 +79,14 @@ class OldAgent:
         fields = [*self._fields, name, ("Content-Type", "text/plain"), ("Transfer-Encoding", "chunked")]
         with Connection(self._proxy_url) as posting:
             posting.send(request_bytes("POST", "/agent/response", host=posting.host, fields=fields))
-            for piece in _as_answer(self._call_backend(fetched.body)):
+            for piece in self.answer(fetched.body):
                 posting.send(b"%x\r\n%b\r\n" % (len(piece), piece))
             posting.send(b"0\r\n\r\n")
             self.posts.append(posting.read_reply("POST").status)
+
+    def answer(self, request: bytes) -> list[bytes]:
+        """What is posted for a request, in pieces."""
+        return _as_answer(self._call_backend(request))
 
     def _call_backend(self, request: bytes) -> Reply:
         """The request as it came, but on a connection of its own."""

@@ -146,7 +146,7 @@ class Connection:
             raise Disconnected(f"no answer; the connection ended after {bytes(self._buffer[:200])!r}")
         status_line, *lines = head.decode("latin-1").split("\r\n")
         version, status, *_ = status_line.split(" ")
-        assert version in ("HTTP/1.0", "HTTP/1.1"), status_line
+        assert version.startswith("HTTP/1."), status_line
         return int(status), _parse_fields(lines)
 
     def _read_chunks(self) -> tuple[bytes, bool, Fields]:
