@@ -19,9 +19,9 @@ def load(name: str) -> Any:
 
 
 def flags(info: Any) -> dict[str, str]:
-    """The flags of an entrypoint, without their dashes."""
+    """The flags of an entrypoint that have a value, without their dashes."""
     words = shlex.split(info.entrypoint)
-    return dict(word.removeprefix("--").split("=", 1) for word in words if word.startswith("--"))
+    return dict(word.removeprefix("--").split("=", 1) for word in words if "=" in word)
 
 
 def test_the_services_are_called_as_the_originals() -> None:
