@@ -6,13 +6,12 @@ that cannot be used.
 
 import logging
 import os
-import queue
 import random
 import secrets
-import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -20,6 +19,7 @@ from typing import Final
 from agent.backend_client import BackendClient
 from agent.connections import ConnectionPool
 from agent.credentials import Combined, Credentials, NoCredentials, TokenFile
+from agent.endings import DRAINED, Endings
 from agent.exchanges import Exchanges
 from agent.flags import FlagError
 from agent.http_client import HttpClient
@@ -32,7 +32,6 @@ from agent.vm_identity import VmIdentity
 
 logger = logging.getLogger("agent")
 
-_DRAINED: Final = -1
 _SEEN_IDS: Final = 10_000
 _CONNECT_SECONDS: Final = 10.0
 
@@ -52,18 +51,15 @@ def main() -> int:
     for library in ("urllib3", "google"):
         # What they write when debugging is theirs to choose: nothing that could hold a token gets out.
         logging.getLogger(library).setLevel(logging.INFO)
-    # A signal handler may interrupt any bytecode: of the queues and events only this one is safe to touch in it.
-    happenings: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, frame: happenings.put(number))
-    poller = build_poller(settings, happenings)
+    endings = Endings()
+    poller = build_poller(settings, on_drained=endings.report_drained)
     poller.start()
     logger.info("agent %s serves %s as backend %s of %s", VERSION, settings.host, settings.backend, settings.proxy)
-    happenings.get()
-    return drain(poller, happenings, limit=settings.graceful_shutdown_timeout)
+    endings.wait()
+    return drain(poller, endings, limit=settings.graceful_shutdown_timeout)
 
 
-def build_poller(settings: Settings, happenings: "queue.SimpleQueue[int]") -> Poller:
+def build_poller(settings: Settings, *, on_drained: Callable[[], None]) -> Poller:
     """Everything that the settings ask for, put together; nothing is called yet."""
     # One connection for each exchange, and one for the poll.
     connections = settings.concurrency + 1
@@ -88,7 +84,7 @@ def build_poller(settings: Settings, happenings: "queue.SimpleQueue[int]") -> Po
         seen=seen,
         concurrency=settings.concurrency,
         jitter=random.random,
-        on_drained=lambda: happenings.put(_DRAINED),
+        on_drained=on_drained,
     )
 
 
@@ -107,16 +103,11 @@ def build_credentials(settings: Settings) -> Credentials:
     return Combined(account, VmIdentity(settings.google.metadata_host, audience=settings.proxy, now=time.monotonic))
 
 
-def drain(poller: Poller, happenings: "queue.SimpleQueue[int]", *, limit: timedelta) -> int:
+def drain(poller: Poller, endings: Endings, *, limit: timedelta) -> int:
     """Ask for no more, finish what runs; the exit status."""
-    ends_at = time.monotonic() + limit.total_seconds()
     running = poller.stop()
     logger.info("stopping: %d requests run, they have %g s", running, limit.total_seconds())
-    try:
-        happening = happenings.get(timeout=max(0.0, ends_at - time.monotonic()))
-    except queue.Empty:
-        happening = signal.SIGTERM
-    if happening == _DRAINED:
+    if endings.wait(limit.total_seconds()) == DRAINED:
         logger.info("stopped")
         return 0
     logger.error("stopped with requests unfinished")

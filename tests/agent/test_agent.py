@@ -1,7 +1,6 @@
 """The whole agent in this process, between a proxy and a backend: what clients, backends and operators can see."""
 
 import logging
-import queue
 import socket
 import threading
 import time
@@ -23,14 +22,14 @@ GET = b"GET /path?secret=1 HTTP/1.1\r\nHost: example.com\r\n\r\n"
 def an_agent(proxy: ProxyPeer, backend_url: str, *flags: str) -> Iterator[None]:
     """An agent at work; at the end everything it ran has finished."""
     arguments = [f"--proxy={proxy.url}", "--backend=notebook", f"--host={backend_url}", "--credentials=none", *flags]
-    happenings: queue.SimpleQueue[int] = queue.SimpleQueue()
-    poller = build_poller(load_settings(arguments, {}), happenings)
+    drained = threading.Event()
+    poller = build_poller(load_settings(arguments, {}), on_drained=drained.set)
     poller.start()
     try:
         yield
     finally:
         poller.stop()
-        happenings.get(timeout=20 * SECOND)
+        assert drained.wait(20 * SECOND)
 
 
 def parse(raw: bytes | bytearray, method: str = "GET") -> tuple[ResponseHead, bytes]:
