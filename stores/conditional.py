@@ -32,7 +32,8 @@ _TIMEOUT: Final = 4.0
 _ATTEMPTS: Final = 6
 
 _Code = grpc.StatusCode
-_REFUSED: Final = frozenset({_Code.FAILED_PRECONDITION, _Code.ALREADY_EXISTS, _Code.NOT_FOUND})
+# How a change is refused that has a condition. Elsewhere they mean other things: an index that is missing, say.
+_REFUSED: Final = frozenset({_Code.FAILED_PRECONDITION, _Code.ALREADY_EXISTS})
 # Contention: the change was not made. The emulator says UNKNOWN for it (googleapis/google-cloud-datastore issue 201).
 _CONTENDED: Final = frozenset({_Code.ABORTED, _Code.UNKNOWN})
 _INTERRUPTED: Final = _CONTENDED | {_Code.UNAVAILABLE, _Code.INTERNAL}
@@ -46,6 +47,14 @@ Filter = tuple[str, Any, Any]
 
 class Conflict(Exception):
     """Another write came first; nothing was changed."""
+
+
+class _Failed(StoreUnavailable):
+    """A call that failed, and how."""
+
+    def __init__(self, error: Any) -> None:
+        self.code: grpc.StatusCode = error.code()
+        super().__init__(f"Datastore: {self.code.name}: {error.details()}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +168,16 @@ class Datastore:
             selector = {"transaction": transaction}
         request = self._request(api.CommitRequest, mode="TRANSACTIONAL", mutations=changes, **selector)
         # What was computed from a state is not sent again blindly, but computed again.
-        is_conditional = bool(transaction) or any("base_version" in change for change in changes)
-        repeatable = frozenset[grpc.StatusCode]() if is_conditional else _CONTENDED
-        response = self._call(self._client.stub.commit, request, repeatable=repeatable)
+        is_computed = bool(transaction) or any("base_version" in change for change in changes)
+        try:
+            response = self._call(
+                self._client.stub.commit, request, repeatable=frozenset() if is_computed else _CONTENDED
+            )
+        except _Failed as failed:
+            is_refused = failed.code in _REFUSED and (is_computed or any("insert" in change for change in changes))
+            if is_refused or (is_computed and failed.code in _CONTENDED):
+                raise Conflict from failed
+            raise
         return [result.version for result in response.mutation_results]
 
     def commit_each(self, mutations: Sequence[api.Mutation]) -> list[int | None]:
@@ -197,16 +213,13 @@ class Datastore:
         return kind(project_id=self._client.project, database_id=self._database, **fields)
 
     def _call(self, method: Callable[..., Any], request: Any, *, repeatable: frozenset[grpc.StatusCode]) -> Any:
-        """Call, and call again after errors that are `repeatable`. Raises `Conflict` for a refused change."""
+        """Call, and call again after errors that are `repeatable`. Raises `_Failed`."""
         for attempt in range(_ATTEMPTS):
             try:
                 return method(request, timeout=_TIMEOUT, metadata=self._metadata)
             except grpc.RpcError as exc:
-                code = exc.code()
-                if code in _REFUSED or (code in _CONTENDED and code not in repeatable):
-                    raise Conflict from exc
-                if code not in repeatable or attempt == _ATTEMPTS - 1:
-                    raise StoreUnavailable(f"Datastore: {code.name}: {exc.details()}") from exc
+                if exc.code() not in repeatable or attempt == _ATTEMPTS - 1:
+                    raise _Failed(exc) from exc
             pause(attempt)
         raise AssertionError("the last attempt returns or raises")
 
