@@ -29,6 +29,11 @@ USER: Final = "user@example.com"
 AGENT: Final = "agent@example.com"
 ADMIN: Final = "admin@example.com"
 
+INSTALLATION: Final = """\
+Google Cloud CLI:    https://cloud.google.com/sdk/docs/install
+Datastore emulator:  gcloud components install cloud-datastore-emulator
+Java:                apt-get install default-jre-headless, brew install openjdk, or the like"""
+
 
 def run(port: int) -> None:
     """Start all, say where, and watch until asked to stop.
@@ -109,7 +114,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--port", default="8080")
     try:
         run(parse_port(parser.parse_args(arguments).port, count=len(SERVICES)))
-    except (NotReady, EmulatorMissing, ChildDied, TimeoutError) as exc:
+    except EmulatorMissing as exc:
+        print(f"{exc}\n{INSTALLATION}", file=sys.stderr)
+        return 1
+    except (NotReady, ChildDied, TimeoutError) as exc:
         print(exc, file=sys.stderr)
         return 1
     return 0
