@@ -114,9 +114,16 @@ def a_busy_process(proxy: ProxyPeer, *further: str) -> Iterator[tuple["subproces
             slow.proceed.set()
 
 
+def begin_to_stop(process: "subprocess.Popen[str]") -> None:
+    """Send SIGTERM, and wait until the process has seen it: a request that comes sooner may still be taken."""
+    process.send_signal(signal.SIGTERM)
+    assert process.stderr is not None
+    assert any("stopping" in line for line in process.stderr)
+
+
 def test_what_runs_is_finished_before_the_end() -> None:
     with proxy_peer() as proxy, a_busy_process(proxy) as (process, slow):
-        process.send_signal(signal.SIGTERM)
+        begin_to_stop(process)
         proxy.add(GET, request_id="id-2")
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(0.5 * SECOND)
@@ -135,8 +142,7 @@ def test_what_takes_too_long_is_left_at_the_limit() -> None:
 
 def test_a_second_signal_ends_it_at_once() -> None:
     with proxy_peer() as proxy, a_busy_process(proxy) as (process, _):
-        process.send_signal(signal.SIGTERM)
-        time.sleep(0.2 * SECOND)
+        begin_to_stop(process)
         process.send_signal(signal.SIGTERM)
         assert process.wait(5 * SECOND) == 1
 
