@@ -27,9 +27,14 @@ class IncomingAnswer:
         self._offset = 0
 
     def head(self) -> ResponseHead:
-        """The head as the client shall see it; an answer that came with it to its end has been checked to its end."""
+        """The head as the client shall see it, once something of its body is there, or its end.
+
+        A WSGI server sends nothing before the first piece of a body (PEP 3333): until there is one, a failure can be
+        told. An answer that came to its end by then has been checked to its end.
+        """
         head = self._next_event()
         assert isinstance(head, ResponseHead)  # a parser gives a head first
+        self._wait_for_event()
         return head
 
     def body(self) -> Iterator[bytes]:
@@ -39,11 +44,14 @@ class IncomingAnswer:
             yield event
 
     def _next_event(self) -> Event:
+        self._wait_for_event()
+        return self._events.popleft()
+
+    def _wait_for_event(self) -> None:
         while not self._events:
             part = self._next_part()
             self._offset = part.end
             self._events += self._reader.read(part)
-        return self._events.popleft()
 
     def _next_part(self) -> Part:
         waiting = wait_for_answer(self._store, self._clock, self._policy, self._exchange, self._offset)

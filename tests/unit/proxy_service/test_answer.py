@@ -37,12 +37,17 @@ class World:
         return IncomingAnswer(self.store, ScriptedWaiter(self.clock, script), self.clock, Policy(), an_exchange())
 
 
-def test_the_head_is_waited_for_until_it_is_whole() -> None:
+def test_the_head_is_waited_for_until_it_is_whole_and_something_follows() -> None:
     world = World()
     answer = world.answer((1, HEAD[:10]), (2, HEAD[10:]), (3, b"abc"), (4, b"def"))
 
-    assert (answer.head().status, world.clock.now() - an_exchange().started) == (200, seconds(2))
+    assert (answer.head().status, world.clock.now() - an_exchange().started) == (200, seconds(3))
     assert list(answer.body()) == [b"abc", b"def"]
+
+
+def test_an_answer_that_breaks_off_behind_its_head_is_broken_before_its_head_is_given() -> None:
+    with pytest.raises(BrokenAnswer, match="not an HTTP answer"):
+        World().answer((1, HEAD), (2, b"")).head()
 
 
 def test_an_answer_that_comes_at_once_is_checked_to_its_end_before_its_head_is_given() -> None:
