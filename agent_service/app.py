@@ -15,30 +15,14 @@ from broker.model import Backend, Exchange, Part
 from broker.policy import Policy
 from broker.store import Store
 from broker.waiting import Clock, Waiter, drive, wait_for_pending, wait_for_request
+from edge.agent_calls import agent_id_of, backend_id_of, request_fields, request_id_of
 from edge.identity import Identity, require_agent
 from edge.logs import trace_of
 from edge.service import Record, current_record, make_service, new_request_id
 from edge.wsgi import Environ, PlainResponse, cut_into_parts, read_body, request_head, streamed, whole
-from wire.errors import MalformedMessage
 from wire.headers import Headers
 from wire.http1 import RequestHead, ResponseHead
-from wire.protocol import (
-    AGENT_ID,
-    BACKEND_ID,
-    ERROR,
-    PENDING_PATH,
-    REQUEST_ID,
-    REQUEST_MEDIA_TYPE,
-    REQUEST_PATH,
-    RESPONSE_PATH,
-    START_TIME,
-    USER_ID,
-    BackendId,
-    RequestId,
-    encode_pending,
-    format_start_time,
-    is_valid_request_id,
-)
+from wire.protocol import ERROR, PENDING_PATH, REQUEST_PATH, RESPONSE_PATH, BackendId, RequestId, encode_pending
 
 
 def create_app(
@@ -98,19 +82,21 @@ class _Agents:
     def fetch(self, environ: Environ, record: Record) -> PlainResponse:
         """One request, as it comes in from its user."""
         caller = self._caller(environ, record)
-        request_id = _request_id(caller.head, record)
+        request_id = request_id_of(caller.head.headers)
+        record.trace = trace_of(request_id)
         exchange = self.store.fetch_exchange(
             caller.backend_id, request_id, agent_id=caller.agent_id, now=self.clock.now()
         )
         first = self._next_part(exchange, 0)
         length = len(first.data) if first.last else None
-        head = ResponseHead(200, _request_fields(exchange), length)
+        head = ResponseHead(200, request_fields(exchange), length)
         return streamed(head, self._request_bytes(exchange, first))
 
     def answer(self, environ: Environ, record: Record) -> PlainResponse:
         """An answer, stored as it comes; or the word that there will be none."""
         caller = self._caller(environ, record)
-        request_id = _request_id(caller.head, record)
+        request_id = request_id_of(caller.head.headers)
+        record.trace = trace_of(request_id)
         error = caller.head.headers.get(ERROR)
         for part in cut_into_parts(record.counting(read_body(environ, caller.head.length)), self.clock):
             waiting = post_answer(
@@ -129,10 +115,10 @@ class _Agents:
     def _caller(self, environ: Environ, record: Record) -> _Caller:
         head = request_head(environ)
         account = self.identity.backend_account(head.headers)
-        backend_id = BackendId(_id_field(head, BACKEND_ID))
+        backend_id = backend_id_of(head.headers)
         require_agent(self._find_backend(backend_id), account)
         record.backend = backend_id
-        return _Caller(head, backend_id, _id_field(head, AGENT_ID) if AGENT_ID in head.headers else "")
+        return _Caller(head, backend_id, agent_id_of(head.headers))
 
     def _find_backend(self, backend_id: BackendId) -> Backend | None:
         try:
@@ -151,28 +137,3 @@ class _Agents:
         while not part.last:
             part = self._next_part(exchange, part.end)
             yield part.data
-
-
-def _id_field(head: RequestHead, name: str) -> str:
-    value = head.headers.get(name) or ""
-    if not is_valid_request_id(value):
-        raise MalformedMessage(f"{name}: missing, or not 1 to 256 visible ASCII characters")
-    return value
-
-
-def _request_id(head: RequestHead, record: Record) -> RequestId:
-    request_id = RequestId(_id_field(head, REQUEST_ID))
-    record.trace = trace_of(request_id)
-    return request_id
-
-
-def _request_fields(exchange: Exchange) -> Headers:
-    user = ((USER_ID, exchange.end_user),) if exchange.end_user else ()
-    return Headers(
-        (
-            ("Content-Type", REQUEST_MEDIA_TYPE),
-            (REQUEST_ID, exchange.request_id),
-            *user,
-            (START_TIME, format_start_time(exchange.started)),
-        )
-    )

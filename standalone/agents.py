@@ -10,6 +10,7 @@ from broker.errors import UnknownRequest
 from broker.model import Exchange, Part
 from broker.policy import Policy
 from broker.waiting import Clock, wait_for_pending, wait_for_request
+from edge.agent_calls import agent_id_of, backend_id_of, request_fields, request_id_of
 from edge.errors import Refusal, method_not_allowed
 from edge.logs import trace_of
 from standalone.calls import Call
@@ -17,26 +18,9 @@ from standalone.presence import AgentName, Presence
 from standalone.registration import OpenRegistration
 from standalone.waiting import AsyncioWaiter, drive
 from stores.memory import MemoryStore
-from wire.errors import MalformedMessage
 from wire.headers import Headers
 from wire.http1 import CHUNKED, End, Length, ResponseHead
-from wire.protocol import (
-    AGENT_ID,
-    BACKEND_ID,
-    ERROR,
-    PENDING_PATH,
-    REQUEST_ID,
-    REQUEST_MEDIA_TYPE,
-    REQUEST_PATH,
-    RESPONSE_PATH,
-    START_TIME,
-    USER_ID,
-    BackendId,
-    RequestId,
-    encode_pending,
-    format_start_time,
-    is_valid_request_id,
-)
+from wire.protocol import ERROR, PENDING_PATH, REQUEST_PATH, RESPONSE_PATH, encode_pending
 
 Door = Callable[[Call, AgentName], Awaitable[None]]
 
@@ -75,7 +59,7 @@ class Agents:
         method, door = self._doors[call.head.target]
         if call.head.method != method:
             raise Refusal(method_not_allowed(method))
-        agent = self._agent_of(call.head.headers)
+        agent = AgentName(backend_id_of(call.head.headers), agent_id_of(call.head.headers))
         call.backend = agent.backend_id
         with self._present(agent):
             await door(call, agent)
@@ -102,11 +86,12 @@ class Agents:
 
     async def _send_request(self, call: Call, agent: AgentName) -> None:
         backend_id, agent_id = agent
-        request_id = _request_id_of(call)
+        request_id = request_id_of(call.head.headers)
+        call.trace = trace_of(request_id)
         exchange = self._store.fetch_exchange(backend_id, request_id, agent_id=agent_id, now=self._clock.now())
         part = await self._read_request(exchange, 0)
         length: Length = len(part.data) if part.last else CHUNKED
-        await call.send(ResponseHead(200, _request_fields(exchange), length))
+        await call.send(ResponseHead(200, request_fields(exchange), length))
         await call.send(part.data)
         while not part.last:
             part = await self._read_request(exchange, part.end)
@@ -121,7 +106,8 @@ class Agents:
 
     async def _take_response(self, call: Call, agent: AgentName) -> None:
         backend_id, agent_id = agent
-        request_id = _request_id_of(call)
+        request_id = request_id_of(call.head.headers)
+        call.trace = trace_of(request_id)
         error = call.head.headers.get(ERROR)
 
         def require_waiting() -> None:
@@ -152,34 +138,3 @@ class Agents:
             raise
         finally:
             self._presence.call_closed(agent, now=self._clock.now(), broke_off=broke_off)
-
-    def _agent_of(self, headers: Headers) -> AgentName:
-        agent_id = headers.get(AGENT_ID) or ""
-        if agent_id and not is_valid_request_id(agent_id):
-            raise MalformedMessage(f"{AGENT_ID}: not the name of an agent")
-        return AgentName(BackendId(_required(headers, BACKEND_ID)), agent_id)
-
-
-def _required(headers: Headers, name: str) -> str:
-    value = headers.get(name)
-    if value is None or not is_valid_request_id(value):
-        raise MalformedMessage(f"{name}: missing, or not a name")
-    return value
-
-
-def _request_id_of(call: Call) -> RequestId:
-    request_id = RequestId(_required(call.head.headers, REQUEST_ID))
-    call.trace = trace_of(request_id)
-    return request_id
-
-
-def _request_fields(exchange: Exchange) -> Headers:
-    user = ((USER_ID, exchange.end_user),) if exchange.end_user else ()
-    return Headers(
-        (
-            ("Content-Type", REQUEST_MEDIA_TYPE),
-            (REQUEST_ID, exchange.request_id),
-            *user,
-            (START_TIME, format_start_time(exchange.started)),
-        )
-    )

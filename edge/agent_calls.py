@@ -1,0 +1,53 @@
+"""The header fields of an agent's calls, the same in both shells: who calls, of which request, and what it is told."""
+
+from broker.model import Exchange
+from wire.errors import MalformedMessage
+from wire.headers import Headers
+from wire.protocol import (
+    AGENT_ID,
+    BACKEND_ID,
+    REQUEST_ID,
+    REQUEST_MEDIA_TYPE,
+    START_TIME,
+    USER_ID,
+    BackendId,
+    RequestId,
+    format_start_time,
+    is_valid_request_id,
+)
+
+
+def backend_id_of(headers: Headers) -> BackendId:
+    """The backend that the agent serves. Raises `MalformedMessage`."""
+    return BackendId(_named(headers, BACKEND_ID))
+
+
+def agent_id_of(headers: Headers) -> str:
+    """What the agent calls itself; empty for one that does not, like the original's. Raises `MalformedMessage`."""
+    return _named(headers, AGENT_ID) if AGENT_ID in headers else ""
+
+
+def request_id_of(headers: Headers) -> RequestId:
+    """The request that the call is about. Raises `MalformedMessage`."""
+    return RequestId(_named(headers, REQUEST_ID))
+
+
+def request_fields(exchange: Exchange) -> Headers:
+    """What the agent is told of a request that it fetches; nothing of a user who is not known."""
+    user = ((USER_ID, exchange.end_user),) if exchange.end_user else ()
+    return Headers(
+        (
+            ("Content-Type", REQUEST_MEDIA_TYPE),
+            (REQUEST_ID, exchange.request_id),
+            *user,
+            (START_TIME, format_start_time(exchange.started)),
+        )
+    )
+
+
+def _named(headers: Headers, name: str) -> str:
+    # IDs of backends that the original registered may hold any character that a header field can carry.
+    value = headers.get(name) or ""
+    if not is_valid_request_id(value):
+        raise MalformedMessage(f"{name}: missing, or not 1 to 256 visible ASCII characters")
+    return value

@@ -1,0 +1,53 @@
+"""The header fields of an agent's calls."""
+
+from collections.abc import Callable
+
+import pytest
+
+from edge.agent_calls import agent_id_of, backend_id_of, request_fields, request_id_of
+from tests.factories import an_exchange
+from wire.errors import MalformedMessage
+from wire.headers import Headers
+from wire.protocol import AGENT_ID, BACKEND_ID, REQUEST_ID, START_TIME, USER_ID
+
+CALL = Headers([(BACKEND_ID.lower(), "jupyter"), (AGENT_ID, "a1"), (REQUEST_ID, "r1")])
+
+
+def test_a_call_names_its_backend_its_agent_and_its_request() -> None:
+    assert (backend_id_of(CALL), agent_id_of(CALL), request_id_of(CALL)) == ("jupyter", "a1", "r1")
+
+
+def test_an_agent_need_not_name_itself() -> None:
+    assert agent_id_of(CALL.without(AGENT_ID)) == ""
+
+
+@pytest.mark.parametrize("value", ["", "two words", "x" * 257, "caf\xe9"])
+def test_what_cannot_be_a_name_is_refused_with_the_name_of_the_field(value: str) -> None:
+    headers = Headers([(BACKEND_ID, value), (AGENT_ID, value), (REQUEST_ID, value)])
+
+    with pytest.raises(MalformedMessage, match=BACKEND_ID):
+        backend_id_of(headers)
+    with pytest.raises(MalformedMessage, match=AGENT_ID):
+        agent_id_of(headers)
+    with pytest.raises(MalformedMessage, match=REQUEST_ID):
+        request_id_of(headers)
+
+
+@pytest.mark.parametrize("read", [backend_id_of, request_id_of])
+def test_a_call_without_its_backend_or_its_request_is_refused(read: Callable[[Headers], str]) -> None:
+    with pytest.raises(MalformedMessage, match="missing"):
+        read(Headers())
+
+
+def test_an_agent_is_told_the_user_and_the_time_of_a_request() -> None:
+    exchange = an_exchange(end_user="ada@example.org")
+
+    fields = request_fields(exchange)
+
+    assert fields.get(USER_ID) == "ada@example.org"
+    assert fields.get(REQUEST_ID) == exchange.request_id
+    assert (fields.get(START_TIME) or "").endswith("Z")
+
+
+def test_an_agent_is_told_nothing_of_a_user_who_is_not_known() -> None:
+    assert USER_ID not in request_fields(an_exchange(end_user=""))
