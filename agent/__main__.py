@@ -17,18 +17,18 @@ from pathlib import Path
 from typing import Final
 
 from agent.backend_client import BackendClient
-from agent.connections import ConnectionPool
-from agent.credentials import Combined, Credentials, NoCredentials, TokenFile
+from agent.commandline.flags import FlagError
 from agent.endings import DRAINED, Endings
 from agent.exchanges import Exchanges
-from agent.flags import FlagError
-from agent.http_client import HttpClient
+from agent.identity.credentials import Combined, Credentials, NoCredentials, TokenFile
+from agent.identity.vm import VmIdentity
 from agent.pipeline import build_pipeline
 from agent.poller import Poller
-from agent.proxy_client import AgentIdentity, ProxyClient
+from agent.proxy.client import AgentIdentity, ProxyClient
 from agent.seen import SeenIds
 from agent.settings import VERSION, Settings, SettingsRequest, load_settings
-from agent.vm_identity import VmIdentity
+from agent.transport.client import HttpClient
+from agent.transport.connections import ConnectionPool
 
 logger = logging.getLogger("agent")
 
@@ -95,7 +95,7 @@ def build_credentials(settings: Settings) -> Credentials:
     if settings.credentials != "google":
         return TokenFile(Path(settings.credentials.removeprefix("file:")))
     # google.auth takes a third of a second to import: only those pay who need it.
-    from agent.google_credentials import GoogleCredentials
+    from agent.identity.google import GoogleCredentials
 
     account = GoogleCredentials(settings.google)
     if settings.disable_gce_vm_header:

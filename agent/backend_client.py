@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from agent.connections import ConnectionPool
-from agent.http_client import HttpClient
 from agent.messages import Request, Response
+from agent.transport.client import HttpClient
+from agent.transport.connections import ConnectionPool
 
 _CONNECT_SECONDS = 10.0
 

@@ -10,9 +10,9 @@ from typing import Protocol
 from agent.failures import AGENT_FAILED, BROKE, REQUEST_BROKE, Failure, failure_response
 from agent.messages import Request, Response
 from agent.pipeline import Handler
-from agent.proxy_client import Fetched
-from agent.proxy_errors import Gone, ProxyError
-from agent.transport_errors import SourceBroke, TransportError
+from agent.proxy.client import Fetched
+from agent.proxy.errors import Gone, ProxyError
+from agent.transport.errors import SourceBroke, TransportError
 from wire.errors import WireError
 from wire.http1 import End
 from wire.protocol import RequestId

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from agent.messages import Response, whole_body
-from agent.transport_errors import SourceBroke, TimedOut, TransportError, Unreachable
+from agent.transport.errors import SourceBroke, TimedOut, TransportError, Unreachable
 from wire.headers import Headers
 from wire.http1 import ResponseHead
 from wire.protocol import ERROR

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from agent.failures import failure_of, failure_response
 from agent.hygiene import clean_request, clean_response
 from agent.messages import Request, Response
-from agent.transport_errors import SourceBroke, TransportError
+from agent.transport.errors import SourceBroke, TransportError
 
 logger = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from agent.backoff import POLLING
-from agent.http_client import Interrupt
-from agent.proxy_errors import ProxyError
+from agent.proxy.errors import ProxyError
 from agent.seen import SeenIds
-from agent.transport_errors import TransportError
+from agent.transport.client import Interrupt
+from agent.transport.errors import TransportError
 from wire.errors import WireError
 from wire.protocol import RequestId
 

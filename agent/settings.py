@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from agent.durations import format_duration, parse_duration
-from agent.flags import Flag, FlagError, describe, parse_boolean, parse_texts, read_texts
+from agent.commandline.durations import format_duration, parse_duration
+from agent.commandline.flags import Flag, FlagError, describe, parse_boolean, parse_texts, read_texts
 from wire.protocol import is_valid_request_id
 
 VERSION: Final = "0.1.0"

@@ -12,9 +12,9 @@ from datetime import timedelta
 import pytest
 
 from agent.backend_client import BackendClient
-from agent.http_client import Body
 from agent.messages import Request, Response
-from agent.transport_errors import Broken, SourceBroke, TimedOut, Unreachable
+from agent.transport.client import Body
+from agent.transport.errors import Broken, SourceBroke, TimedOut, Unreachable
 from tests.agent.peers import Received, Wire, an_answer, answering, peer
 from tests.timing import SECOND
 from wire.headers import Headers

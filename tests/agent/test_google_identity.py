@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from agent.google_credentials import GoogleCredentials
-from agent.proxy_errors import CredentialsError
+from agent.identity.google import GoogleCredentials
+from agent.identity.vm import VmIdentity
+from agent.proxy.errors import CredentialsError
 from agent.settings import GoogleEnvironment
-from agent.vm_identity import VmIdentity
 from tests.agent.peers import Received, Wire, an_answer, answering, peer, proxy_peer
 from tests.timing import SECOND, wait_until
 

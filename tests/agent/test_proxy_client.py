@@ -7,13 +7,13 @@ from datetime import timedelta
 
 import pytest
 
-from agent.connections import ConnectionPool
-from agent.credentials import Credentials, NoCredentials
-from agent.http_client import HttpClient, Interrupt
+from agent.identity.credentials import Credentials, NoCredentials
 from agent.messages import Response, whole_body
-from agent.proxy_client import AgentIdentity, ProxyClient
-from agent.proxy_errors import Gone, ProxyError, ProxyUnavailable, Redirected, Unauthorized
-from agent.transport_errors import Broken, SourceBroke, TransportError
+from agent.proxy.client import AgentIdentity, ProxyClient
+from agent.proxy.errors import Gone, ProxyError, ProxyUnavailable, Redirected, Unauthorized
+from agent.transport.client import HttpClient, Interrupt
+from agent.transport.connections import ConnectionPool
+from agent.transport.errors import Broken, SourceBroke, TransportError
 from tests.agent.peers import Received, Wire, an_answer, answering, peer, proxy_peer
 from tests.timing import SECOND
 from wire.errors import WireError

@@ -10,9 +10,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from agent.connections import ConnectionPool
-from agent.http_client import Body, HttpClient, Reply
-from agent.transport_errors import Unreachable
+from agent.transport.client import Body, HttpClient, Reply
+from agent.transport.connections import ConnectionPool
+from agent.transport.errors import Unreachable
 from tests.agent.peers import Wire, an_answer, answering, peer
 from tests.timing import SECOND
 from wire.headers import Headers

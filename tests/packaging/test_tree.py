@@ -29,26 +29,42 @@ TESTED_THROUGH: Final = {
     "tests/unit/edge/test_oidc.py": ["edge/certificates"],
     "tests/services": ["agent_service/app", "api_service/app", "proxy_service/app"],
     "tests/services/test_main.py": ["agent_service/settings", "api_service/settings", "proxy_service/settings"],
-    "tests/agent/test_google_identity.py": ["agent/google_credentials", "agent/vm_identity"],
+    "tests/agent/test_program.py": ["agent/endings"],
+    "tests/agent/test_google_identity.py": ["agent/identity/google", "agent/identity/vm"],
     "tests/agent/test_backend_client.py": [
-        *["agent/backend_client", "agent/failures", "agent/http_client", "agent/hygiene", "agent/inner_request"],
-        *["agent/messages", "agent/transport_errors"],
+        *[
+            "agent/backend_client",
+            "agent/failures",
+            "agent/transport/client",
+            "agent/hygiene",
+            "agent/proxy/inner_request",
+        ],
+        *["agent/messages", "agent/transport/errors"],
     ],
-    "tests/agent/test_proxy_client.py": ["agent/connections", "agent/proxy_client", "agent/proxy_errors"],
+    "tests/agent/test_proxy_client.py": ["agent/transport/connections", "agent/proxy/client", "agent/proxy/errors"],
 }
 
 
 def find_sources(package: str) -> set[str]:
-    return {path.stem for path in (ROOT / package).glob("*.py")} - COMPOSITION_ROOTS
+    folder = ROOT / package
+    return {
+        path.relative_to(folder).with_suffix("").as_posix()
+        for path in folder.rglob("*.py")
+        if path.stem not in COMPOSITION_ROOTS
+    }
 
 
 def find_tests(package: str) -> set[str]:
-    return {path.stem.removeprefix("test_") for path in (ROOT / "tests" / "unit" / package).glob("test_*.py")}
+    folder = ROOT / "tests" / "unit" / package
+    return {
+        (path.parent / path.stem.removeprefix("test_")).relative_to(folder).as_posix()
+        for path in folder.rglob("test_*.py")
+    }
 
 
 def listed(package: str) -> set[str]:
-    names = [name.split("/") for group in TESTED_THROUGH.values() for name in group]
-    return {module for owner, module in names if owner == package}
+    names = [name.partition("/") for group in TESTED_THROUGH.values() for name in group]
+    return {module for owner, _, module in names if owner == package}
 
 
 @pytest.mark.parametrize("package", PACKAGES)

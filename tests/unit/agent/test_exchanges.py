@@ -7,9 +7,9 @@ import pytest
 
 from agent.exchanges import Exchanges
 from agent.messages import Request, Response, whole_body
-from agent.proxy_client import Fetched
-from agent.proxy_errors import Gone, ProxyError, ProxyUnavailable
-from agent.transport_errors import Broken, SourceBroke
+from agent.proxy.client import Fetched
+from agent.proxy.errors import Gone, ProxyError, ProxyUnavailable
+from agent.transport.errors import Broken, SourceBroke
 from wire.errors import MalformedMessage
 from wire.headers import Headers
 from wire.http1 import End, RequestHead, ResponseHead

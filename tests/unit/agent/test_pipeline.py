@@ -4,7 +4,7 @@ import pytest
 
 from agent.messages import Request, Response, whole_body
 from agent.pipeline import Handler, build_pipeline
-from agent.transport_errors import Broken, NothingReceived, SourceBroke, TimedOut, Unreachable
+from agent.transport.errors import Broken, NothingReceived, SourceBroke, TimedOut, Unreachable
 from wire.headers import Headers
 from wire.http1 import RequestHead, ResponseHead
 from wire.protocol import RequestId

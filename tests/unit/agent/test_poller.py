@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from agent.http_client import Interrupt
 from agent.poller import Poller
-from agent.proxy_errors import ProxyUnavailable
+from agent.proxy.errors import ProxyUnavailable
 from agent.seen import SeenIds
-from agent.transport_errors import Broken
+from agent.transport.client import Interrupt
+from agent.transport.errors import Broken
 from tests.timing import SECOND
 from wire.errors import MalformedMessage
 from wire.protocol import RequestId

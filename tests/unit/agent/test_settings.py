@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.flags import FlagError
+from agent.commandline.flags import FlagError
 from agent.settings import FLAGS, Settings, SettingsRequest, is_loopback, load_settings
 
 REQUIRED = ["--proxy=https://proxy.example.com/", "--backend=notebook"]

@@ -14,13 +14,13 @@ from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from agent.backoff import CALLING
-from agent.credentials import Credentials
-from agent.http_client import Body, HttpClient, Interrupt
-from agent.inner_request import read_request
+from agent.identity.credentials import Credentials
 from agent.messages import Request, Response
-from agent.proxy_errors import ProxyError, ProxyUnavailable, Unauthorized, require_success
-from agent.replay import Replay, encode_response, inner_head, is_small, whole
-from agent.transport_errors import SourceBroke, TimedOut, TransportError
+from agent.proxy.errors import ProxyError, ProxyUnavailable, Unauthorized, require_success
+from agent.proxy.inner_request import read_request
+from agent.proxy.replay import Replay, encode_response, inner_head, is_small, whole
+from agent.transport.client import Body, HttpClient, Interrupt
+from agent.transport.errors import SourceBroke, TimedOut, TransportError
 from wire.headers import Headers
 from wire.http1 import CHUNKED, Length, RequestHead, ResponseHead
 from wire.protocol import (

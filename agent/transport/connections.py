@@ -17,7 +17,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 from urllib3.util.wait import wait_for_socket  # type: ignore[import-untyped]
 
-from agent.transport_errors import Broken, TimedOut, Unreachable
+from agent.transport.errors import Broken, TimedOut, Unreachable
 
 _RECEIVE_BYTES: Final = 1 << 16
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.credentials import Combined, NoCredentials, TokenFile, is_bearer_token
-from agent.proxy_errors import CredentialsError
+from agent.identity.credentials import Combined, NoCredentials, TokenFile, is_bearer_token
+from agent.proxy.errors import CredentialsError
 
 
 def test_nobody_shows_nothing() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from agent.proxy_errors import CredentialsError
+from agent.proxy.errors import CredentialsError
 
 
 class Credentials(Protocol):

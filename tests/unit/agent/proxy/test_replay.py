@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.messages import Response, whole_body
-from agent.replay import WHOLE_BYTES, Replay, encode_response, inner_head, is_small, whole
-from agent.transport_errors import Broken
+from agent.proxy.replay import WHOLE_BYTES, Replay, encode_response, inner_head, is_small, whole
+from agent.transport.errors import Broken
 from wire.headers import Headers
 from wire.http1 import CHUNKED, End, Length, ResponseHead, ResponseParser
 

@@ -12,8 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agent.connections import Connection, ConnectionPool
-from agent.transport_errors import Broken, NothingReceived, SourceBroke, TimedOut, TransportError
+from agent.transport.connections import Connection, ConnectionPool
+from agent.transport.errors import Broken, NothingReceived, SourceBroke, TimedOut, TransportError
 from wire.errors import WireError
 from wire.http1 import End, RequestHead, ResponseHead, ResponseParser, encode_body, encode_end, serialize_request_head
 

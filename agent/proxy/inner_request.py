@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Final
 
-from agent.http_client import Body, Reply
-from agent.transport_errors import Broken
+from agent.transport.client import Body, Reply
+from agent.transport.errors import Broken
 from wire.errors import MalformedMessage
 from wire.http1 import End, Event, RequestHead, RequestParser
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
-from agent.connections import ConnectionPool
-from agent.credentials import is_bearer_token
-from agent.http_client import HttpClient
-from agent.transport_errors import TransportError
+from agent.identity.credentials import is_bearer_token
+from agent.transport.client import HttpClient
+from agent.transport.connections import ConnectionPool
+from agent.transport.errors import TransportError
 from wire.headers import Headers
 from wire.http1 import RequestHead
 from wire.protocol import VM_ID

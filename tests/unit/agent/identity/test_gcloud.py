@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.gcloud import read_active_account
+from agent.identity.gcloud import read_active_account
 
 ACCOUNTS = {
     "a@example.com": {"type": "authorized_user", "refresh_token": "a"},

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.flags import Flag, FlagError, describe, parse_boolean, parse_texts, read_texts
+from agent.commandline.flags import Flag, FlagError, describe, parse_boolean, parse_texts, read_texts
 
 FLAGS = (
     Flag("name", "Texts", "", "a name", "A name.", str),

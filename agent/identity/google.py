@@ -17,9 +17,9 @@ import google.oauth2.credentials
 import google.oauth2.service_account
 import requests
 
-from agent.credentials import bearer
-from agent.gcloud import read_active_account
-from agent.proxy_errors import CredentialsError
+from agent.identity.credentials import bearer
+from agent.identity.gcloud import read_active_account
+from agent.proxy.errors import CredentialsError
 from agent.settings import GoogleEnvironment
 
 logger = logging.getLogger(__name__)

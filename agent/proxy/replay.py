@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from agent.messages import Response
-from agent.transport_errors import TransportError
+from agent.transport.errors import TransportError
 from wire.http1 import CHUNKED, End, ResponseHead, encode_body, encode_end, serialize_response_head
 
 WHOLE_BYTES: Final = 256 * 1024
