@@ -64,6 +64,7 @@ class Process:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 preexec_fn=None if lives_while_open else _die_with_parent,
+                start_new_session=True,
             )
         _running.append(self)
 
@@ -103,8 +104,9 @@ class Process:
         return self._popen.wait(within)
 
     def kill(self) -> None:
-        """SIGKILL, and wait."""
-        self._popen.kill()
+        """SIGKILL to it and to the workers that it has started, and wait."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
         self._end()
 
     def stop(self, within: float = 10 * SECOND) -> int:
@@ -118,14 +120,13 @@ class Process:
             self._popen.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._popen.wait(within)
-        self._popen.kill()
-        return self._end()
+        self.kill()
+        return self._popen.returncode
 
-    def _end(self) -> int:
-        status = self._popen.wait()
+    def _end(self) -> None:
+        self._popen.wait()
         if self in _running:
             _running.remove(self)
-        return status
 
 
 _running: Final[list[Process]] = []

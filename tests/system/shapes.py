@@ -1,7 +1,6 @@
 """The two shapes of the product behind one interface: the stand-alone proxy, and three services over Datastore."""
 
 import json
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -121,9 +120,8 @@ class _Service:
         get(self.url, "/")
 
     def stop(self) -> None:
-        """At once: gunicorn's SIGTERM waits for open polls, App Engine does not."""
-        self.process.send(signal.SIGQUIT)
-        self.process.stop()
+        """At once: a gunicorn that is asked to stop waits for the open polls."""
+        self.process.kill()
 
     def restart(self) -> None:
         self.stop()
