@@ -374,16 +374,22 @@ def test_an_answer_before_the_end_of_the_request_is_taken() -> None:
 
 def test_a_request_body_that_breaks_off_is_not_whole_at_the_backend() -> None:
     seen: list[Received] = []
+    has_seen_all = threading.Event()
 
     def serve(wire: Wire) -> None:
-        seen.append(wire.read_head())
-        for _ in wire.read_pieces(seen[0]):
-            pass
+        try:
+            seen.append(wire.read_head())
+            for _ in wire.read_pieces(seen[0]):
+                pass
+        finally:
+            has_seen_all.set()
 
     def breaking() -> Iterator[bytes | End]:
         yield b"abc"
         raise Broken("the client went away")
 
-    with peer(serve) as backend, pytest.raises(SourceBroke):
-        call(backend.url, a_request("POST", body=Body(breaking(), abandon=lambda: None), length="chunked"))
+    with peer(serve) as backend:
+        with pytest.raises(SourceBroke):
+            call(backend.url, a_request("POST", body=Body(breaking(), abandon=lambda: None), length="chunked"))
+        assert has_seen_all.wait(SECOND * 5)
     assert (seen[0].body, seen[0].is_whole) == (b"abc", False)
