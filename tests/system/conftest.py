@@ -1,7 +1,7 @@
 """Shapes, sites and backends as fixtures; and what the programs printed, shown when a test fails.
 
-One site is served at a time, because every request goes to the backend that was polled last: a module uses either `site`
-and `serve`, or `serve_fresh`.
+One site is served at a time, because every request goes to the backend that was polled last: a module uses either
+`site` and `serve`, or `serve_fresh`.
 """
 
 from collections.abc import Callable, Generator, Iterator

@@ -116,6 +116,10 @@ class Connection:
             if not self._fill():
                 raise Disconnected(f"the connection ended after {len(self._buffer)} bytes")
 
+    def peek(self) -> bytes:
+        """What has come and belongs to the next reply."""
+        return bytes(self._buffer)
+
     def read_to_end(self) -> bytes:
         """Everything that still comes, until the server closes."""
         return self._take(None)
