@@ -41,7 +41,7 @@ class Policy:
     max_body_bytes: int = 32 * 10**6
     """The longest request body that is taken. App Engine takes 32 MB for a whole request."""
 
-    poll_fastest: timedelta = timedelta(milliseconds=15)
+    poll_fastest: timedelta = timedelta(milliseconds=20)
     """The spacing of look-ups over a store that cannot wake anybody, for a wait that has just begun."""
 
     poll_slowest: timedelta = timedelta(milliseconds=500)
