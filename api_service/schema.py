@@ -25,10 +25,8 @@ class InvalidBackend(ValueError):
 
 
 def decode_backend(body: bytes) -> Backend:
-    """A backend from a JSON object; `lastUsed` is allowed, so that what was listed can be put back, and ignored.
-
-    Raises `InvalidBackend`.
-    """
+    """A backend from a JSON object, its addresses in lower case, as they are looked for. `lastUsed` is allowed, so that
+    what was listed can be put back, and ignored. Raises `InvalidBackend`."""
     try:
         decoded: object = json.loads(body, object_pairs_hook=_without_repeats)
     except (ValueError, RecursionError) as exc:
@@ -39,10 +37,11 @@ def decode_backend(body: bytes) -> Backend:
     problems += [f"{name[:80]!r}: not a field of a backend" for name in decoded if name not in (*_CHECKS, "lastUsed")]
     if found := [problem for problem in problems if problem]:
         raise InvalidBackend(*found)
+    end_user: str = decoded["endUser"]
     return Backend(
         backend_id=BackendId(decoded["id"]),
-        backend_user=decoded["backendUser"],
-        end_user=decoded["endUser"],
+        backend_user=decoded["backendUser"].lower(),
+        end_user=end_user if end_user == ALL_USERS else end_user.lower(),
         path_prefixes=tuple(decoded["pathPrefixes"]),
     )
 

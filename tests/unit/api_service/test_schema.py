@@ -62,6 +62,13 @@ def test_an_end_user_is_an_address_or_all_users(wrong: object) -> None:
     assert problems_with(endUser=wrong) == ["endUser"]
 
 
+def test_addresses_are_registered_in_lower_case_and_the_word_for_all_users_as_it_is() -> None:
+    backend = decode_backend(json.dumps(VALID | {"endUser": "Ada@Example.com", "backendUser": "Agent@X.org"}).encode())
+
+    assert (backend.end_user, backend.backend_user) == ("ada@example.com", "agent@x.org")
+    assert decode_backend(json.dumps(VALID).encode()).end_user == "allUsers"
+
+
 @pytest.mark.parametrize("wrong", ["", "allUsers", "x", None, {}])
 def test_a_backend_user_is_an_address(wrong: object) -> None:
     assert problems_with(backendUser=wrong) == ["backendUser"]
