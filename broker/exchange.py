@@ -142,12 +142,14 @@ def fail(exchange: Exchange, *, agent_id: str, reason: str) -> Exchange:
     return replace(exchange, state=_moved(exchange, Move.FAIL), failure=exchange.failure or reason)
 
 
-def release(exchange: Exchange) -> Exchange:
+def release(exchange: Exchange, *, can_be_read_again: bool) -> Exchange:
     """The exchange after its agent has gone: back in the queue where that is safe, else failed.
 
-    Safe means offered only, or fetched with an idempotent method and no byte of an answer (RFC 9110 section 9.2.2).
+    Safe means offered only, or fetched with an idempotent method and no byte of an answer (RFC 9110 section 9.2.2),
+    as long as the store has its request from the first byte (`can_be_read_again`).
     """
-    is_safe = exchange.state is State.OFFERED or (exchange.state is State.FETCHED and exchange.method in IDEMPOTENT)
+    is_repeatable = exchange.method in IDEMPOTENT and can_be_read_again
+    is_safe = exchange.state is State.OFFERED or (exchange.state is State.FETCHED and is_repeatable)
     if is_safe:
         return replace(exchange, state=_moved(exchange, Move.RELEASE), agent_id="", leased_until=None)
     if exchange.state in (State.FETCHED, State.ANSWERING):

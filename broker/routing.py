@@ -40,13 +40,19 @@ def is_online(status: BackendStatus | None, *, now: datetime, policy: Policy) ->
     return status is not None and status.last_polled is not None and now - status.last_polled <= policy.backend_online
 
 
+def end_users_serving(user: str) -> frozenset[str]:
+    """The end users of the backends that serve a user: he himself in lower case, as addresses are registered, or in his
+    own spelling, and all users; for nobody in particular, only the latter."""
+    return frozenset({user, user.lower(), ALL_USERS} - {""})
+
+
 def find_candidates(backends: Iterable[Backend], *, user: str, path: str) -> list[Backend]:
     """The backends registered for a user and a path, online or not."""
+    end_users = end_users_serving(user)
     return [
         backend
         for backend in backends
-        if (backend.end_user == ALL_USERS or (user and backend.end_user.lower() == user.lower()))
-        and any(serves_path(prefix, path) for prefix in backend.path_prefixes)
+        if backend.end_user in end_users and any(serves_path(prefix, path) for prefix in backend.path_prefixes)
     ]
 
 

@@ -41,8 +41,8 @@ class Store(Protocol):
         ...
 
     def find_backends(self, end_user: str) -> list[Backend]:
-        """The backends of this user (compared without case) and those of all users, in any order; with no user, only
-        the latter."""
+        """The backends that serve this user (`routing.end_users_serving`: registered in lower case, in the user's own
+        spelling or for all users), in any order."""
         ...
 
     def delete_backend(self, backend_id: BackendId) -> None:
@@ -143,7 +143,8 @@ class Store(Protocol):
         ...
 
     def release_agent(self, backend_id: BackendId, *, agent_id: str) -> None:
-        """An agent has gone: of what it holds, requeue what may be repeated, fail the rest (`exchange.release`)."""
+        """An agent has gone: of what it holds, requeue what may be repeated and can be read from its first byte, fail
+        the rest (`exchange.release`)."""
         ...
 
     # The sweep

@@ -8,8 +8,9 @@ from datetime import datetime
 
 from broker import exchange as rules
 from broker.errors import DuplicateRequest, Overloaded, UnknownBackend, UnknownRequest
-from broker.model import ALL_USERS, Answer, Backend, BackendStatus, Exchange, Part, State
+from broker.model import Answer, Backend, BackendStatus, Exchange, Part, State
 from broker.policy import Policy
+from broker.routing import end_users_serving
 from broker.waiting import ExchangeKey, Key, PendingKey, Wait
 from wire.protocol import BackendId, RequestId
 
@@ -46,6 +47,15 @@ class _Stream:
         return max(0, self._window - len(self._data))
 
     @property
+    def is_whole(self) -> bool:
+        """True while nothing has been forgotten."""
+        return self._start == 0
+
+    def rewind(self) -> None:
+        """Another reader begins anew: nothing has arrived at him."""
+        self._read = self._start
+
+    @property
     def read_up_to(self) -> int:
         """The offset behind the bytes that have arrived at the reader."""
         return self._read
@@ -64,6 +74,12 @@ class _Record:
     exchange: Exchange
     request: _Stream
     answer: _Stream
+
+    def release(self) -> None:
+        """Its agent has gone."""
+        self.exchange = rules.release(self.exchange, can_be_read_again=self.request.is_whole)
+        if not rules.is_taken(self.exchange):
+            self.request.rewind()
 
 
 @dataclass(slots=True)
@@ -86,7 +102,7 @@ class _Queue:
 
     def release(self, record: _Record) -> None:
         """Take an exchange from its agent; one that is queued again is before all others."""
-        record.exchange = rules.release(record.exchange)
+        record.release()
         if not rules.is_taken(record.exchange):
             self.waiting[record.exchange.request_id] = record
             self.waiting.move_to_end(record.exchange.request_id, last=False)
@@ -130,11 +146,8 @@ class MemoryStore:
             return [self._backends[backend_id] for backend_id in sorted(self._backends)]
 
     def find_backends(self, end_user: str) -> list[Backend]:
-        return [
-            backend
-            for backend in self.list_backends()
-            if backend.end_user == ALL_USERS or (end_user and backend.end_user.lower() == end_user.lower())
-        ]
+        end_users = end_users_serving(end_user)
+        return [backend for backend in self.list_backends() if backend.end_user in end_users]
 
     def delete_backend(self, backend_id: BackendId) -> None:
         with self._lock:
@@ -299,7 +312,7 @@ class MemoryStore:
             for request_id in request_ids:
                 record = self._records.get(request_id)
                 if record and record.exchange.state is State.OFFERED and record.exchange.agent_id == agent_id:
-                    record.exchange = rules.release(record.exchange)
+                    record.release()
         self._notify(PendingKey(backend_id))
 
     # The sweep

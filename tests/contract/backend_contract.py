@@ -63,9 +63,14 @@ class BackendContract:
         store.put_backend(a_backend("yours", end_user="you@example.com"))
         assert {backend.backend_id for backend in store.find_backends("me@example.com")} == {"everybodys", "mine"}
 
-    def test_users_are_compared_without_case(self, store: Store) -> None:
+    def test_what_is_registered_in_lower_case_is_found_however_the_user_is_spelled(self, store: Store) -> None:
+        store.put_backend(a_backend("mine", end_user="me@example.com"))
+        assert [backend.backend_id for backend in store.find_backends("mE@eXample.com")] == ["mine"]
+
+    def test_what_is_registered_in_another_spelling_is_found_in_that_one(self, store: Store) -> None:
         store.put_backend(a_backend("mine", end_user="Me@Example.com"))
-        assert [backend.end_user for backend in store.find_backends("mE@eXample.com")] == ["Me@Example.com"]
+        assert [backend.end_user for backend in store.find_backends("Me@Example.com")] == ["Me@Example.com"]
+        assert store.find_backends("me@example.com") == []
 
     def test_nobody_finds_only_what_is_for_all(self, store: Store) -> None:
         store.put_backend(a_backend("everybodys"))

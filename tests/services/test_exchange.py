@@ -181,7 +181,7 @@ def test_each_of_many_users_gets_the_own_answer() -> None:
 
 def test_a_user_reaches_the_own_backend_before_everybodys() -> None:
     pair = Pair()
-    mine = a_backend("mine", end_user=USER.upper(), backend_user=AGENT)
+    mine = a_backend("mine", end_user=USER, backend_user=AGENT)
     pair.store.put_backend(mine)
     pair.store.touch_backend(mine.backend_id, polled=pair.clock.now())
     with pair.asking() as asked:

@@ -43,7 +43,7 @@ RULES: dict[Move, Rule] = {
     Move.ANSWER: lambda exchange: answer(exchange, agent_id=AGENT, last=False, now=NOON, policy=POLICY),
     Move.FINISH: lambda exchange: answer(exchange, agent_id=AGENT, last=True, now=NOON, policy=POLICY),
     Move.FAIL: lambda exchange: fail(exchange, agent_id=AGENT, reason="broken"),
-    Move.RELEASE: release,
+    Move.RELEASE: lambda exchange: release(exchange, can_be_read_again=True),
 }
 
 
@@ -59,7 +59,7 @@ def test_a_rule_moves_an_exchange_as_the_table_says_and_no_other_way(state: Stat
     exchange = held(state)
 
     if move is Move.RELEASE and expected is None:
-        assert release(exchange).state is {State.ANSWERING: State.FAILED}.get(state, state)
+        assert RULES[move](exchange).state is {State.ANSWERING: State.FAILED}.get(state, state)
     elif expected is None:
         with pytest.raises(BrokerError):
             RULES[move](exchange)
@@ -212,7 +212,7 @@ def test_only_the_agent_that_holds_an_exchange_fails_it(agent_id: str) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"])
 def test_what_may_be_repeated_goes_back_into_the_queue(method: str) -> None:
-    released = release(held(State.FETCHED, method=method, leased_until=NOON + seconds(30)))
+    released = release(held(State.FETCHED, method=method, leased_until=NOON + seconds(30)), can_be_read_again=True)
 
     assert released == an_exchange(method=method)
     assert is_claimable(released, NOON)
@@ -220,24 +220,30 @@ def test_what_may_be_repeated_goes_back_into_the_queue(method: str) -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PATCH", "get", "PROPFIND", "PURGE"])
 def test_what_may_not_be_repeated_fails(method: str) -> None:
-    released = release(held(State.FETCHED, method=method))
+    released = release(held(State.FETCHED, method=method), can_be_read_again=True)
 
     assert method not in IDEMPOTENT
     assert (released.state, released.failure) == (State.FAILED, "agent-lost")
 
 
+def test_what_no_agent_can_read_again_fails() -> None:
+    released = release(held(State.FETCHED, method="PUT"), can_be_read_again=False)
+
+    assert (released.state, released.failure) == (State.FAILED, "agent-lost")
+
+
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_what_was_only_offered_goes_back_whatever_its_method(method: str) -> None:
-    assert release(held(State.OFFERED, method=method)) == an_exchange(method=method)
+    assert release(held(State.OFFERED, method=method), can_be_read_again=True) == an_exchange(method=method)
 
 
 def test_what_has_begun_to_be_answered_fails_whatever_its_method() -> None:
-    assert release(held(State.ANSWERING, method="GET")).failure == "agent-lost"
+    assert release(held(State.ANSWERING, method="GET"), can_be_read_again=True).failure == "agent-lost"
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.ANSWERED, State.FAILED])
 def test_what_no_agent_works_on_stays_as_it_is(state: State) -> None:
-    assert release(held(state)) == held(state)
+    assert release(held(state), can_be_read_again=True) == held(state)
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.OFFERED])

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from broker.errors import ConflictingBytes, Overloaded
+from broker.model import State
 from broker.policy import Policy
 from broker.waiting import ExchangeKey, Key, PendingKey, Wait
 from stores.memory import MemoryStore, MemoryWaiter
@@ -80,6 +81,35 @@ def test_read_bytes_are_forgotten_when_room_is_needed_and_only_then() -> None:
     assert append(store, WINDOW, b"abcdef") == 14
     with pytest.raises(ConflictingBytes):
         store.read_answer(BACKEND, REQUEST, 3)
+
+
+def read_on(store: MemoryStore, *, beyond: int) -> None:
+    """An agent gets the whole window of a request that is longer; then so many bytes more arrive."""
+    store.put_backend(a_backend())
+    store.add_exchange(an_exchange(method="PUT"), bytes(WINDOW), last=False)
+    store.fetch_exchange(BACKEND, REQUEST, agent_id="a", now=NOON)
+    store.read_request(BACKEND, REQUEST, WINDOW)
+    store.append_request(BACKEND, REQUEST, WINDOW, bytes(beyond), last=False, now=NOON)
+
+
+def test_a_request_whose_beginning_is_forgotten_fails_with_its_agent() -> None:
+    store = a_store()
+    read_on(store, beyond=1)
+    store.release_agent(BACKEND, agent_id="a")
+    exchange = store.read_answer(BACKEND, REQUEST, 0).exchange
+    assert (exchange.state, exchange.failure) == (State.FAILED, "agent-lost")
+    assert store.claim_pending(BACKEND, agent_id="b", now=NOON) == []
+
+
+def test_a_request_that_is_queued_again_keeps_its_beginning_for_the_next_agent() -> None:
+    store = a_store()
+    read_on(store, beyond=0)
+    store.release_agent(BACKEND, agent_id="a")
+    assert store.append_request(BACKEND, REQUEST, WINDOW, b"more", last=False, now=NOON) == WINDOW
+    assert store.claim_pending(BACKEND, agent_id="b", now=NOON) == [REQUEST]
+    part = store.read_request(BACKEND, REQUEST, 0)
+    assert part is not None
+    assert part.data == bytes(WINDOW)
 
 
 def test_a_queue_of_nobody_is_gone_with_its_last_exchange() -> None:
