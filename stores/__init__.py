@@ -2,10 +2,13 @@
 
     memory            in this process, under one lock; with the waiter that it wakes
     datastore         in Google Cloud Datastore, shared by all processes
-      registrations     its half about backends
+      registrations     its half about backends: models of ndb
+      lately              what it remembers of them
+      session             ndb for the length of one operation
       exchange_records  how its exchanges lie there
-      conditional       its calls: versions, conditional writes, errors
+      conditional       their calls: versions, conditional writes
+      calls             what all calls have in common: ends, errors, repetitions
 
-May import `broker` and `wire`; `datastore` and `conditional` alone know google.cloud.ndb. No store has a clock, and
-none waits for anything but its service.
+May import `broker` and `wire`; of them `datastore` and what is below it alone know google.cloud.ndb. No store has
+a clock, and none waits for anything but its service.
 """

@@ -2,11 +2,9 @@
 
 Lookups and queries tell the version of each entity. A commit may name the version that a change was computed from, and
 the service refuses it when another write came first: a conditional write costs one call, where a transaction costs
-three. The only module that speaks to the service, so also the one that turns its errors into `StoreUnavailable`.
+three.
 """
 
-import random
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,24 +17,15 @@ from google.cloud.datastore_v1.types import datastore as api
 from google.cloud.datastore_v1.types import query as queries
 from google.cloud.ndb import Client
 
-from broker.errors import StoreUnavailable
+from stores.calls import CONTENDED, INTERRUPTED, TIMEOUT, CallFailed, Code, repeat
 
 MAX_MUTATIONS: Final = 400
 """Datastore takes 500 changes in a commit (cloud.google.com/datastore/docs/concepts/limits)."""
 
 _PAGE: Final = 300
 _LOOKUP: Final = 500
-_TIMEOUT: Final = 4.0
-"""Seconds for one call."""
-
-_ATTEMPTS: Final = 6
-
-_Code = grpc.StatusCode
 # How a change is refused that has a condition. Elsewhere they mean other things: an index that is missing, say.
-_REFUSED: Final = frozenset({_Code.FAILED_PRECONDITION, _Code.ALREADY_EXISTS})
-# Contention: the change was not made. The emulator says UNKNOWN for it (googleapis/google-cloud-datastore issue 201).
-_CONTENDED: Final = frozenset({_Code.ABORTED, _Code.UNKNOWN})
-_INTERRUPTED: Final = _CONTENDED | {_Code.UNAVAILABLE, _Code.INTERNAL}
+_REFUSED: Final = frozenset({Code.FAILED_PRECONDITION, Code.ALREADY_EXISTS})
 
 _FAIL: Final[Any] = api.Mutation.ConflictResolutionStrategy.FAIL
 
@@ -47,14 +36,6 @@ Filter = tuple[str, Any, Any]
 
 class Conflict(Exception):
     """Another write came first; nothing was changed."""
-
-
-class _Failed(StoreUnavailable):
-    """A call that failed, and how."""
-
-    def __init__(self, error: Any) -> None:
-        self.code: grpc.StatusCode = error.code()
-        super().__init__(f"Datastore: {self.code.name}: {error.details()}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,23 +87,15 @@ class Datastore:
         """What is there of these, strongly consistent."""
         found: dict[datastore.Key, Versioned] = {}
         for start in range(0, len(keys), _LOOKUP):
-            self._lookup(found, [key.to_protobuf() for key in keys[start : start + _LOOKUP]])
+            wanted = [key.to_protobuf() for key in keys[start : start + _LOOKUP]]
+            while wanted:
+                request = self._request(api.LookupRequest, keys=wanted)
+                response = self._call(self._client.stub.lookup, request, repeatable=INTERRUPTED)
+                for result in response.found:
+                    entity = helpers.entity_from_protobuf(result.entity._pb)
+                    found[entity.key] = Versioned(entity, result.version)
+                wanted = list(response.deferred)
         return found
-
-    def _lookup(self, found: dict[datastore.Key, Versioned], wanted: list[Any], **options: Any) -> bytes:
-        """Add what is there to `found`; the transaction that the first call has begun, if `options` say so."""
-        transaction = b""
-        while wanted:
-            request = self._request(api.LookupRequest, keys=wanted, **options)
-            response = self._call(self._client.stub.lookup, request, repeatable=_INTERRUPTED)
-            for result in response.found:
-                entity = helpers.entity_from_protobuf(result.entity._pb)
-                found[entity.key] = Versioned(entity, result.version)
-            wanted = list(response.deferred)
-            if response.transaction:
-                transaction = response.transaction
-                options = {"read_options": {"transaction": transaction}}
-        return transaction
 
     def query(
         self,
@@ -146,7 +119,7 @@ class Datastore:
         is_whole = False
         while not is_whole:
             request = self._request(api.RunQueryRequest, partition_id=partition, query=query)
-            batch = self._call(self._client.stub.run_query, request, repeatable=_INTERRUPTED).batch
+            batch = self._call(self._client.stub.run_query, request, repeatable=INTERRUPTED).batch
             results = [
                 Versioned(helpers.entity_from_protobuf(each.entity._pb), each.version) for each in batch.entity_results
             ]
@@ -157,25 +130,27 @@ class Datastore:
             if results:
                 yield results
 
-    def commit(self, mutations: Iterable[api.Mutation], *, transaction: bytes = b"") -> list[int]:
+    def commit(self, mutations: Iterable[api.Mutation]) -> list[int]:
         """Make all changes or none, and return the new versions. Raises `Conflict`."""
         changes = list(mutations)
         for change in changes:
             if "base_version" in change:
                 change.conflict_resolution_strategy = _FAIL
-        selector: dict[str, Any] = {"single_use_transaction": {"read_write": {}}}
-        if transaction:
-            selector = {"transaction": transaction}
-        request = self._request(api.CommitRequest, mode="TRANSACTIONAL", mutations=changes, **selector)
+        request = self._request(
+            api.CommitRequest,
+            mode="TRANSACTIONAL",
+            mutations=changes,
+            single_use_transaction={"read_write": {}},
+        )
         # What was computed from a state is not sent again blindly, but computed again.
-        is_computed = bool(transaction) or any("base_version" in change for change in changes)
+        is_computed = any("base_version" in change for change in changes)
         try:
             response = self._call(
-                self._client.stub.commit, request, repeatable=frozenset() if is_computed else _CONTENDED
+                self._client.stub.commit, request, repeatable=frozenset() if is_computed else CONTENDED
             )
-        except _Failed as failed:
+        except CallFailed as failed:
             is_refused = failed.code in _REFUSED and (is_computed or any("insert" in change for change in changes))
-            if is_refused or (is_computed and failed.code in _CONTENDED):
+            if is_refused or (is_computed and failed.code in CONTENDED):
                 raise Conflict from failed
             raise
         return [result.version for result in response.mutation_results]
@@ -186,47 +161,23 @@ class Datastore:
         for start in range(0, len(mutations), MAX_MUTATIONS):
             changes = mutations[start : start + MAX_MUTATIONS]
             request = self._request(api.CommitRequest, mode="NON_TRANSACTIONAL", mutations=changes)
-            response = self._call(self._client.stub.commit, request, repeatable=_CONTENDED)
+            response = self._call(self._client.stub.commit, request, repeatable=CONTENDED)
             versions += [None if result.conflict_detected else result.version for result in response.mutation_results]
         return versions
-
-    def transact(
-        self,
-        keys: Sequence[datastore.Key],
-        change: Callable[[dict[datastore.Key, Versioned]], list[api.Mutation]],
-    ) -> None:
-        """Read some entities and change others as if nobody else were there; for what a version cannot guard, in two
-        calls. Not for the way of a request."""
-        for attempt in range(_ATTEMPTS):
-            found: dict[datastore.Key, Versioned] = {}
-            begin: dict[str, Any] = {"read_options": {"new_transaction": {"read_write": {}}}}
-            transaction = self._lookup(found, [key.to_protobuf() for key in keys], **begin)
-            try:
-                self.commit(change(found), transaction=transaction)
-            except Conflict:
-                pause(attempt)
-            else:
-                return
-        raise StoreUnavailable("Datastore: too much contention")
 
     def _request(self, kind: Callable[..., Any], **fields: Any) -> Any:
         return kind(project_id=self._client.project, database_id=self._database, **fields)
 
     def _call(self, method: Callable[..., Any], request: Any, *, repeatable: frozenset[grpc.StatusCode]) -> Any:
-        """Call, and call again after errors that are `repeatable`. Raises `_Failed`."""
-        for attempt in range(_ATTEMPTS):
+        """Call, and call again after errors that are `repeatable`. Raises `CallFailed`."""
+
+        def call() -> Any:
             try:
-                return method(request, timeout=_TIMEOUT, metadata=self._metadata)
+                return method(request, timeout=TIMEOUT, metadata=self._metadata)
             except grpc.RpcError as exc:
-                if exc.code() not in repeatable or attempt == _ATTEMPTS - 1:
-                    raise _Failed(exc) from exc
-            pause(attempt)
-        raise AssertionError("the last attempt returns or raises")
+                raise CallFailed(exc) from exc
 
-
-def pause(attempt: int) -> None:
-    """Let others finish: a random time, longer after each attempt, at most 160 ms."""
-    time.sleep(random.uniform(0, 0.005 * 2 ** min(attempt, 5)))
+        return repeat(call, after=repeatable)
 
 
 def _filter(name: str, operator: Any, value: Any) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The store in Google Cloud Datastore (Firestore in Datastore mode), shared by all processes of the services.
 
-ndb gives the client: project, namespace, credentials, emulator. Its models and transactions are not used, because a
-transaction of ndb costs three calls, and a request may cost twelve in all; see `stores.conditional`.
+Registrations are models of ndb. Exchanges use of it only the client (project, namespace, credentials, emulator),
+because a transaction of ndb costs three calls, and a request may cost twelve in all; see `stores.conditional`.
 """
 
 import itertools
@@ -19,6 +19,7 @@ from broker.errors import BrokerError, DuplicateRequest, StoreUnavailable, Unkno
 from broker.model import Answer, Backend, BackendStatus, Exchange, Part
 from broker.policy import Policy
 from stores import exchange_records as records
+from stores.calls import pause
 from stores.conditional import (
     EQUAL,
     MAX_MUTATIONS,
@@ -28,7 +29,6 @@ from stores.conditional import (
     Versioned,
     delete,
     insert,
-    pause,
     put,
 )
 from stores.conditional import replace as replaced
@@ -54,7 +54,7 @@ class DatastoreStore:
     def __init__(self, client: Client, policy: Policy) -> None:
         self._policy = policy
         self._datastore = Datastore(client)
-        self._registrations = Registrations(self._datastore, policy)
+        self._registrations = Registrations(client, policy)
         self._layout = Layout(self._datastore)
         self._recent = RecentRecords()
 
@@ -197,8 +197,9 @@ class DatastoreStore:
 
     def release_agent(self, backend_id: BackendId, *, agent_id: str) -> None:
         def move(record: Record) -> tuple[Record, Side, Parts]:
-            is_held = rules.is_held_by(record.exchange, agent_id)
-            return replace(record, exchange=rules.release(record.exchange)) if is_held else record, "answer", {}
+            if not rules.is_held_by(record.exchange, agent_id):
+                return record, "answer", {}
+            return replace(record, exchange=rules.release(record.exchange, can_be_read_again=True)), "answer", {}
 
         held = ((records.BACKEND, EQUAL, backend_id), (records.AGENT, EQUAL, agent_id))
         for page in self._datastore.query(EXCHANGE, *held):

@@ -10,14 +10,16 @@ from google.cloud.ndb import Client
 
 
 class CallCounter(grpc.UnaryUnaryClientInterceptor):  # type: ignore[misc]
-    """Notes the name of each call."""
+    """Notes the name of each call, and the seconds it may take."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
+        self.limits: list[float | None] = []
 
     def intercept_unary_unary(self, continuation: Callable[..., Any], details: Any, request: Any) -> Any:
         """Called by gRPC for each call."""
         self.calls.append(details.method.rpartition("/")[2])
+        self.limits.append(details.timeout)
         return continuation(details, request)
 
     def during(self, act: Callable[[], object]) -> Counter[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Final
 
 import pytest
@@ -17,11 +18,13 @@ from broker.errors import ClaimedElsewhere, StoreUnavailable, UnknownRequest
 from broker.model import State
 from broker.policy import Policy
 from broker.store import Store
+from stores.calls import ATTEMPTS, TIMEOUT
 from stores.conditional import Datastore, put
 from stores.datastore import DatastoreStore
 from stores.exchange_records import AVAILABLE, EXCHANGE, PART_KINDS
 from stores.exchange_records import BACKEND as BACKEND_PROPERTY
-from stores.registrations import MEMORY_SECONDS, Registrations
+from stores.lately import MEMORY_SECONDS
+from stores.registrations import Registrations
 from tests.emulator import connect
 from tests.factories import BACKEND, REQUEST, a_backend, an_exchange
 from tests.fakes.clock import NOON
@@ -137,7 +140,7 @@ def test_a_reader_that_follows_gets_several_parts_in_one_call(
 
 def test_registrations_are_asked_for_once_in_a_second(ndb_client: Client, counter: CallCounter) -> None:
     now = 0.0
-    registrations = Registrations(Datastore(ndb_client), POLICY, monotonic=lambda: now)
+    registrations = Registrations(ndb_client, POLICY, monotonic=lambda: now)
     registrations.put(a_backend())
     registrations.touch(BACKEND, polled=NOON, used=None)
 
@@ -146,10 +149,10 @@ def test_registrations_are_asked_for_once_in_a_second(ndb_client: Client, counte
         assert registrations.statuses([BACKEND])[BACKEND].last_polled == NOON
         assert registrations.get(BACKEND) == a_backend()
 
-    assert counter.during(route) == {"RunQuery": 1, "Lookup": 2}
+    assert counter.during(route) == {"RunQuery": 2, "Lookup": 2}
     assert counter.during(route) == {}
     now = MEMORY_SECONDS
-    assert counter.during(route) == {"RunQuery": 1, "Lookup": 2}
+    assert counter.during(route) == {"RunQuery": 2, "Lookup": 2}
 
 
 def test_a_registration_made_elsewhere_is_found_at_once_where_there_was_none(
@@ -173,7 +176,11 @@ def test_polls_are_noted_once_in_the_spacing(store: DatastoreStore, counter: Cal
             store.touch_backend(BACKEND, polled=moment)
             moment += timedelta(seconds=1)
 
-    assert counter.during(lambda: poll_for(10 * POLICY.touch_spacing)) == {"Lookup": 10, "Commit": 10}
+    assert counter.during(lambda: poll_for(10 * POLICY.touch_spacing)) == {
+        "BeginTransaction": 10,
+        "Lookup": 10,
+        "Commit": 10,
+    }
 
 
 def test_of_many_processes_one_fetches_whatever_each_remembers(ndb_client: Client, store: DatastoreStore) -> None:
@@ -210,6 +217,29 @@ def test_a_registration_of_the_original_is_read(ndb_client: Client, store: Datas
     expected = a_backend("theirs", backend_user="Agent@Example.com", path_prefixes=("/a", "/b"))
     assert store.find_backends("somebody@example.com") == [expected]
     assert store.get_backend(expected.backend_id) == expected
+
+
+def test_properties_that_are_not_ours_are_passed_over_and_missing_ones_are_empty(
+    ndb_client: Client, store: DatastoreStore
+) -> None:
+    raw = Datastore(ndb_client)
+    entity = datastore.Entity(raw.key("backend", "older"))
+    entity.update(BackendID="older", EndUser="me@example.com", LastUsed=NOON, Zone="z", **{"Labels.name": ["a", "b"]})
+    raw.commit([put(entity)])
+    expected = a_backend("older", backend_user="", end_user="me@example.com", path_prefixes=())
+    assert store.get_backend(expected.backend_id) == expected
+    assert store.find_backends("Me@example.com") == store.list_backends() == [expected]
+
+
+def test_a_user_is_not_looked_for_among_the_registrations_of_others(ndb_client: Client, store: DatastoreStore) -> None:
+    store.put_backend(a_backend("mine", end_user="me@example.com"))
+    raw = Datastore(ndb_client)
+    unreadable = datastore.Entity(raw.key("backend", "theirs"))
+    unreadable.update({"EndUser": "you@example.com", "class": "of no model"})
+    raw.commit([put(unreadable)])
+    assert [backend.backend_id for backend in store.find_backends("me@example.com")] == ["mine"]
+    with pytest.raises(StoreUnavailable):
+        store.list_backends()
 
 
 def test_a_registration_has_the_shape_of_the_original(ndb_client: Client, store: DatastoreStore) -> None:
@@ -338,6 +368,51 @@ def test_a_service_that_goes_away_is_unavailable_whatever_is_remembered(
     ndb_client.stub = connect("127.0.0.1:1", namespace="test").stub
     with pytest.raises(StoreUnavailable):
         METHODS[name](store)
+
+
+def test_every_call_has_a_time_limit(store: DatastoreStore, counter: CallCounter) -> None:
+    fetched(store)
+    for name in ("put_backend", "find_backends", "list_backends", "touch_backend", "get_statuses", "read_request"):
+        METHODS[name](store)
+    METHODS["delete_backend"](store)
+    assert {"BeginTransaction", "Lookup", "RunQuery", "Commit"} <= set(counter.calls)
+    assert set(counter.limits) == {TIMEOUT}
+
+
+@pytest.mark.parametrize(
+    ("name", "calls"),
+    [
+        ("get_backend", {"Lookup": ATTEMPTS}),
+        ("list_backends", {"RunQuery": ATTEMPTS}),
+        ("find_backends", {"RunQuery": 2 * ATTEMPTS}),
+        ("get_statuses", {"Lookup": ATTEMPTS}),
+        ("touch_backend", {"BeginTransaction": ATTEMPTS}),
+        ("put_backend", {"Commit": 1}),
+        ("delete_backend", {"BeginTransaction": 1}),
+    ],
+)
+def test_a_call_is_repeated_only_where_that_does_no_harm(name: str, calls: dict[str, int]) -> None:
+    gone = connect("127.0.0.1:1", namespace="test")
+    counter = count_calls(gone, "127.0.0.1:1")
+    with pytest.raises(StoreUnavailable):
+        METHODS[name](DatastoreStore(gone, POLICY))
+    assert Counter(counter.calls) == calls
+
+
+def test_a_service_that_goes_away_within_a_transaction_is_not_asked_for_long(
+    ndb_client: Client, store: DatastoreStore
+) -> None:
+    there, gone = ndb_client.stub, connect("127.0.0.1:1", namespace="test")
+    counter = count_calls(gone, "127.0.0.1:1")
+    ndb_client.stub = SimpleNamespace(
+        begin_transaction=there.begin_transaction,
+        lookup=there.lookup,
+        commit=gone.stub.commit,
+        rollback=gone.stub.rollback,
+    )
+    with pytest.raises(StoreUnavailable, match="UNAVAILABLE"):
+        store.touch_backend(BACKEND, polled=NOON)
+    assert counter.calls == ["Commit", "Rollback"] * ATTEMPTS
 
 
 def test_counting_counts(store: DatastoreStore, counter: CallCounter) -> None:

@@ -1,0 +1,84 @@
+"""What a process remembers of the registrations for a short time; both memories are bounded."""
+
+from collections.abc import Callable
+from datetime import datetime
+from threading import Lock
+from typing import Final, Generic, TypeVar
+
+from broker.model import BackendStatus
+from broker.policy import Policy
+from wire.protocol import BackendId
+
+MEMORY_SECONDS: Final = 1.0
+
+_VALUES: Final = 1_000
+_NOTES: Final = 10_000
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Lately(Generic[K, V]):
+    """What was read within the last second: emptied by every change of our own."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._lock = Lock()  # guards the two below
+        self._values: dict[K, tuple[float, V]] = {}
+        self._changes = 0
+
+    def ticket(self) -> int:
+        """Taken before reading what `put` will remember: nothing is remembered across a change."""
+        with self._lock:
+            return self._changes
+
+    def get(self, key: K) -> V | None:
+        """What was read lately, or None."""
+        with self._lock:
+            at, value = self._values.get(key, (None, None))
+        return value if at is not None and self._monotonic() - at < MEMORY_SECONDS else None
+
+    def put(self, key: K, value: V, *, ticket: int) -> None:
+        """Remember what was read."""
+        with self._lock:
+            if ticket == self._changes:
+                if len(self._values) >= _VALUES:
+                    self._values.clear()
+                self._values[key] = (self._monotonic(), value)
+
+    def clear(self) -> None:
+        """Something has changed."""
+        with self._lock:
+            self._changes += 1
+            self._values.clear()
+
+
+class Notes:
+    """When this process noted something last."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._lock = Lock()  # guards the map
+        self._last: dict[tuple[BackendId, str], datetime] = {}
+
+    def unless_noted(self, backend_id: BackendId, what: str, moment: datetime | None) -> datetime | None:
+        """The moment, or None when it need not be noted: not much later than the last note."""
+        with self._lock:
+            last = self._last.get((backend_id, what))
+        is_noted = moment is not None and last is not None and moment < last + self._policy.touch_spacing
+        return None if is_noted else moment
+
+    def add(self, backend_id: BackendId, status: BackendStatus) -> None:
+        """These times have been noted."""
+        with self._lock:
+            if len(self._last) >= _NOTES:
+                self._last.clear()
+            for what, moment in (("polled", status.last_polled), ("used", status.last_used)):
+                if moment is not None:
+                    self._last[backend_id, what] = moment
+
+    def drop(self, backend_id: BackendId) -> None:
+        """Nothing of this backend has been noted."""
+        with self._lock:
+            self._last.pop((backend_id, "polled"), None)
+            self._last.pop((backend_id, "used"), None)
