@@ -88,6 +88,12 @@ test-runtime:
 	@echo "NOT RUN: the fast tests under Python $(RUNTIME), App Engine's: this machine has none (RUNTIME_PYTHON=… names one)"
 endif
 
+##@ Measure
+
+.PHONY: bench
+bench: .venv/dev/.installed .venv/standalone/.installed .venv/agent/.installed .venv/appengine/.installed .venv/peers/.installed ## Latency and throughput of both shapes, calls to Datastore: some minutes
+	@GRPC_ENABLE_FORK_SUPPORT=0 $(DEV)/python -m benchmarks.latency
+
 ##@ Develop
 
 .PHONY: fmt lock clean
