@@ -48,6 +48,12 @@ class Policy:
     """The same, for a wait that has lasted."""
 
     @property
+    def room_wait(self) -> timedelta:
+        """How long a writer waits for room: for a reader that has vanished. One that is there is given `idle_wait`, and
+        then ends the exchange itself."""
+        return self.idle_wait + self.offer_lease
+
+    @property
     def exchange_ttl(self) -> timedelta:
         """How long an untouched exchange is kept: every deadline, and `exchange_gone` on top."""
         return max(self.response_wait, self.idle_wait) + self.exchange_gone

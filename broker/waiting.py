@@ -174,12 +174,12 @@ def append_all_of_request(
     part: Part,
 ) -> Waiting[None]:
     """Store a part of a request, waiting for room. Raises `NoAnswer` when the agent does not read for
-    `policy.idle_wait`."""
+    `policy.room_wait`."""
 
     def append(offset: int, data: bytes) -> int:
         return store.append_request(backend_id, request_id, offset, data, last=part.last, now=clock.now())
 
-    return _append_all(append, part, lambda: _Patience(clock, ExchangeKey(request_id), policy.idle_wait))
+    return _append_all(append, part, lambda: _Patience(clock, ExchangeKey(request_id), policy.room_wait))
 
 
 def append_all_of_answer(
@@ -193,14 +193,14 @@ def append_all_of_answer(
     agent_id: str,
 ) -> Waiting[None]:
     """Store a part of an answer, waiting for room. Raises `NoAnswer` when the client does not read for
-    `policy.idle_wait`."""
+    `policy.room_wait`."""
 
     def append(offset: int, data: bytes) -> int:
         return store.append_answer(
             backend_id, request_id, offset, data, agent_id=agent_id, last=part.last, now=clock.now()
         )
 
-    return _append_all(append, part, lambda: _Patience(clock, ExchangeKey(request_id), policy.idle_wait))
+    return _append_all(append, part, lambda: _Patience(clock, ExchangeKey(request_id), policy.room_wait))
 
 
 def _append_all(

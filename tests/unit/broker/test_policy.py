@@ -41,3 +41,7 @@ def test_an_agent_that_polls_stays_online_between_two_polls() -> None:
     policy = Policy()
 
     assert policy.list_wait + policy.touch_spacing < policy.backend_online
+
+
+def test_a_writer_waits_longer_for_room_than_a_silent_reader_is_given() -> None:
+    assert Policy(idle_wait=seconds(10), offer_lease=seconds(2)).room_wait == seconds(12)

@@ -53,12 +53,12 @@ def test_a_part_over_the_window_is_stored_as_its_reader_goes_on(side: str) -> No
 
 
 @pytest.mark.parametrize("side", ["request", "answer"])
-def test_a_reader_that_stops_is_given_up(side: str) -> None:
+def test_a_reader_that_stops_is_given_up_later_than_one_gives_up_itself(side: str) -> None:
     scene = full(side, window=8)
 
     with pytest.raises(NoAnswer, match="^the other side stopped reading$"):
         send(scene, side)(Part(8, b"0123456789", True))
-    assert scene.elapsed == 30
+    assert scene.elapsed == 35
 
 
 @pytest.mark.parametrize("side", ["request", "answer"])
