@@ -25,8 +25,8 @@ from wire.protocol import ERROR
 
 
 def leaves(root: type[Exception]) -> Iterator[type[Exception]]:
-    """The classes of a tree that have no subclass."""
-    children = root.__subclasses__()
+    """The classes of a tree that have no subclass beside them; an adapter's own kinds of them count as their bases."""
+    children = [child for child in root.__subclasses__() if child.__module__ == root.__module__]
     if not children:
         yield root
     for child in children:
