@@ -94,30 +94,35 @@ def make_service(
         record = current_record()
         record.first_byte = clock.now()
         response.response = _watched(response.response, record)
-        method, target = request.method, request.environ.get("RAW_URI", request.path)
-        cloud_trace = cloud_trace_of(request.headers.get("X-Cloud-Trace-Context"), project=project)
-
-        def log() -> None:
-            access = Access(
-                trace=record.trace,
-                method=method,
-                target=target,
-                status=response.status_code,
-                received=record.received,
-                sent=record.sent,
-                first_byte=record.first_byte - record.started if record.first_byte else None,
-                total=clock.now() - record.started,
-                backend=record.backend,
-                reason=record.reason,
-            )
-            log_access(logger, access, cloud_trace=cloud_trace)
-
-        response.call_on_close(log)
+        response.call_on_close(_access_logger(record, response.status_code, clock, project))
         return response
 
     for path in PLATFORM_PATHS:
         app.add_url_rule(path, path, view_func=lambda: whole((200, Headers(), b"")))
     return app
+
+
+def _access_logger(record: Record, status: int, clock: Clock, project: str) -> Callable[[], None]:
+    """Writes the line of the current request; called when its answer is over, and the request is gone from Flask."""
+    method, target = request.method, request.environ.get("RAW_URI", request.path)
+    cloud_trace = cloud_trace_of(request.headers.get("X-Cloud-Trace-Context"), project=project)
+
+    def log() -> None:
+        access = Access(
+            trace=record.trace,
+            method=method,
+            target=target,
+            status=status,
+            received=record.received,
+            sent=record.sent,
+            first_byte=record.first_byte - record.started if record.first_byte else None,
+            total=clock.now() - record.started,
+            backend=record.backend,
+            reason=record.reason,
+        )
+        log_access(logger, access, cloud_trace=cloud_trace)
+
+    return log
 
 
 def _describe(exc: Exception) -> Failure:
