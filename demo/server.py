@@ -35,17 +35,22 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "demo"
     sys_version = ""
-    timeout = 75  # seconds of silence on a connection
+    server: "DemoServer"
+
+    def setup(self) -> None:
+        """The base class gives its socket this time-out."""
+        self.timeout = self.server.silence
+        super().setup()
 
     def handle_one_request(self) -> None:
         """One request, whatever its method is: the base class looks for a `do_METHOD`."""
-        self.raw_requestline = self.rfile.readline(_SLICE + 1)
         self.close_connection = True
-        if self.raw_requestline and self.parse_request():
-            try:
+        try:
+            self.raw_requestline = self.rfile.readline(_SLICE + 1)
+            if self.raw_requestline and self.parse_request():
                 self._answer()
-            except (BrokenPipeError, ConnectionResetError, TimeoutError):
-                self.close_connection = True
+        except (BrokenPipeError, ConnectionResetError, TimeoutError):
+            self.close_connection = True
 
     def _answer(self) -> None:
         size, digest = 0, hashlib.sha256()
@@ -117,11 +122,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class DemoServer(ThreadingHTTPServer):
-    """One thread a connection; none of them outlives the process."""
+    """One thread a connection; none of them outlives the process, nor `silence` seconds of a silent client."""
 
     daemon_threads = True
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, *, silence: float = 75.0) -> None:
+        self.silence = silence
         super().__init__((host, port), _Handler)
 
 

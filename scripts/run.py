@@ -15,7 +15,8 @@ from scripts.children import Child, ChildDied, Children, Stopped
 from scripts.readiness import NotReady, ask, is_answered, is_carried, parse_port, require_environment, require_free
 
 BACKEND_ID = "demo"
-AGENT_GRACE = "5s"
+GRACE = "2s"
+"""What agent and proxy give to requests that run when everything stops: less than `Children` gives them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,8 @@ def start_demo(children: Children, python: str) -> str:
 
 def start_proxy(children: Children, python: str, port: int) -> Child:
     """Start the stand-alone proxy in open mode, on loopback."""
-    proxy = children.start("proxy", [python, "-m", "standalone", f"--port={port}", "--open"])
+    flags = [f"--port={port}", "--open", f"--graceful-shutdown-timeout={GRACE}"]
+    proxy = children.start("proxy", [python, "-m", "standalone", *flags])
     children.wait_for_line(proxy, r"Listening on http://")
     return proxy
 
@@ -82,7 +84,7 @@ def start_agent(children: Children, python: str, *, proxy: str, backend_url: str
         "backend": BACKEND_ID,
         "host": backend_url,
         "credentials": credentials,
-        "graceful-shutdown-timeout": AGENT_GRACE,
+        "graceful-shutdown-timeout": GRACE,
         "disable-gce-vm-header": "true",
         "forward-user-id": "true",
     }

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -17,14 +18,21 @@ pytestmark = pytest.mark.loopback
 AS_JSON = {"Accept": "application/json"}
 
 
-@pytest.fixture
-def port() -> Iterator[int]:
-    with DemoServer("127.0.0.1", 0) as server:
+@contextmanager
+def serving(**settings: float) -> Iterator[int]:
+    """The port of a demo server."""
+    with DemoServer("127.0.0.1", 0, **settings) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield server.server_port
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with serving() as port:
+        yield port
 
 
 @pytest.fixture
@@ -119,3 +127,11 @@ def test_events_come_one_by_one(connection: http.client.HTTPConnection) -> None:
     answer = connection.getresponse()
     assert answer.headers["Content-Type"] == "text/event-stream"
     assert [answer.readline() for _ in range(3)] == [b"id: 1\n", b"data: event 1 of 10\n", b"\n"]
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HTT", b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nab"])
+def test_a_silent_connection_is_closed_without_a_word(begun: bytes, capfd: pytest.CaptureFixture[str]) -> None:
+    with serving(silence=0.05) as port, socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(begun)
+        assert connection.recv(1000) == b""
+    assert capfd.readouterr().err == ""
