@@ -244,7 +244,9 @@ def render(failure: Failure, *, form: Form, trace: str) -> Rendered:
 
 
 def _title(failure: Failure) -> str:
-    return f"{failure.status} {HTTPStatus(failure.status).phrase}"
+    # RFC 9110 section 15.5.14 has renamed it; Python has followed in 3.13.
+    phrase = "Content Too Large" if failure.status == 413 else HTTPStatus(failure.status).phrase
+    return f"{failure.status} {phrase}"
 
 
 def _as_text(failure: Failure, trace: str) -> tuple[str, str]:

@@ -137,7 +137,7 @@ def test_plain_text_is_a_title_the_details_and_the_reason() -> None:
     _, headers, body = render(describe(MessageTooLarge("over 5 bytes")), form="text", trace="abcd1234")
     assert headers.get("Content-Type") == "text/plain; charset=utf-8"
     assert body.decode() == (
-        "413 Request Entity Too Large: The client sent a request that is longer than the proxy takes: make it "
+        "413 Content Too Large: The client sent a request that is longer than the proxy takes: make it "
         "smaller.\n  over 5 bytes\n(too-large, trace abcd1234)\n"
     )
 
