@@ -38,9 +38,9 @@ class _Handler(BaseHTTPRequestHandler):
     server: "DemoServer"
 
     def setup(self) -> None:
-        """The base class gives its socket this time-out."""
-        self.timeout = self.server.silence
+        """A connection that is silent for too long ends."""
         super().setup()
+        self.connection.settimeout(self.server.silence)
 
     def handle_one_request(self) -> None:
         """One request, whatever its method is: the base class looks for a `do_METHOD`."""
