@@ -37,6 +37,17 @@ class Client:
     scheme: str
 
 
+def in_origin_form(head: RequestHead) -> RequestHead:
+    """A request for an absolute URL as the one for its path, at the host that the URL names: that one counts, whatever
+    `Host` says (RFC 9112 section 3.2.2)."""
+    if head.target.startswith("/") or "://" not in head.target:
+        return head
+    authority, slash, rest = head.target.partition("://")[2].partition("/")
+    host, question, query = authority.partition("?")
+    headers = Headers((name, host if name.lower() == "host" else value) for name, value in head.headers)
+    return replace(head, target=f"/{question}{query}{slash}{rest}" if question else f"/{rest}", headers=headers)
+
+
 def forwarded_request(head: RequestHead, client: Client) -> RequestHead:
     """The head as the backend shall see it: end-to-end fields only, no forged identity, no log-in of the proxy's,
     and `X-Forwarded-For`, `-Proto` and `-Host` set from what the proxy knows."""

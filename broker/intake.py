@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from broker.forwarding import Client, forwarded_request
+from broker.forwarding import Client, forwarded_request, in_origin_form
 from broker.model import Exchange
 from broker.policy import Policy
 from broker.routing import choose_backend, find_candidates, path_of
@@ -40,6 +40,7 @@ def admit_request(
     """
     if isinstance(head.length, int) and head.length > policy.max_body_bytes:
         raise too_large(policy)
+    head = in_origin_form(head)
     raw = _serialize(forwarded_request(head, client))
     path = path_of(head.target)
     candidates = find_candidates(store.find_backends(end_user), user=end_user, path=path)

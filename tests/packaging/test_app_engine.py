@@ -24,6 +24,14 @@ def flags(info: Any) -> dict[str, str]:
     return dict(word.removeprefix("--").split("=", 1) for word in words if "=" in word)
 
 
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+def test_the_index_is_the_one_that_a_poll_asks_for() -> None:
+    from google.appengine.datastore import datastore_index  # warns of ruamel.yaml while it is imported
+
+    [index] = datastore_index.ParseIndexDefinitions((ROOT / "index.yaml").read_text("utf-8")).indexes
+    assert (index.kind, [each.name for each in index.properties]) == ("exchange", ["backend", "available"])
+
+
 def test_the_services_are_called_as_the_originals() -> None:
     assert [load(name).service for name in SERVICES] == [None, "agent", "api"]
 

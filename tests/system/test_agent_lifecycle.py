@@ -52,18 +52,19 @@ def test_requests_in_flight_end_in_time_when_their_agent_is_killed_and_the_next_
     assert after.status == 200
 
 
-def test_a_get_whose_agent_was_killed_reaches_the_backend_at_most_once_more(serve_fresh: Serve, peer: Peer) -> None:
+def test_a_get_whose_agent_was_killed_is_repeated_where_that_is_noticed(serve_fresh: Serve, peer: Peer) -> None:
+    """Stand-alone sees connections break off; App Engine hides them, and there only the time for the answer ends."""
     site, test_id = serve_fresh(peer.url), uuid4().hex
     with ThreadPoolExecutor(1) as pool:
-        asked = in_background(pool, site.url, "/sleep?ms=3000", test_id=test_id)
+        asked = in_background(pool, site.url, "/sleep?ms=1000", test_id=test_id)
         wait_until_begun(peer, test_id)
         site.agents[0].kill()
         site.start_agent()
 
         reply = asked.result()
 
-    assert reply.status in (200, 502, 503, 504)
-    assert len(peer.notes_of(test_id)) == (2 if reply.status == 200 else 1)
+    expected = {"standalone": (200, 2), "appengine": (504, 1)}[site.shape.name]
+    assert (reply.status, len(peer.notes_of(test_id))) == expected
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

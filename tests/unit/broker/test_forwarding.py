@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.forwarding import Client, forwarded_request, forwarded_response
+from broker.forwarding import Client, forwarded_request, forwarded_response, in_origin_form
 from wire.headers import Headers
 from wire.http1 import CHUNKED, RequestHead, ResponseHead
 
@@ -156,3 +156,23 @@ def test_the_reason_that_an_agent_gives_travels_to_the_client() -> None:
     assert answered(("X-Inverting-Proxy-Error", "backend-unreachable")) == [
         ("X-Inverting-Proxy-Error", "backend-unreachable")
     ]
+
+
+@pytest.mark.parametrize(
+    ("target", "origin", "host"),
+    [
+        ("/path?q", "/path?q", "proxy.example"),
+        ("/to?url=http://other.example/", "/to?url=http://other.example/", "proxy.example"),
+        ("*", "*", "proxy.example"),
+        ("http://other.example/path?q=/%2F", "/path?q=/%2F", "other.example"),
+        ("https://other.example:8443", "/", "other.example:8443"),
+        ("http://other.example//twice", "//twice", "other.example"),
+        ("http://other.example?q=a/b", "/?q=a/b", "other.example"),
+    ],
+)
+def test_the_host_of_an_absolute_url_counts_and_its_path_travels(target: str, origin: str, host: str) -> None:
+    head = RequestHead("GET", target, Headers([("X-A", "1"), ("hOsT", "proxy.example")]), None)
+
+    changed = in_origin_form(head)
+
+    assert changed == RequestHead("GET", origin, Headers([("X-A", "1"), ("hOsT", host)]), None)
