@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
-from typing import Protocol
+from typing import Final, Protocol
 
 from agent.failures import AGENT_FAILED, BROKE, REQUEST_BROKE, Failure, failure_response
 from agent.messages import Request, Response
@@ -18,6 +18,9 @@ from wire.http1 import End
 from wire.protocol import RequestId
 
 logger = logging.getLogger(__name__)
+
+_LOGGED_PATH: Final = 1024
+"""Characters of a path that stand in the log."""
 
 
 class Proxy(Protocol):
@@ -70,7 +73,7 @@ class Exchanges:
         with closing(self._handle(request)) as response:
             counted = replace(response, events=count.passing(response.events))
             self._respond(request, counted)
-        path = request.head.target.partition("?")[0]
+        path = request.head.target.partition("?")[0][:_LOGGED_PATH]
         milliseconds = (time.monotonic() - started) * 1000
         logger.info(
             "%.8s %s %s %d %d bytes %.0f ms",

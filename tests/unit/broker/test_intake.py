@@ -88,7 +88,7 @@ def test_the_backend_is_chosen_by_the_raw_path() -> None:
         admit(RequestHead("GET", target, GET.headers, None), store=store).exchange.backend_id for target in targets
     ]
 
-    assert chosen == ["a", "root", "root", "root"]
+    assert chosen == ["a", "root", "root", "a"]
 
 
 def test_no_backend_at_all_is_unknown() -> None:
