@@ -37,7 +37,7 @@ run-appengine: .venv/appengine/.installed .venv/agent/.installed ## The three Ap
 	@exec .venv/appengine/bin/python -m scripts.run_appengine --port='$(PORT)'
 
 deploy: ## To App Engine: PROJECT_ID=…, DRY_RUN=1 only prints the commands
-	@$(PYTHON) -m scripts.deploy --project='$(PROJECT_ID)' $(if $(DRY_RUN),--dry-run)
+	@$(PYTHON) -m scripts.deploy --project='$(PROJECT_ID)' $(if $(filter-out 0,$(DRY_RUN)),--dry-run)
 
 image: ## The agent as a container image: IMAGE=inverting-proxy-agent
 	docker build --file agent/Dockerfile --tag '$(IMAGE)' .
