@@ -1,9 +1,9 @@
 """Answers, in the two places where they are handled: posted by an agent, and read for a client."""
 
-import re
+from dataclasses import replace
 from typing import Final
 
-from broker.errors import BrokenAnswer, ClaimedElsewhere, ConflictingBytes
+from broker.errors import BrokenAnswer, ClaimedElsewhere, ConflictingBytes, is_reason
 from broker.forwarding import forwarded_response
 from broker.model import Part
 from broker.policy import Policy
@@ -11,12 +11,11 @@ from broker.store import Store
 from broker.waiting import Clock, Waiting, append_all_of_answer
 from wire.errors import MalformedMessage, WireError
 from wire.http1 import Event, ResponseHead, ResponseParser
-from wire.protocol import BackendId, RequestId
+from wire.protocol import ERROR, BackendId, RequestId
 
 EMPTY_ANSWER: Final = "empty-answer"
 AGENT_ERROR: Final = "agent-error"
-
-_REASON = re.compile(r"[a-z0-9-]{1,64}")
+"""In the place of a reason of the agent's that is not a word."""
 
 
 def post_answer(
@@ -50,7 +49,7 @@ def post_answer(
             raise ClaimedElsewhere("the answer has failed already") from exc
         if error is None:
             raise
-        reason = error if _REASON.fullmatch(error) else AGENT_ERROR
+        reason = error if is_reason(error) else AGENT_ERROR
         store.fail_exchange(backend_id, request_id, agent_id=agent_id, reason=reason)
 
 
@@ -76,4 +75,11 @@ class AnswerReader:
 
 
 def _forwarded(event: Event) -> Event:
-    return forwarded_response(event) if isinstance(event, ResponseHead) else event
+    return _with_a_reason(event, forwarded_response(event)) if isinstance(event, ResponseHead) else event
+
+
+def _with_a_reason(head: ResponseHead, forwarded: ResponseHead) -> ResponseHead:
+    """The forwarded head; where the agent's reason is not a word, with one: the client shall learn who failed."""
+    if all(is_reason(reason) for reason in head.headers.get_all(ERROR)):
+        return forwarded
+    return replace(forwarded, headers=forwarded.headers.without(ERROR).adding((ERROR, AGENT_ERROR)))

@@ -14,13 +14,21 @@ BrokerError
     StoreUnavailable    the store's service failed
 """
 
-from typing import ClassVar
+import re
+from typing import Final
+
+_REASON: Final = re.compile(r"[a-z0-9-]{1,64}")
+
+
+def is_reason(value: str) -> bool:
+    """True for a word that may stand in `X-Inverting-Proxy-Error`."""
+    return _REASON.fullmatch(value) is not None
 
 
 class BrokerError(Exception):
     """Base of all errors of the broker."""
 
-    reason: ClassVar[str]
+    reason: str
 
 
 class UnknownBackend(BrokerError):
@@ -62,7 +70,14 @@ class ConflictingBytes(BrokerError):
 
 
 class BrokenAnswer(BrokerError):
+    """`reason`: why the exchange failed, where that is known more closely; what is not a word counts as unknown."""
+
     reason = "broken-answer"
+
+    def __init__(self, text: str, *, reason: str = "") -> None:
+        super().__init__(text)
+        if is_reason(reason):
+            self.reason = reason
 
 
 class NoAnswer(BrokerError):

@@ -143,8 +143,8 @@ def wait_for_answer(
 
     Raises `BackendOffline` when no agent fetched the request within `policy.fetch_wait`; `NoAnswer` when the first byte
     takes longer than `policy.response_wait` from the request's start, or a further one longer than `policy.idle_wait`;
-    `BrokenAnswer` when it broke off. A request whose body is still on its way, so that `is_sent` is false, may take any
-    time: whoever sends it sees to its end.
+    `BrokenAnswer`, with the reason, when it broke off. A request whose body is still on its way, so that `is_sent` is
+    false, may take any time: whoever sends it sees to its end.
     """
     limit = policy.idle_wait if offset else exchange.started + policy.response_wait - clock.now()
     patience = _Patience(clock, ExchangeKey(exchange.request_id), limit)
@@ -153,7 +153,7 @@ def wait_for_answer(
         if answer.part is not None:
             return answer.part
         if answer.exchange.state is State.FAILED:
-            raise BrokenAnswer(answer.exchange.failure)
+            raise BrokenAnswer("the answer was given up before its end", reason=answer.exchange.failure)
         left_to_fetch = exchange.started + policy.fetch_wait - clock.now()
         taken = is_taken(answer.exchange)
         if not taken and left_to_fetch <= timedelta():

@@ -158,6 +158,22 @@ FAILURES: Final[Mapping[type[Exception], Failure]] = {
 }
 """A row for every error of `broker.errors` and `wire.errors` that is raised."""
 
+BROKEN_ANSWERS: Final[Mapping[str, Failure]] = {
+    "agent-lost": Failure(
+        status=502,
+        reason="agent-lost",
+        party="agent",
+        text="The agent that had this request has gone before it answered: send it again once an agent is back.",
+    ),
+    "empty-answer": Failure(
+        status=502,
+        reason="empty-answer",
+        party="agent",
+        text="The agent posted an answer of no bytes: look into its log.",
+    ),
+}
+"""`BrokenAnswer` for reasons of the proxy's own; for an agent's reasons, which may be any word, its row serves."""
+
 UNAUTHENTICATED: Final = replace(
     FAILURES[NotAllowed],
     status=401,
@@ -195,6 +211,8 @@ def describe(exc: Exception) -> Failure:
     failure = next((FAILURES[kind] for kind in type(exc).__mro__ if kind in FAILURES), INTERNAL)
     if isinstance(exc, NotAllowed) and not exc.authenticated:
         failure = UNAUTHENTICATED
+    if isinstance(exc, BrokenAnswer):
+        failure = BROKEN_ANSWERS.get(exc.reason) or replace(failure, reason=exc.reason)
     if isinstance(exc, MessageTooLarge):
         failure = replace(failure, status=exc.status_hint)
     cause = str(exc)

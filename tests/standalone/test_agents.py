@@ -127,7 +127,7 @@ def test_an_empty_post_is_refused_and_the_user_learns_at_once(agent: Agent) -> N
         posted = agent.post(request_id, b"")
         reply = user.read_reply()
 
-    assert (posted.status, reply.status, reply.reason) == (400, 502, "broken-answer")
+    assert (posted.status, reply.status, reply.reason) == (400, 502, "empty-answer")
 
 
 def test_an_agents_own_answer_reaches_the_user_with_its_reason(agent: Agent) -> None:

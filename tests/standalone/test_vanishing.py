@@ -35,7 +35,7 @@ def test_users_of_an_agent_that_is_killed_learn_so_within_seconds(start: Start) 
         second.post(request_id, OK)
         repeated = reader.read_reply()
 
-        assert (refused.status, refused.reason, repeated.body) == (502, "broken-answer", b"ok")
+        assert (refused.status, refused.reason, repeated.body) == (502, "agent-lost", b"ok")
         assert time.monotonic() - killed < GRACE + 3 * SECOND
 
 

@@ -150,3 +150,22 @@ def test_the_empty_chunks_that_the_originals_agent_writes_behind_an_answer_witho
     raw = b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
 
     assert AnswerReader("GET").read(Part(0, raw, last=True)) == [ResponseHead(204, Headers(), None), End()]
+
+
+@pytest.mark.parametrize(
+    ("posted", "shown"),
+    [
+        (["backend-unreachable"], ["backend-unreachable"]),
+        (["<script>"], ["agent-error"]),
+        ([""], ["agent-error"]),
+        (["x" * 65], ["agent-error"]),
+        (["backend-unreachable", "No Word"], ["agent-error"]),
+    ],
+)
+def test_a_reason_inside_an_answer_is_a_word_or_becomes_one(posted: list[str], shown: list[str]) -> None:
+    fields = "".join(f"X-Inverting-Proxy-Error: {reason}\r\n" for reason in posted).encode()
+    raw = b"HTTP/1.1 502 Bad Gateway\r\n" + fields + b"Content-Length: 0\r\n\r\n"
+
+    head, _ = AnswerReader("GET").read(Part(0, raw, last=True))
+
+    assert head == ResponseHead(502, Headers([("X-Inverting-Proxy-Error", reason) for reason in shown]), 0)

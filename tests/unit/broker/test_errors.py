@@ -1,7 +1,7 @@
 import pytest
 
 from broker import errors
-from broker.errors import BrokerError, NotAllowed
+from broker.errors import BrokenAnswer, BrokerError, NotAllowed
 
 REASONS = {
     "UnknownBackend": "no-backend",
@@ -32,3 +32,15 @@ def test_no_identity_and_the_wrong_one_are_told_apart(authenticated: bool) -> No
     error = NotAllowed("not an agent of this backend", authenticated=authenticated)
 
     assert (str(error), error.authenticated) == ("not an agent of this backend", authenticated)
+
+
+@pytest.mark.parametrize("reason", ["agent-lost", "a", "http-2", "x" * 64])
+def test_an_answer_may_be_broken_for_a_reason_of_its_own(reason: str) -> None:
+    error = BrokenAnswer("what is wrong", reason=reason)
+
+    assert (str(error), error.reason) == ("what is wrong", reason)
+
+
+@pytest.mark.parametrize("reason", ["", "Upper", "two words", "x" * 65, "line\n", "<script>", "\u0663"])
+def test_a_reason_that_is_not_a_word_counts_as_none(reason: str) -> None:
+    assert BrokenAnswer("what is wrong", reason=reason).reason == "broken-answer"

@@ -204,9 +204,9 @@ def test_an_answer_that_breaks_off_is_broken_at_once() -> None:
     scene.fetch()
     scene.script((3, scene.fail))
 
-    with pytest.raises(BrokenAnswer, match="^backend-broke$"):
+    with pytest.raises(BrokenAnswer) as raised:
         scene.read_answer()
-    assert scene.elapsed == 3
+    assert (raised.value.reason, scene.elapsed) == ("backend-broke", 3)
 
 
 def test_what_came_before_an_answer_broke_off_is_read_first() -> None:

@@ -55,6 +55,9 @@ def test_the_table_has_no_row_without_an_error() -> None:
         (ClaimedElsewhere("x"), 409, "claimed-elsewhere", "agent"),
         (ConflictingBytes("x"), 409, "conflicting-bytes", "agent"),
         (BrokenAnswer("x"), 502, "broken-answer", "backend"),
+        (BrokenAnswer("x", reason="backend-broke"), 502, "backend-broke", "backend"),
+        (BrokenAnswer("x", reason="agent-lost"), 502, "agent-lost", "agent"),
+        (BrokenAnswer("x", reason="empty-answer"), 502, "empty-answer", "agent"),
         (NoAnswer("x"), 504, "timeout", "backend"),
         (StoreUnavailable("x"), 503, "store-unavailable", "proxy"),
         (MalformedMessage("x"), 400, "malformed-request", "client"),
@@ -82,6 +85,17 @@ def test_a_subclass_is_told_like_its_parent() -> None:
         pass
 
     assert describe(Narrower()) == FAILURES[StoreUnavailable]
+
+
+def test_the_user_of_an_agent_that_is_gone_is_told_to_wait_for_another() -> None:
+    failure = describe(BrokenAnswer("x", reason="agent-lost"))
+
+    assert failure.text.startswith("The agent that had this request has gone before it answered")
+    assert failure.details == ()
+
+
+def test_an_agents_own_reason_has_the_text_of_every_broken_answer() -> None:
+    assert describe(BrokenAnswer("x", reason="backend-broke")).text == FAILURES[BrokenAnswer].text
 
 
 def test_the_limit_that_was_exceeded_is_shown() -> None:

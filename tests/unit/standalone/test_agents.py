@@ -46,7 +46,7 @@ def test_what_a_vanished_agent_held_is_given_to_the_next_or_fails() -> None:
         again = await bench.poll().done()
 
         assert json.loads(again.body) == ["request-1"]
-        assert (failed.status, failed.fields["X-Inverting-Proxy-Error"]) == (502, "broken-answer")
+        assert (failed.status, failed.fields["X-Inverting-Proxy-Error"]) == (502, "agent-lost")
         reader.task.cancel()
 
     run(scenario)
