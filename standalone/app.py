@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
-from broker.errors import BrokerError, Overloaded
+from broker.errors import BrokerError
 from broker.policy import Policy
 from broker.waiting import Clock
 from edge.errors import INTERNAL, Refusal, describe
@@ -17,7 +17,7 @@ from standalone.calls import Call, Receive, Scope, Send
 from standalone.presence import Presence
 from standalone.registration import OpenRegistration
 from standalone.users import Users
-from standalone.waiting import AsyncioWaiter
+from standalone.waiting import STOPPING, AsyncioWaiter
 from stores.memory import MemoryStore
 from wire.errors import WireError
 from wire.protocol import RequestId
@@ -76,7 +76,7 @@ class StandaloneApp:
 
     async def _serve_user(self, call: Call) -> None:
         if self._is_stopping:
-            raise Overloaded("the proxy is stopping")
+            raise Refusal(STOPPING)
         await self._users.serve(call)
 
     async def _guard(self, call: Call, serve: Callable[[Call], Awaitable[None]]) -> None:

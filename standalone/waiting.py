@@ -2,9 +2,18 @@
 
 import asyncio
 import threading
+from typing import Final
 
-from broker.errors import Overloaded
 from broker.waiting import Key, T, Wait, Waiting
+from edge.errors import Failure, Refusal
+
+STOPPING: Final = Failure(
+    status=503,
+    reason="stopping",
+    party="proxy",
+    text="The proxy is being restarted: try again soon.",
+    headers=(("Retry-After", "5"),),
+)
 
 
 class AsyncioWaiter:
@@ -25,9 +34,9 @@ class AsyncioWaiter:
         return sum(len(sleepers) for sleepers in self._sleepers.values())
 
     async def wait(self, wait: Wait) -> None:
-        """Return when the key may have changed, at the latest after the timeout. Raises `Overloaded` once closed."""
+        """Return when the key may have changed, at the latest after the timeout. Raises `Refusal` once closed."""
         if self._is_closed:
-            raise Overloaded("the proxy is stopping")
+            raise Refusal(STOPPING)
         sleeper = self._loop.create_future()
         self._sleepers.setdefault(wait.key, set()).add(sleeper)
         alarm = self._loop.call_later(wait.timeout.total_seconds(), _resolve, sleeper)

@@ -84,7 +84,7 @@ def test_a_request_under_way_is_finished_and_new_ones_are_refused(start: Start) 
         late = get(url, "/late")
         posted = agent.post(request_id, OK)
 
-        assert (late.status, late.reason) == (503, "overloaded")
+        assert (late.status, late.reason) == (503, "stopping")
         assert (posted.status, user.read_reply().body) == (200, b"ok")
     assert process.wait(10 * SECOND) == 0
 

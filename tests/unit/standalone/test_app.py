@@ -49,7 +49,12 @@ def test_a_stopping_proxy_finishes_what_it_has_begun_and_takes_nothing_new() -> 
         await user.done()
         await stopping
 
-        assert (late.status, user.body) == (503, b"ok")
+        assert (late.status, late.fields["X-Inverting-Proxy-Error"], late.fields["Retry-After"]) == (
+            503,
+            "stopping",
+            "5",
+        )
+        assert user.body == b"ok"
 
     run(scenario)
 
@@ -63,7 +68,9 @@ def test_a_stopped_proxy_lets_nobody_wait() -> None:
         await turns()
         await bench.app.stop(timedelta())
 
-        assert ((await user.done()).status, (await second.done()).status, (await poll.done()).status) == (503, 503, 200)
+        for ended in (await user.done(), await second.done()):
+            assert (ended.status, ended.fields["X-Inverting-Proxy-Error"]) == (503, "stopping")
+        assert (await poll.done()).status == 200
 
     run(scenario)
 

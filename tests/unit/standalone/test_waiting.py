@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from broker.errors import NoAnswer, Overloaded
+from broker.errors import NoAnswer
 from broker.waiting import ExchangeKey, PendingKey, Wait, Waiting
+from edge.errors import Refusal
 from standalone.waiting import AsyncioWaiter, drive
 from tests.factories import BACKEND, REQUEST, seconds
 from tests.unit.standalone.scripted import turns
@@ -74,7 +75,7 @@ def test_nobody_waits_once_it_is_closed() -> None:
         waiter.close()
         await waiting
 
-        with pytest.raises(Overloaded):
+        with pytest.raises(Refusal, match="^stopping$"):
             await waiter.wait(a_wait())
 
     run(scenario)
