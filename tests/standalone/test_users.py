@@ -18,7 +18,6 @@ TARGETS = [
     "/./a/../b",
     "/%2F%2e%2e%41",
     "/;p=1/'\"<>|",
-    "http://other.example/absolute?x",
     "/agent/pending?x",
     "/agent/pending/",
     "//agent/pending",
@@ -54,6 +53,12 @@ def test_a_target_passes_byte_for_byte(agent: Agent, target: str) -> None:
     message, _ = exchange(agent, f"GET {target} HTTP/1.1\r\nHost: h\r\n\r\n".encode(), OK)
 
     assert message.split(b"\r\n")[0] == f"GET {target} HTTP/1.1".encode()
+
+
+def test_an_absolute_url_arrives_as_its_path_at_the_host_that_it_names(agent: Agent) -> None:
+    message, _ = exchange(agent, b"GET http://other.example/absolute?x HTTP/1.1\r\nHost: h\r\n\r\n", OK)
+
+    assert message.startswith(b"GET /absolute?x HTTP/1.1\r\nHost: other.example\r\n")
 
 
 @pytest.mark.parametrize("method", METHODS)
