@@ -24,9 +24,9 @@ def flags(info: Any) -> dict[str, str]:
     return dict(word.removeprefix("--").split("=", 1) for word in words if "=" in word)
 
 
-@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning", "ignore::DeprecationWarning")
 def test_the_index_is_the_one_that_a_poll_asks_for() -> None:
-    from google.appengine.datastore import datastore_index  # warns of ruamel.yaml while it is imported
+    from google.appengine.datastore import datastore_index  # its import warns: old code of the SDK
 
     [index] = datastore_index.ParseIndexDefinitions((ROOT / "index.yaml").read_text("utf-8")).indexes
     assert (index.kind, [each.name for each in index.properties]) == ("exchange", ["backend", "available"])
