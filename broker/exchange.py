@@ -23,9 +23,7 @@ from typing import Final
 from broker.errors import BrokenAnswer, ClaimedElsewhere, ConflictingBytes
 from broker.model import Exchange, State
 from broker.policy import Policy
-
-# RFC 9110 section 9.2.2: the methods that may be repeated without the user asking for it.
-IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+from wire.protocol import IDEMPOTENT_METHODS
 
 
 class Move(Enum):
@@ -148,7 +146,7 @@ def release(exchange: Exchange, *, can_be_read_again: bool) -> Exchange:
     Safe means offered only, or fetched with an idempotent method and no byte of an answer (RFC 9110 section 9.2.2),
     as long as the store has its request from the first byte (`can_be_read_again`).
     """
-    is_repeatable = exchange.method in IDEMPOTENT and can_be_read_again
+    is_repeatable = exchange.method in IDEMPOTENT_METHODS and can_be_read_again
     is_safe = exchange.state is State.OFFERED or (exchange.state is State.FETCHED and is_repeatable)
     if is_safe:
         return replace(exchange, state=_moved(exchange, Move.RELEASE), agent_id="", leased_until=None)

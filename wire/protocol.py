@@ -32,6 +32,9 @@ OWNED_PREFIX: Final = "x-inverting-proxy-"
 REQUEST_MEDIA_TYPE: Final = "application/http; msgtype=request"
 RESPONSE_MEDIA_TYPE: Final = "application/http; msgtype=response"
 
+IDEMPOTENT_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+"""The methods that may be repeated without the user asking for it (RFC 9110 section 9.2.2)."""
+
 MAX_PENDING_BYTES: Final = 1 << 20
 """The longest list of pending requests that an agent reads; the limit of the original's agent."""
 

@@ -16,11 +16,9 @@ from agent.transport.connections import Connection, ConnectionPool
 from agent.transport.errors import Broken, NothingReceived, SourceBroke, TimedOut, TransportError
 from wire.errors import WireError
 from wire.http1 import End, RequestHead, ResponseHead, ResponseParser, encode_body, encode_end, serialize_request_head
+from wire.protocol import IDEMPOTENT_METHODS
 
 logger = logging.getLogger(__name__)
-
-_IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
-"""RFC 9110 section 9.2.2."""
 
 _OVERTAKING: Final = 0.05
 """Seconds."""
@@ -258,7 +256,7 @@ class HttpClient:
         can be sent again. Raises `TransportError`, and `SourceBroke` for a body that broke off.
         """
         raw = serialize_request_head(head)
-        may_repeat = head.method in _IDEMPOTENT and isinstance(body, bytes)
+        may_repeat = head.method in IDEMPOTENT_METHODS and isinstance(body, bytes)
         while True:
             connection = self._pool.take()
             try:

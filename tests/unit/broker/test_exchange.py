@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from broker.errors import BrokenAnswer, BrokerError, ClaimedElsewhere, ConflictingBytes
 from broker.exchange import (
-    IDEMPOTENT,
     TRANSITIONS,
     Move,
     answer,
@@ -31,6 +30,7 @@ from broker.model import Exchange, State
 from broker.policy import Policy
 from tests.factories import an_exchange, seconds
 from tests.fakes.clock import NOON
+from wire.protocol import IDEMPOTENT_METHODS
 
 POLICY = Policy()
 AGENT = "agent-1"
@@ -222,7 +222,7 @@ def test_what_may_be_repeated_goes_back_into_the_queue(method: str) -> None:
 def test_what_may_not_be_repeated_fails(method: str) -> None:
     released = release(held(State.FETCHED, method=method), can_be_read_again=True)
 
-    assert method not in IDEMPOTENT
+    assert method not in IDEMPOTENT_METHODS
     assert (released.state, released.failure) == (State.FAILED, "agent-lost")
 
 

@@ -40,7 +40,12 @@ def test_a_change_wakes_all_who_wait_for_its_key_and_nobody_else() -> None:
 
 
 def test_a_wait_ends_at_its_timeout() -> None:
-    run(lambda waiter: waiter.wait(a_wait(after=0.01)))
+    async def scenario(waiter: AsyncioWaiter) -> None:
+        await waiter.wait(a_wait(after=0.01))
+
+        assert waiter.waiting == 0
+
+    run(scenario)
 
 
 def test_a_change_by_another_thread_wakes() -> None:
