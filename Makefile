@@ -127,6 +127,6 @@ clean: ## Remove environments and caches
 		+ sys.version.split()[0] + ". Name another: make PYTHON=python3.13 …")'
 	@echo "Installing $(filter %.txt,$^) into .venv/$*"
 	@test -x .venv/$*/bin/pip || $(PYTHON) -m venv .venv/$*
-	@.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-virtualenv \
+	@.venv/$*/bin/python -m pip install --quiet --quiet --disable-pip-version-check --require-virtualenv \
 		--requirement $(filter %.txt,$^)
 	@touch $@
