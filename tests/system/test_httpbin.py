@@ -101,7 +101,7 @@ def said(reply: Reply) -> tuple[int, Fields, bytes, bool]:
 
 
 def without_time_of_gzip(body: bytes) -> bytes:
-    """The body; of one in gzip not the field MTIME (RFC 1952 section 2.3), because httpbin compresses anew each second."""
+    """The body; of one in gzip not MTIME (RFC 1952 section 2.3), because httpbin compresses anew each second."""
     return body[:4] + bytes(4) + body[8:] if body.startswith(b"\x1f\x8b") else body
 
 
