@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from agent.__main__ import build_poller
-from agent.settings import load_settings
+from agent.composition import build_poller
+from agent.settings.load import load_settings
 from tests.agent.peers import ProxyPeer, Received, Wire, an_answer, answering, peer, proxy_peer
 from tests.timing import SECOND, wait_until
 from wire.http1 import End, ResponseHead, ResponseParser
@@ -23,7 +23,8 @@ def an_agent(proxy: ProxyPeer, backend_url: str, *flags: str) -> Iterator[None]:
     """An agent at work; at the end everything it ran has finished."""
     arguments = [f"--proxy={proxy.url}", "--backend=notebook", f"--host={backend_url}", "--credentials=none", *flags]
     drained = threading.Event()
-    poller = build_poller(load_settings(arguments, {}), on_drained=drained.set)
+    settings = load_settings(arguments, {})
+    poller = build_poller(settings.agents[0], settings.google, drained.set)
     poller.start()
     try:
         yield

@@ -7,7 +7,7 @@ import pytest
 
 from agent import failures as agent_failures
 from agent.failures import Failure as AgentFailure
-from agent.settings import FLAGS
+from agent.settings.load import FLAGS
 from wire import protocol
 
 ROOT = Path(__file__).resolve().parents[2]

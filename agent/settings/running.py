@@ -1,0 +1,55 @@
+"""The flags about the agent itself: how it runs, and what its operator sees."""
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from agent.commandline.flags import Flag
+from agent.commandline.parsing import boolean, duration
+from agent.settings.group import Group
+
+
+@dataclass(frozen=True, slots=True)
+class RunningSettings(Group):
+    """What the agent was told about itself."""
+
+    graceful_shutdown_timeout: timedelta
+    status_port: tuple[str, int] | None
+    """Host and port at which the operator may ask; None for nowhere."""
+    log_format: str
+    """`text` or `json`."""
+    debug: bool
+
+
+def _parse_address(text: str) -> tuple[str, int] | None:
+    if not text:
+        return None
+    found = re.fullmatch(r"(?:(.+):)?(\d{1,5})", text, re.ASCII)
+    if found is None or not 1 <= int(found[2]) <= 65_535:
+        raise ValueError("not a port")
+    return (found[1] or "127.0.0.1").strip("[]"), int(found[2])
+
+
+def _parse_format(text: str) -> str:
+    if text not in ("text", "json"):
+        raise ValueError("not a format")
+    return text
+
+
+FLAGS: Final = (
+    duration(
+        "graceful-shutdown-timeout",
+        timedelta(seconds=30),
+        "On SIGTERM and SIGINT: how long running requests may take to finish.",
+    ),
+    Flag(
+        "status-port",
+        "",
+        "PORT or HOST:PORT",
+        "Serve a status page, /healthz, /readyz and /metrics; without a host to this machine alone.",
+        _parse_address,
+    ),
+    Flag("log-format", "text", "text or json", "How log lines are written.", _parse_format),
+    boolean("debug", "Write a debug log; never bodies, cookies or tokens."),
+)
