@@ -10,6 +10,7 @@ from typing import Final
 from agent.backoff import POLLING
 from agent.proxy.errors import ProxyError
 from agent.seen import SeenIds
+from agent.telemetry.observer import UNOBSERVED, Observer
 from agent.transport.client import Interrupt
 from agent.transport.errors import TransportError
 from wire.errors import WireError
@@ -36,6 +37,7 @@ class Poller:
         concurrency: int,
         jitter: Callable[[], float],
         on_drained: Callable[[], None],
+        observer: Observer = UNOBSERVED,
     ) -> None:
         self._list_pending = list_pending
         self._run = run
@@ -43,6 +45,7 @@ class Poller:
         self._concurrency = concurrency
         self._jitter = jitter
         self._on_drained = on_drained
+        self._observer = observer
         self._interrupt = Interrupt()
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="exchange")
         self._changed = threading.Condition()  # guards the two below
@@ -53,8 +56,14 @@ class Poller:
     def start(self) -> None:
         self._thread.start()
 
+    @property
+    def is_working(self) -> bool:
+        """False when the loop has ended though nobody stopped it: only a new process helps."""
+        return self._is_stopping or self._thread.is_alive()
+
     def stop(self) -> int:
         """Ask no more, at once; the number of requests that still run."""
+        self._observer.draining_began()
         with self._changed:
             self._is_stopping = True
             running = self._running
@@ -68,6 +77,7 @@ class Poller:
         failures = 0
         while self._wait_for_room():
             asked_at = time.monotonic()
+            self._observer.poll_began()
             try:
                 listed = self._list_pending(self._interrupt)
             except (ProxyError, TransportError, WireError) as exc:
@@ -76,6 +86,7 @@ class Poller:
                 continue
             except Exception:
                 logger.exception("polling failed")
+                self._observer.poll_failed("the agent failed: its log says why")
                 failures += 1
                 self._pause(POLLING.longest.total_seconds())
                 continue
@@ -88,6 +99,7 @@ class Poller:
     def _pause_after(self, exc: Exception, failures: int) -> None:
         if self._is_stopping:
             return
+        self._observer.poll_failed(str(exc))
         delay = POLLING.delay(failures - 1, jitter=self._jitter()).total_seconds()
         logger.warning("cannot ask the proxy for requests (asking again in %.1f s): %s", delay, exc)
         self._pause(delay)

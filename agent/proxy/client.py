@@ -19,6 +19,7 @@ from agent.messages import Request, Response
 from agent.proxy.errors import ProxyError, ProxyUnavailable, Unauthorized, require_success
 from agent.proxy.inner_request import read_request
 from agent.proxy.replay import Replay, encode_response, inner_head, is_small, whole
+from agent.telemetry.observer import UNOBSERVED, Observer
 from agent.transport.client import Body, HttpClient, Interrupt
 from agent.transport.errors import SourceBroke, TimedOut, TransportError
 from wire.headers import Headers
@@ -83,6 +84,7 @@ class ProxyClient:
         poll_limit: timedelta | None,
         jitter: Callable[[], float],
         sleep: Callable[[float], object],
+        observer: Observer = UNOBSERVED,
     ) -> None:
         parts = urlsplit(url)
         self._client = client
@@ -97,6 +99,7 @@ class ProxyClient:
         self._poll_limit = poll_limit.total_seconds() if poll_limit is not None else None
         self._jitter = jitter
         self._sleep = sleep
+        self._observer = observer
 
     def list_pending(self, interrupt: Interrupt) -> list[RequestId]:
         """The exchanges that wait for this agent: one long poll, which `interrupt` may end with a `TransportError`.
@@ -112,7 +115,10 @@ class ProxyClient:
                 return []
             with closing(reply):
                 require_success(reply.head, target=head.target)
-                return decode_pending(reply.read(MAX_PENDING_BYTES))
+                pending = decode_pending(reply.read(MAX_PENDING_BYTES))
+            # Here and not in the poller: a poll that ran out of time says nothing about the proxy.
+            self._observer.poll_answered()
+            return pending
 
         return self._retried(attempt, within=_LIST_RETRIES)
 
@@ -200,5 +206,6 @@ class ProxyClient:
                 if not may_repeat() or time.monotonic() + delay >= give_up_at:
                     raise
                 logger.debug("trying again in %.1f s: %s", delay, exc)
+                self._observer.call_retried()
             self._sleep(delay)
         raise AssertionError("unreachable: the loop ends by returning or raising")

@@ -1,0 +1,14 @@
+"""What an operator sees of the agent: counts, logs, the status port, Cloud Monitoring.
+
+    observer      the measure points: what the rest of the agent calls
+    record        the counts of one backend, and of the process
+    condition     whether a backend is served, and if not, why
+    logs          text or JSON, one line a request
+    addresses     HOST:PORT, and which hosts are this machine
+    status_server the port: /healthz, /readyz, /metrics, /
+    status_page   the HTML of /
+    prometheus    the text of /metrics; prometheus-client is imported at the first call
+    monitoring    counts by status code to Google's Cloud Monitoring, behind an optional extra
+
+The rest of the agent imports `observer` and `logs` alone.
+"""
