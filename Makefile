@@ -15,7 +15,7 @@ DEV := .venv/dev/bin
 PYTEST := -m pytest -q --no-header
 CORE := wire broker
 # What needs neither the emulator, nor another program's environment, nor processes of its own.
-SLOW := tests/contract tests/standalone tests/agent tests/system
+SLOW := tests/contract tests/standalone tests/agent tests/system tests/browser
 FAST := $(filter-out $(SLOW) tests/vectors,$(patsubst %/,%,$(wildcard tests/[a-z]*/)))
 
 .DEFAULT_GOAL := help
@@ -44,7 +44,7 @@ image: ## The agent as a container image: IMAGE=inverting-proxy-agent
 
 ##@ Check
 
-.PHONY: check lint types imports test test-fast test-contract test-standalone test-agent test-system test-runtime cover
+.PHONY: check lint types imports test test-fast test-contract test-standalone test-agent test-system test-browser test-runtime cover
 check: lint types imports test ## All of the following: what CI runs
 
 lint: .venv/dev/.installed ## Style and format
@@ -57,7 +57,7 @@ types: .venv/dev/.installed ## mypy, strict
 imports: .venv/dev/.installed ## Who may import whom
 	$(DEV)/lint-imports --no-cache
 
-test: test-fast cover test-contract test-standalone test-agent test-system test-runtime ## All tests
+test: test-fast cover test-contract test-standalone test-agent test-system test-browser test-runtime ## All tests
 
 test-fast: .venv/dev/.installed ## Units, services, packaging
 	$(DEV)/python $(PYTEST) -n 2 $(FAST)
@@ -79,6 +79,9 @@ test-agent: .venv/agent-test/.installed ## The agent, with the versions that it 
 
 test-system: .venv/dev/.installed .venv/standalone/.installed .venv/agent/.installed .venv/appengine/.installed .venv/peers/.installed ## Real processes on loopback
 	$(DEV)/python $(PYTEST) tests/system
+
+test-browser: .venv/dev/.installed .venv/standalone/.installed .venv/agent/.installed .venv/appengine/.installed .venv/jupyter/.installed ## Debian's Chromium against pages behind the proxy, JupyterLab among them
+	$(DEV)/python $(PYTEST) tests/browser
 
 ifneq ($(RUNTIME_PYTHON),)
 test-runtime: .venv/dev-$(RUNTIME)/.installed ## The fast tests under the Python of App Engine
@@ -119,6 +122,7 @@ clean: ## Remove environments and caches
 .venv/dev/.installed: tests/requirements.txt
 .venv/agent-test/.installed: tests/requirements-agent.txt
 .venv/peers/.installed: tests/system/requirements.txt
+.venv/jupyter/.installed: tests/browser/requirements-jupyter.txt
 .venv/dev-$(RUNTIME)/.installed: tests/requirements.txt
 .venv/dev-$(RUNTIME)/.installed: override PYTHON := $(RUNTIME_PYTHON)
 
