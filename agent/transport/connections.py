@@ -1,4 +1,4 @@
-"""Connections to one origin, kept alive between calls.
+"""Connections to one origin, kept alive between calls: over TCP, TLS, or a unix socket.
 
 requests' adapter gives the pool and the TLS rules (certificates verified against its bundle; no proxies, no `.netrc`,
 because no session is involved). The bytes are ours alone: urllib3 would quote targets, resolve dot segments, join
@@ -11,13 +11,17 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
+from urllib.parse import unquote
 
 from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import HTTPError
 from urllib3.util.wait import wait_for_socket  # type: ignore[import-untyped]
 
 from agent.transport.errors import Broken, TimedOut, Unreachable
+from agent.transport.tls import REQUESTS_RULES, Tls, http2_context
 
 _RECEIVE_BYTES: Final = 1 << 16
 
@@ -35,10 +39,12 @@ class _PooledConnection(Protocol):
 
 
 class _Pool(Protocol):
-    """What is used of urllib3's `HTTPConnectionPool`: its two methods for those who make calls themselves."""
+    """What is used of urllib3's `HTTPConnectionPool`: its methods for those who make calls themselves."""
 
     def _get_conn(self) -> _PooledConnection: ...
+    def _new_conn(self) -> _PooledConnection: ...
     def _put_conn(self, conn: _PooledConnection) -> None: ...
+    def _prepare_proxy(self, conn: _PooledConnection) -> None: ...
 
 
 class Connection:
@@ -79,6 +85,11 @@ class Connection:
             if not wait_for_socket(self._socket, read=not writes, write=writes, timeout=timeout):
                 raise TimedOut(f"silent for {timeout:g} s")
 
+    @property
+    def application_protocol(self) -> str | None:
+        """What both sides agreed on in the handshake of TLS (ALPN, RFC 7301); None if nothing."""
+        return self._socket.selected_alpn_protocol() if isinstance(self._socket, ssl.SSLSocket) else None
+
     def abort(self) -> None:
         """End the connection under whoever waits on it, from any thread; its owner still has to close it."""
         try:
@@ -95,33 +106,99 @@ class Connection:
         self._pooled.close()
 
 
+class _Adapter(HTTPAdapter):
+    """requests' adapter, with what it does not let a caller say."""
+
+    def __init__(self, *, size: int, **rules: Any) -> None:
+        self._rules = rules
+        super().__init__(pool_connections=1, pool_maxsize=size)
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **rules: Any) -> None:
+        super().init_poolmanager(connections, maxsize, block, **self._rules, **rules)  # type: ignore[no-untyped-call]
+
+
+def _tcp_pool(url: str, *, size: int, tls: Tls, is_http2: bool) -> _Pool:
+    request = PreparedRequest()
+    request.url = url
+    rules: dict[str, Any] = {}
+    if tls.server_name is not None:
+        rules["server_hostname"] = tls.server_name
+    if is_http2:
+        rules["ssl_context"] = http2_context(tls)
+    verify: bool | str = (tls.ca_file or True) if tls.verifies else False
+    certificate: Any = tls.client_certificate
+    if tls.client_key is not None:
+        certificate = (tls.client_certificate, tls.client_key)
+    # Any: the stubs are those of an older requests.
+    adapter: Any = _Adapter(size=size, **rules)
+    pool: _Pool = adapter.get_connection_with_tls_context(request, verify=verify, cert=certificate)
+    adapter.cert_verify(pool, url, verify=verify, cert=certificate)
+    return pool
+
+
+class _UnixConnection(HTTPConnection):
+    """urllib3's connection, to a socket in the file system."""
+
+    def __init__(self, path: str, **options: Any) -> None:
+        super().__init__(**options)
+        self._path = path
+
+    def _new_conn(self) -> socket.socket:
+        connecting = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connecting.settimeout(self.timeout)
+            connecting.connect(self._path)
+        except OSError:
+            connecting.close()
+            raise
+        return connecting
+
+
+def _unix_pool(url: str, *, size: int) -> _Pool:
+    pool: Any = HTTPConnectionPool("localhost", maxsize=size)
+    pool.ConnectionCls = partial(_UnixConnection, unquote(url.removeprefix("unix://")))
+    return pool  # type: ignore[no-any-return]
+
+
 class ConnectionPool:
     """Up to `size` idle connections to the origin of `url`; taking never waits for another call to end.
 
-    `ca_bundle` is a file of the certificates to trust; None for those that requests brings.
+    `url` is `http://HOST[:PORT]`, `https://HOST[:PORT]`, or `unix:///PATH` with percent-encoded bytes where needed.
+    `is_http2` offers HTTP/2 alone in the handshake of TLS; in clear text it changes nothing.
+    Raises `OSError` for certificate files that are not there.
     """
 
-    def __init__(self, url: str, *, size: int, connect_timeout: float, ca_bundle: str | None = None) -> None:
+    def __init__(
+        self, url: str, *, size: int, connect_timeout: float, tls: Tls = REQUESTS_RULES, is_http2: bool = False
+    ) -> None:
         self._connect_timeout = connect_timeout
-        request = PreparedRequest()
-        request.url = url
-        # Any: the stubs are those of an older requests.
-        adapter: Any = HTTPAdapter(pool_connections=1, pool_maxsize=size)
-        self._pool: _Pool = adapter.get_connection_with_tls_context(request, verify=ca_bundle or True)
-        adapter.cert_verify(self._pool, url, verify=ca_bundle or True, cert=None)
+        is_unix = url.startswith("unix:")
+        self._pool = _unix_pool(url, size=size) if is_unix else _tcp_pool(url, size=size, tls=tls, is_http2=is_http2)
 
     def take(self) -> Connection:
         """An idle connection that still lives, or a new one. Raises `Unreachable`."""
         pooled = self._pool._get_conn()
         is_reused = pooled.sock is not None
         if not is_reused:
-            pooled.timeout = self._connect_timeout
-            try:
-                pooled.connect()
-            except (HTTPError, OSError) as exc:
-                pooled.close()
-                raise Unreachable(f"no connection: {_cause(exc)}") from exc
+            self._connect(pooled)
         return Connection(self._pool, pooled, is_reused=is_reused)
+
+    def open_socket(self) -> socket.socket:
+        """A new connected socket, blocking and without a time-out, that is the caller's alone. Raises `Unreachable`."""
+        pooled = self._pool._new_conn()
+        self._connect(pooled)
+        connected, pooled.sock = pooled.sock, None
+        assert connected is not None
+        connected.settimeout(None)
+        return connected
+
+    def _connect(self, pooled: _PooledConnection) -> None:
+        pooled.timeout = self._connect_timeout
+        try:
+            pooled.connect()
+        except (HTTPError, OSError) as exc:
+            pooled.close()
+            raise Unreachable(f"no connection: {_cause(exc)}") from exc
 
 
 def _cause(exc: BaseException) -> str:
