@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from agent.commandline.flags import Flag, FlagError
+from agent.commandline.flags import Flag
 from agent.settings.group import Group
 
 
@@ -19,9 +19,13 @@ class MonitoringSettings(Group):
     monitoring_resource_labels: tuple[tuple[str, str], ...]
     metric_domain: str
 
-    def check(self) -> None:
-        if self.monitoring_project_id and not self.metric_domain:
-            raise FlagError("--metric-domain is missing: expected a domain such as custom.googleapis.com")
+    @property
+    def missing(self) -> str:
+        """The flag without which there is nothing to write to that project; empty for none.
+
+        The original goes on without monitoring then, so ours does.
+        """
+        return "metric-domain" if self.monitoring_project_id and not self.metric_domain else ""
 
 
 def _parse_project(text: str) -> str:

@@ -17,16 +17,22 @@ class WebsocketSettings(Group):
     shim_websockets: bool
     """Put the shim's script into pages."""
     shim_path: str
-    """Where the shim listens, without slashes around it; empty for no shim."""
+    """Without slashes around it; may be empty: see `path`."""
     websocket_shim_timeout: timedelta
     enable_websockets_injection: bool
     rewrite_websocket_host: bool
 
+    @property
+    def path(self) -> str:
+        """Where the shim listens; a script in the pages is of no use without."""
+        return self.shim_path or (_PATH if self.shim_websockets else "")
+
     def check(self) -> None:
-        if self.shim_websockets and not self.shim_path:
-            raise FlagError("--shim-websockets is given: expected --shim-path with it, a path that the backend leaves")
-        if self.shim_path and not self.websocket_shim_timeout:
+        if self.path and not self.websocket_shim_timeout:
             raise FlagError("--websocket-shim-timeout is '0': expected a duration, because every wait has an end")
+
+
+_PATH: Final = "websocket-shim"
 
 
 def _parse_path(text: str) -> str:
@@ -42,7 +48,7 @@ FLAGS: Final = (
         "shim-path",
         "",
         "a path such as websocket-shim",
-        "Path below which that script reaches the agent; the backend never sees requests to it.",
+        f"Path below which that script reaches the agent, {_PATH} if there is one; never the backend's.",
         _parse_path,
     ),
     duration("websocket-shim-timeout", timedelta(hours=1), "Close a websocket whose page has been silent for so long."),

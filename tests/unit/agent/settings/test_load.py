@@ -216,11 +216,9 @@ def test_googles_places_may_be_elsewhere() -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--shim-websockets"], "--shim-path"),
         (["--shim-path=s", "--websocket-shim-timeout=0"], "every wait has an end"),
         (["--session-cookie-name=s", "--session-cookie-timeout=0"], "every session has an end"),
         (["--health-check-interval-seconds=1", "--health-check-timeout=0"], "every wait has an end"),
-        (["--monitoring-project-id=p"], "--metric-domain is missing"),
         (["--credentials=none", "--iap-client-id=c"], "--credentials=google"),
         (["--credentials=none", "--oidc-audience=c"], "--credentials=google"),
         (["--backend-client-key={file}"], "--backend-client-certificate"),
@@ -246,6 +244,27 @@ def test_fields_and_paths_are_taken_apart() -> None:
     agent = load("--request-header=A: b: c", "--request-header=D:", "--path-map=/api=h:81", "--path-map=/=unix:///s")
     assert agent.backend.request_header == (("A", "b: c"), ("D", ""))
     assert agent.backend.path_map == (("/api", "http://h:81"), ("/", "unix:///s"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path"),
+    [
+        ([], ""),
+        (["--shim-path=s"], "s"),
+        (["--shim-websockets"], "websocket-shim"),
+        (["--shim-websockets", "--shim-path=s"], "s"),
+    ],
+)
+def test_a_script_in_the_pages_needs_a_path(arguments: list[str], path: str) -> None:
+    assert load(*arguments).websockets.path == path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "missing"),
+    [([], ""), (["--metric-domain=d"], ""), (["--monitoring-project-id=p"], "metric-domain")],
+)
+def test_monitoring_needs_a_domain(arguments: list[str], missing: str) -> None:
+    assert load_all(*arguments).monitoring.missing == missing
 
 
 def test_slashes_around_the_path_of_the_shim_do_not_count() -> None:
