@@ -17,6 +17,8 @@ class Request:
     """Who asks, as the proxy verified it; empty for somebody unknown."""
     head: RequestHead
     body: bytes | Body
+    is_forwarded_set: bool = False
+    """True if the proxy says that it, and not the client, has set `X-Forwarded-*`."""
 
 
 def _nothing() -> None:

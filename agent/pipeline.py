@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 
 from agent.failures import failure_of, failure_response
-from agent.hygiene import clean_request, clean_response
+from agent.hygiene import RequestRules, clean_request, clean_response
 from agent.messages import Request, Response
 from agent.transport.errors import SourceBroke, TransportError
 
@@ -39,9 +39,9 @@ def answering_failures(handler: Handler) -> Handler:
 
 def cleaning(handler: Handler, *, forwards_user_id: bool, strips_credentials: bool) -> Handler:
     """Let only those header fields pass that may."""
+    rules = RequestRules(forwards_user_id=forwards_user_id, strips_credentials=strips_credentials)
 
     def handle(request: Request) -> Response:
-        cleaned = clean_request(request, forwards_user_id=forwards_user_id, strips_credentials=strips_credentials)
-        return clean_response(handler(cleaned))
+        return clean_response(handler(clean_request(request, rules)))
 
     return handle

@@ -6,6 +6,8 @@ from wire.headers import Headers
 from wire.protocol import (
     AGENT_ID,
     BACKEND_ID,
+    FORWARDED,
+    FORWARDED_SET,
     REQUEST_ID,
     REQUEST_MEDIA_TYPE,
     START_TIME,
@@ -41,6 +43,8 @@ def request_fields(exchange: Exchange) -> Headers:
             (REQUEST_ID, exchange.request_id),
             *user,
             (START_TIME, format_start_time(exchange.started)),
+            # What `broker.forwarding` has done to every request that is stored.
+            (FORWARDED, FORWARDED_SET),
         )
     )
 

@@ -25,12 +25,16 @@ START_TIME: Final = "X-Inverting-Proxy-Request-Start-Time"
 VM_ID: Final = "X-Inverting-Proxy-VM-ID"
 AGENT_ID: Final = "X-Inverting-Proxy-Agent-ID"
 ERROR: Final = "X-Inverting-Proxy-Error"
+FORWARDED: Final = "X-Inverting-Proxy-Forwarded"
 
 OWNED_PREFIX: Final = "x-inverting-proxy-"
 """Every field of ours begins so, in the form that `wire.headers.normalise` gives."""
 
 REQUEST_MEDIA_TYPE: Final = "application/http; msgtype=request"
 RESPONSE_MEDIA_TYPE: Final = "application/http; msgtype=response"
+
+FORWARDED_SET: Final = "set"
+"""The value of `FORWARDED`: the proxy has dropped the client's own `Forwarded` and `X-Forwarded-*`, and set its own."""
 
 IDEMPOTENT_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 """The methods that may be repeated without the user asking for it (RFC 9110 section 9.2.2)."""

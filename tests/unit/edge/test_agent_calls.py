@@ -8,7 +8,7 @@ from edge.agent_calls import agent_id_of, backend_id_of, request_fields, request
 from tests.factories import an_exchange
 from wire.errors import MalformedMessage
 from wire.headers import Headers
-from wire.protocol import AGENT_ID, BACKEND_ID, REQUEST_ID, START_TIME, USER_ID
+from wire.protocol import AGENT_ID, BACKEND_ID, FORWARDED, FORWARDED_SET, REQUEST_ID, START_TIME, USER_ID
 
 CALL = Headers([(BACKEND_ID.lower(), "jupyter"), (AGENT_ID, "a1"), (REQUEST_ID, "r1")])
 
@@ -47,6 +47,7 @@ def test_an_agent_is_told_the_user_and_the_time_of_a_request() -> None:
     assert fields.get(USER_ID) == "ada@example.org"
     assert fields.get(REQUEST_ID) == exchange.request_id
     assert (fields.get(START_TIME) or "").endswith("Z")
+    assert fields.get(FORWARDED) == FORWARDED_SET
 
 
 def test_an_agent_is_told_nothing_of_a_user_who_is_not_known() -> None:
