@@ -13,7 +13,8 @@ SECRET = "10.1.2.3 secret"
 
 
 def a_request(*fields: tuple[str, str], user_id: str = "", method: str = "GET") -> Request:
-    return Request(RequestId("id"), user_id, RequestHead(method, "/", Headers([("Host", "x"), *fields]), None), b"")
+    head = RequestHead(method, "/", Headers([("Host", "x"), *fields]), None)
+    return Request(RequestId("id"), user_id, head, b"", is_forwarded_set=True)
 
 
 def pipeline(backend: Handler, *, forwards_user_id: bool = False, strips_credentials: bool = False) -> Handler:
