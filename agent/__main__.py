@@ -14,6 +14,7 @@ from agent.commandline.flags import FlagError
 from agent.composition import build_poller
 from agent.endings import DRAINED, Endings
 from agent.fleet import Fleet
+from agent.proxy.errors import UnusableCredentials
 from agent.settings.load import VERSION, SettingsRequest, load_settings
 
 logger = logging.getLogger("agent")
@@ -36,10 +37,14 @@ def main() -> int:
         # What they write when debugging is theirs to choose: nothing that could hold a token gets out.
         logging.getLogger(library).setLevel(logging.INFO)
     endings = Endings()
-    fleet = Fleet(
-        [partial(build_poller, agent, settings.google) for agent in settings.agents],
-        on_drained=endings.report_drained,
-    )
+    try:
+        fleet = Fleet(
+            [partial(build_poller, agent, settings.google) for agent in settings.agents],
+            on_drained=endings.report_drained,
+        )
+    except UnusableCredentials as error:
+        print(f"agent: {error}", file=sys.stderr)
+        return 2
     fleet.start()
     for agent in settings.agents:
         logger.info(

@@ -16,18 +16,22 @@ from urllib.parse import urlsplit
 from agent.backoff import CALLING
 from agent.identity.credentials import Credentials
 from agent.messages import Request, Response
-from agent.proxy.errors import ProxyError, ProxyUnavailable, Unauthorized, require_success
+from agent.proxy.errors import ProxyError, ProxyUnavailable, Unauthorized, require_no_page, require_success
 from agent.proxy.inner_request import read_request
+from agent.proxy.outbound import outbound_fields
 from agent.proxy.replay import Replay, encode_response, inner_head, is_small, whole
 from agent.telemetry.observer import UNOBSERVED, Observer
-from agent.transport.client import Body, HttpClient, Interrupt
-from agent.transport.errors import SourceBroke, TimedOut, TransportError
+from agent.transport.client import Body, HttpClient, Interrupt, Reply
+from agent.transport.errors import Broken, SourceBroke, TimedOut, TransportError
+from wire.errors import MalformedMessage
 from wire.headers import Headers
 from wire.http1 import CHUNKED, Length, RequestHead, ResponseHead
 from wire.protocol import (
     AGENT_ID,
     BACKEND_ID,
     ERROR,
+    FORWARDED,
+    FORWARDED_SET,
     MAX_PENDING_BYTES,
     PENDING_PATH,
     REQUEST_ID,
@@ -85,15 +89,19 @@ class ProxyClient:
         jitter: Callable[[], float],
         sleep: Callable[[float], object],
         observer: Observer = UNOBSERVED,
+        outbound: str | None = None,
     ) -> None:
+        """`outbound` is the URL of an HTTP proxy on the way that `client` connects to; None for none."""
         parts = urlsplit(url)
+        is_relayed = outbound is not None and parts.scheme == "http"
         self._client = client
-        self._prefix = parts.path.rstrip("/")
+        self._prefix = (f"http://{parts.netloc}" if is_relayed else "") + parts.path.rstrip("/")
         self._fields = (
             ("Host", parts.netloc),
             ("User-Agent", identity.user_agent),
             (BACKEND_ID, identity.backend_id),
             (AGENT_ID, identity.agent_id),
+            *(outbound_fields(outbound) if outbound and is_relayed else ()),
         )
         self._credentials = credentials
         self._poll_limit = poll_limit.total_seconds() if poll_limit is not None else None
@@ -115,7 +123,9 @@ class ProxyClient:
                 return []
             with closing(reply):
                 require_success(reply.head, target=head.target)
-                pending = decode_pending(reply.read(MAX_PENDING_BYTES))
+                body = reply.read(MAX_PENDING_BYTES)
+                require_no_page(reply.head, body)
+                pending = decode_pending(body)
             # Here and not in the poller: a poll that ran out of time says nothing about the proxy.
             self._observer.poll_answered()
             return pending
@@ -131,14 +141,25 @@ class ProxyClient:
             reply = self._client.call(head, limit=_SILENCE)
             try:
                 require_success(reply.head, target=head.target)
-                inner, body = read_request(reply)
+                inner, body = self._read_request(reply)
             except BaseException:
                 reply.close()
                 raise
             user_id = reply.head.headers.get(USER_ID) or ""
-            return Fetched(Request(request_id, user_id, inner, body), close=reply.close)
+            is_forwarded_set = reply.head.headers.get(FORWARDED) == FORWARDED_SET
+            return Fetched(Request(request_id, user_id, inner, body, is_forwarded_set), close=reply.close)
 
         return self._retried(attempt, within=_FETCH_RETRIES)
+
+    def _read_request(self, reply: Reply) -> tuple[RequestHead, bytes | Body]:
+        try:
+            return read_request(reply)
+        except Broken as exc:
+            if REQUEST_ID in reply.head.headers:
+                raise
+            # The original's stand-alone proxy, which does not name the request, reads it from the user as it is
+            # fetched: a second attempt would get the rest of the body, and take it for the whole.
+            raise MalformedMessage(f"the request broke off, and this proxy gives it only once: {exc}") from exc
 
     def respond(self, request_id: RequestId, response: Response, *, method: str) -> None:
         """Post the answer to a request made with `method`.

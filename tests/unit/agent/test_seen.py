@@ -1,4 +1,10 @@
-"""The request IDs taken lately."""
+"""The memory of request IDs."""
+
+from collections import OrderedDict
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.seen import SeenIds
 from wire.protocol import RequestId
@@ -6,24 +12,79 @@ from wire.protocol import RequestId
 A, B, C = RequestId("a"), RequestId("b"), RequestId("c")
 
 
-def test_an_id_is_new_once() -> None:
-    seen = SeenIds(2)
-    assert (seen.add(A), seen.add(A)) == (True, False)
+class Clock:
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def __call__(self) -> float:
+        return self.seconds
 
 
-def test_the_oldest_is_forgotten_when_there_are_too_many() -> None:
-    seen = SeenIds(2)
-    assert [seen.add(each) for each in (A, B, C, A)] == [True] * 4
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
 
 
-def test_an_id_that_is_asked_for_is_not_the_oldest() -> None:
-    seen = SeenIds(2)
-    assert [seen.add(each) for each in (A, B, A, C, A)] == [True, True, False, True, False]
+def test_an_id_is_taken_once(clock: Clock) -> None:
+    seen = SeenIds(10, now=clock)
+    assert [seen.add(A), seen.add(A), seen.add(B)] == [True, False, True]
 
 
-def test_a_discarded_id_is_new_again() -> None:
-    seen = SeenIds(2)
+def test_the_least_recently_used_is_forgotten_first(clock: Clock) -> None:
+    seen = SeenIds(2, now=clock)
+    for request_id in (A, B, A, C):
+        seen.add(request_id)
+    assert [seen.add(A), seen.add(B)] == [False, True]
+
+
+def test_an_id_that_was_given_back_is_taken_again_after_a_pause(clock: Clock) -> None:
+    seen = SeenIds(10, now=clock)
     seen.add(A)
     seen.discard(A)
-    seen.discard(B)
+    early = seen.add(A)
+    clock.seconds += 0.5
+    assert (early, seen.add(A), seen.add(A)) == (False, True, False)
+
+
+def test_the_pause_grows_up_to_a_limit(clock: Clock) -> None:
+    seen = SeenIds(10, now=clock)
+    pauses = []
+    for _ in range(9):
+        assert seen.add(A)
+        seen.discard(A)
+        start = clock.seconds
+        while not seen.add(A):
+            clock.seconds += 0.5
+        pauses.append(clock.seconds - start)
+        seen.discard(A)
+        clock.seconds += 30
+    assert (pauses[0], pauses == sorted(pauses), pauses[-1]) == (0.5, True, 30.0)
+
+
+def test_giving_back_what_is_not_taken_changes_nothing(clock: Clock) -> None:
+    seen = SeenIds(10, now=clock)
+    seen.discard(A)
     assert seen.add(A)
+    seen.discard(A)
+    seen.discard(A)
+    clock.seconds += 0.5
+    assert seen.add(A)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from([RequestId(f"{n}") for n in range(6)]))), st.integers(1, 4))
+def test_it_is_never_larger_than_its_capacity_and_never_gives_an_id_twice(
+    steps: list[tuple[bool, RequestId]], capacity: int
+) -> None:
+    seen, recent = SeenIds(capacity, now=Clock()), OrderedDict[RequestId, None]()
+    for is_added, request_id in steps:
+        if not is_added:
+            seen.discard(request_id)
+            continue
+        was_known = request_id in recent
+        recent[request_id] = None
+        recent.move_to_end(request_id)
+        while len(recent) > capacity:
+            recent.popitem(last=False)
+        # The clock stands still: what was given back is too early.
+        assert seen.add(request_id) is not was_known
+        assert len(seen._memories) <= capacity
