@@ -1,0 +1,41 @@
+"""`PageScript`: the bytes of `shim.js` with the shim's path filled in, to be served or put into a page."""
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass
+from importlib import resources
+from typing import Final
+
+from agent.shim.protocol import shim_prefix
+
+_PLACEHOLDER: Final = '"@SHIM_PATH@"'
+"""A string literal of the script, quotes included: a JavaScript string takes its place."""
+
+_ESCAPED: Final = {ord(character): f"\\u{ord(character):04x}" for character in "<>&"}
+"""What must not stand in a script that stands in a page: it would end it (`</script>`), or comment it out (`<!--`)."""
+
+
+@dataclass(frozen=True)
+class PageScript:
+    """A script for one shim path; the same path gives the same bytes."""
+
+    body: bytes
+    """UTF-8, in fact ASCII, so that a page in any encoding may contain it; holds no `<!--` and no `</script`."""
+
+    @classmethod
+    def for_path(cls, shim_path: str) -> "PageScript":
+        """The script of the agent that answers under `shim_path`. Raises `ValueError` for what is no path."""
+        source = resources.files(__package__).joinpath("shim.js").read_text(encoding="utf-8")
+        path = shim_prefix(shim_path).removesuffix("/")
+        return cls(source.replace(_PLACEHOLDER, _encode_literal(path), 1).encode("ascii"))
+
+    @property
+    def csp_hash(self) -> str:
+        """What allows it as an inline script in a `script-src`: `'sha256-…'`, quotes included (CSP3, section 2.3.1)."""
+        return f"'sha256-{base64.b64encode(hashlib.sha256(self.body).digest()).decode()}'"
+
+
+def _encode_literal(text: str) -> str:
+    """A JavaScript string literal in ASCII (JSON is one) that is safe in HTML, too."""
+    return json.dumps(text).translate(_ESCAPED)
