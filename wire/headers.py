@@ -73,7 +73,11 @@ class Headers:
 
     def get(self, name: str) -> str | None:
         """The first value of a field, or None."""
-        return next(iter(self.get_all(name)), None)
+        wanted = name.lower()
+        for key, value in self._pairs:
+            if key.lower() == wanted:
+                return value
+        return None
 
     def get_all(self, name: str) -> list[str]:
         """All values of a field, in order."""

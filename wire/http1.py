@@ -9,6 +9,7 @@ Framing is a property of a head (`length`), not a header field: `Content-Length`
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 import h11
@@ -163,6 +164,16 @@ class RequestParser(_Parser):
         return RequestHead(method, target, headers, length)
 
 
+_END_OF_REQUEST: Final = h11.EndOfMessage()
+
+
+@lru_cache(maxsize=64)
+def _asked(method: str) -> h11.Request:
+    """What h11 has to be told before it reads an answer; checked and made once for each method."""
+    # CONNECT would make h11 switch protocols at a 2xx: nothing here carries tunnels.
+    return h11.Request(method="GET" if method == "CONNECT" else method, target="/", headers=[("Host", "-")])
+
+
 class ResponseParser(_Parser):
     """One final response out of bytes; interim ones (1xx) are skipped.
 
@@ -173,10 +184,8 @@ class ResponseParser(_Parser):
 
     def __init__(self, method: str, *, forgives_empty_chunks: bool = False) -> None:
         connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
-        # CONNECT would make h11 switch protocols at a 2xx: nothing here carries tunnels.
-        asked = "GET" if method == "CONNECT" else method
-        connection.send(h11.Request(method=asked, target="/", headers=[("Host", "-")]))
-        connection.send(h11.EndOfMessage())
+        connection.send(_asked(method))
+        connection.send(_END_OF_REQUEST)
         super().__init__(connection, self._translate_response)
         self._is_head = method == "HEAD"
         self._forgives_empty_chunks = forgives_empty_chunks
@@ -253,6 +262,8 @@ def _fields(headers: Headers) -> bytes:
 
 
 def _end(event: h11.EndOfMessage) -> End:
+    if not event.headers:
+        return End()
     trailers = _headers(event.headers)
     # h11 counts only what it has to keep between two calls, and checks no control bytes: this section is no head.
     if sum(len(name) + len(value) for name, value in trailers) > MAX_HEAD_BYTES:

@@ -22,8 +22,8 @@ _TARGET = re.compile(r"/[!-~]*|[A-Za-z][A-Za-z0-9+.-]*://[!-~]+|\*")
 # RFC 9110 section 7.2: `uri-host [ ":" port ]`, no user name, no path.
 _HOST = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")
 
-# A bare CR, a bare LF, or a control byte other than the tab, anywhere in a head.
-_FORBIDDEN = re.compile(rb"\r(?!\n)|(?<!\r)\n|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# A control byte other than the tab, anywhere in a head without its line ends: there a CR or an LF stood alone.
+_FORBIDDEN = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _FOLDED = re.compile(rb"\r\n[ \t]")
 
 _FRAMING = re.compile(rb"(?i)\r\n(content-length|transfer-encoding):[ \t]*([^\r]*?)[ \t]*(?=\r\n)")
@@ -33,7 +33,7 @@ _SWITCH = re.compile(rb"HTTP/[0-9]\.[0-9] 101\b")
 
 def require_strict_head(head: bytes) -> None:
     """Check the bytes of a head, with the empty line at its end, for what h11 would let pass or fold together."""
-    if bad := _FORBIDDEN.search(head):
+    if bad := _FORBIDDEN.search(head.replace(b"\r\n", b"")):
         raise MalformedMessage(f"forbidden byte {bad.group()!r} in the message head")
     if _FOLDED.search(head):
         raise MalformedMessage("a folded line in the message head")
