@@ -4,7 +4,6 @@
     record        the counts of one backend, and of the process
     condition     whether a backend is served, and if not, why
     logs          text or JSON, one line a request
-    addresses     HOST:PORT, and which hosts are this machine
     status_server the port: /healthz, /readyz, /metrics, /
     status_page   the HTML of /
     prometheus    the text of /metrics; prometheus-client is imported at the first call
