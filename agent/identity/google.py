@@ -16,7 +16,7 @@ import google.oauth2.credentials
 import google.oauth2.service_account
 
 from agent.identity.accounts import Account
-from agent.identity.google_calls import GoogleCalls
+from agent.identity.google_calls import GoogleCalls, cause_of
 from agent.identity.impersonation import ImpersonatedAccount, impersonated_by_url
 from agent.identity.tokens import Token, jwt_claims, jwt_token
 from agent.proxy.errors import CredentialsError, UnusableCredentials
@@ -87,8 +87,10 @@ class _GoogleAccount:
             raise UnusableCredentials(f"no token of {self.description}: {type(exc).__name__}") from None
 
     def _failure(self, exc: google.auth.exceptions.GoogleAuthError) -> CredentialsError:
+        if isinstance(exc, google.auth.exceptions.TransportError):
+            return CredentialsError(f"no token of {self.description}: Google is not reached: {cause_of(exc)}")
         said = _in_short(exc)
-        if exc.retryable or isinstance(exc, google.auth.exceptions.TransportError):
+        if exc.retryable:
             return CredentialsError(f"no token of {self.description}: {said}")
         return UnusableCredentials(f"no token of {self.description}, it was refused: {said}: {self._advice()}")
 
@@ -101,7 +103,8 @@ class ServiceAccount(_GoogleAccount):
 
     def __init__(self, stored: Mapping[str, Any], description: str, calls: GoogleCalls) -> None:
         make: Any = google.oauth2.service_account.Credentials.from_service_account_info
-        super().__init__(make(stored), f"{description} ({stored['client_email']})", calls)
+        email = str(stored["client_email"])
+        super().__init__(make(stored), description if email in description else f"{description}, {email}", calls)
         self._stored = stored
 
     def id_token(self, audience: str) -> Token:

@@ -65,5 +65,12 @@ class GoogleCalls(google.auth.transport.requests.Request):
         try:
             answer: Any = self(url, "POST", json.dumps(body).encode(), headers)
         except google.auth.exceptions.TransportError as exc:
-            raise CredentialsError(f"no token of {whose}: {type(exc.args[0] if exc.args else exc).__name__}") from None
+            raise CredentialsError(f"no token of {whose}: Google is not reached: {cause_of(exc)}") from None
         return answer.status, answer.data
+
+
+def cause_of(exc: BaseException) -> str:
+    """The operating system's word for a failed call, without URLs and object addresses."""
+    while exc.__cause__ or exc.__context__:
+        exc = exc.__cause__ or exc.__context__ or exc
+    return str(getattr(exc, "strerror", None) or exc)

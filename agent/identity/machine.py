@@ -22,6 +22,8 @@ class GoogleMachine:
     credentials_file: Path | None = None
     """`GOOGLE_APPLICATION_CREDENTIALS`."""
     metadata_host: str = DEFAULT_HOST
+    may_have_metadata_server: bool = True
+    """False where somebody said that there is none: `NO_GCE_CHECK=true`."""
     has_metadata_server: bool = False
     """True where somebody said so: then it is waited for."""
     product_name: Path = _PRODUCT_NAME

@@ -48,7 +48,7 @@ class MetadataServer:
         """True if a metadata server answers; a machine without one makes this wait for some seconds."""
         for _ in range(_PROBES):
             try:
-                self._get("/")
+                self._require(self._get("/")[0])
             except UnusableCredentials:
                 return False
             except CredentialsError:
@@ -95,7 +95,8 @@ class MetadataServer:
                 text = reply.read(_ANSWER_BYTES).decode("utf-8", "replace")
         except TransportError as exc:
             raise CredentialsError(f"no token: the metadata server {self._host} does not answer: {exc}") from exc
-        if reply.head.headers.get("Metadata-Flavor") != "Google":
+        # One that is still coming up may have something else answer for it.
+        if reply.head.headers.get("Metadata-Flavor") != "Google" and reply.head.status < 500:
             raise UnusableCredentials(f"no token: what answers at {self._host} is not a metadata server")
         return reply.head.status, text
 

@@ -60,7 +60,7 @@ def open_credentials(
         if iap_client_id:
             token = _kept("ID token for Identity-Aware Proxy", lambda: account.id_token(iap_client_id))
             parts.append(ShownToken(token, field="Proxy-Authorization"))
-    if kind == "google" and shows_vm:
+    if kind == "google" and shows_vm and machine.may_have_metadata_server:
         parts.append(VmIdentity(machine.metadata_host, audience=proxy_url, now=time.monotonic, wall_clock=wall_clock))
     credentials = Combined(*parts)
     _try(credentials)

@@ -80,10 +80,11 @@ class _Search:
 
     def _own(self) -> Account:
         machine = self._machine
-        server = MetadataServer(machine.metadata_host, wall_clock=self._wall_clock)
-        # Where one has to be it may still be coming up: that is waited for while the agent runs.
-        if machine.has_metadata_server or is_google_machine(machine.product_name) or server.is_there():
-            return server
+        if machine.may_have_metadata_server:
+            server = MetadataServer(machine.metadata_host, wall_clock=self._wall_clock)
+            # Where one has to be it may still be coming up: that is waited for while the agent runs.
+            if machine.has_metadata_server or is_google_machine(machine.product_name) or server.is_there():
+                return server
         self._looked_for.append(f"no metadata server at {machine.metadata_host}")
         looked_for = "; ".join(f"{number}. {text}" for number, text in enumerate(self._looked_for, 1))
         raise UnusableCredentials(

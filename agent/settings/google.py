@@ -43,5 +43,6 @@ def _machine(environment: Mapping[str, str]) -> GoogleMachine:
         },
         credentials_file=Path(file) if file else None,
         metadata_host=environment.get("GCE_METADATA_HOST") or DEFAULT_HOST,
+        may_have_metadata_server=environment.get("NO_GCE_CHECK") != "true",
         has_metadata_server=bool(environment.get("GCE_METADATA_HOST")),
     )
