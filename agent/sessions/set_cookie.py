@@ -51,6 +51,9 @@ def parse_set_cookie(text: str, *, now: datetime) -> SetCookie | None:
     name, value = name.strip(_WHITE), value.strip(_WHITE)
     if not name + value or len(name) + len(value) > _MAX_PAIR:
         return None
+    if not name and "=" in value:
+        # It would be sent as a cookie by another name. Chromium refuses it, the draft does not.
+        return None
     attributes = _attributes(rest)
     cookie = SetCookie(
         name,
