@@ -79,7 +79,10 @@ class KeptToken:
                 self._changed.wait_for(lambda: not self._is_fetching, timeout=_PATIENCE_SECONDS)
             if self._token is not None and self._is_usable():
                 return self._token.text
-            raise self._error or CredentialsError(f"no {self._name}: none came within {_PATIENCE_SECONDS:g} s")
+            if self._error is not None:
+                # It is raised to many: without this each would leave its frames behind in it.
+                raise self._error.with_traceback(None)
+            raise CredentialsError(f"no {self._name}: none came within {_PATIENCE_SECONDS:g} s")
 
     def refuse(self) -> None:
         """The proxy refused the token: show another one if it may help."""
