@@ -1,7 +1,5 @@
-"""`PageScript`: the bytes of `shim.js` with the shim's path filled in, to be served or put into a page."""
+"""`PageScript`: `shim.js` with the shim's path filled in, to be put into pages."""
 
-import base64
-import hashlib
 import json
 from dataclasses import dataclass
 from importlib import resources
@@ -18,7 +16,7 @@ _ESCAPED: Final = {ord(character): f"\\u{ord(character):04x}" for character in "
 
 @dataclass(frozen=True)
 class PageScript:
-    """A script for one shim path; the same path gives the same bytes."""
+    """A script for one shim path; the same path gives the same bytes, and so one hash for a security policy."""
 
     body: bytes
     """UTF-8, in fact ASCII, so that a page in any encoding may contain it; holds no `<!--` and no `</script`."""
@@ -29,11 +27,6 @@ class PageScript:
         source = resources.files(__package__).joinpath("shim.js").read_text(encoding="utf-8")
         path = shim_prefix(shim_path).removesuffix("/")
         return cls(source.replace(_PLACEHOLDER, _encode_literal(path), 1).encode("ascii"))
-
-    @property
-    def csp_hash(self) -> str:
-        """What allows it as an inline script in a `script-src`: `'sha256-…'`, quotes included (CSP3, section 2.3.1)."""
-        return f"'sha256-{base64.b64encode(hashlib.sha256(self.body).digest()).decode()}'"
 
 
 def _encode_literal(text: str) -> str:

@@ -34,6 +34,7 @@
   const CLOSING = 2;
   const CLOSED = 3;
 
+  const NORMAL = 1000;
   const GOING_AWAY = 1001; // What a browser says to the server when the page ends.
   const NO_STATUS = 1005; // What a CloseEvent says when the Close frame had no code (RFC 6455, section 7.4.1).
   const ABNORMAL = 1006; // ... and when there was no Close frame.
@@ -268,7 +269,10 @@
           this.received += messages.length;
           await this.deliver(messages);
         } else if (closure !== undefined) {
-          this.end(closure);
+          // Closed with a code, and not cleanly: the agent has failed the connection, as a browser does it when the
+          // server breaks the rules. The page hears no more than that.
+          if (closure.wasClean || closure.code === ABNORMAL) this.end(closure);
+          else this.fail();
         } else if (answer.status === 408) {
           failures = 0;
           // There is nothing to come that would tell why the session takes no more.
@@ -412,7 +416,8 @@
 
     /** Ask for the closing handshake. How it ends, the poll tells; the original's agent does not, it says only that. */
     async sayGoodbye() {
-      const { code, reason } = this.wanted;
+      const { reason } = this.wanted;
+      const code = this.wanted.code === NO_STATUS ? undefined : this.wanted.code;
       const answer = await call("close", JSON.stringify({ id: this.id, code, reason }), CLOSE_LIMIT);
       if (answer.status === 200 && !this.isNumbered) this.end(this.wanted);
       else if (answer.status === 200 || answer.status === 400) setTimeout(() => this.fail(), CLOSE_LIMIT);
@@ -565,13 +570,14 @@
       }
       const status = code === undefined ? undefined : toClampedShort(code);
       const words = reason === undefined ? "" : toWellFormed(reason);
-      if (status !== undefined && status !== 1000 && !(status >= 3000 && status <= 4999)) {
+      if (status !== undefined && status !== NORMAL && !(status >= 3000 && status <= 4999)) {
         throw new DOMException(`The code must be 1000 or from 3000 to 4999, not ${status}.`, "InvalidAccessError");
       }
       if (encoder.encode(words).length > REASON_LIMIT) {
         throw new DOMException(`The reason has more than ${REASON_LIMIT} bytes.`, "SyntaxError");
       }
-      connection.close(status === undefined ? NO_STATUS : status, words);
+      // The standard's rule: no Close frame has a reason without a code.
+      connection.close(status !== undefined ? status : words === "" ? NO_STATUS : NORMAL, words);
     }
   }
 
