@@ -1,25 +1,90 @@
-"""One call to the backend: the innermost handler."""
+"""One call to the backend: the innermost handler; and the sockets on which websockets are spoken to it."""
 
+import logging
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
+from typing import Final, Protocol
+from urllib.parse import urlsplit
 
+from agent.hygiene import with_host
 from agent.messages import Request, Response
-from agent.transport.client import HttpClient
+from agent.transport.client import Body, HttpClient
 from agent.transport.connections import ConnectionPool
+from agent.transport.tls import REQUESTS_RULES, Tls
+from wire.http1 import End, RequestHead, ResponseHead
 
-_CONNECT_SECONDS = 10.0
+logger = logging.getLogger(__name__)
+
+_CONNECT_SECONDS: Final = 10.0
+
+
+class _Reply(Protocol):
+    """What is used of the replies of `client` and `http2_client`."""
+
+    head: ResponseHead
+
+    def events(self) -> Iterator[bytes | End]: ...
+    def abort(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class _Call(Protocol):
+    def __call__(self, head: RequestHead, body: bytes | Body, *, limit: float | None) -> _Reply: ...
 
 
 class BackendClient:
-    """The backend at `url`; calling it is a `Handler`.
+    """The backend at `url` (`http://`, `https://`, `unix:///PATH`); calling it is a `Handler`.
 
     `limit` bounds the wait for the head of its answer, and then each wait for a piece; None for no limit.
+    `host_header` is `keep` for the user's `Host`, `backend` for that of `url`, or what to send instead.
+    Raises `OSError` for certificate files that are not there.
     """
 
-    def __init__(self, url: str, *, connections: int, limit: timedelta | None) -> None:
-        self._client = HttpClient(ConnectionPool(url, size=connections, connect_timeout=_CONNECT_SECONDS))
+    def __init__(
+        self,
+        url: str,
+        *,
+        connections: int,
+        limit: timedelta | None,
+        tls: Tls = REQUESTS_RULES,
+        is_http2: bool = False,
+        host_header: str = "keep",
+    ) -> None:
+        self._pool = ConnectionPool(url, size=connections, connect_timeout=_CONNECT_SECONDS, tls=tls)
+        self._call: _Call = HttpClient(self._pool).call
+        self._close: Callable[[], None] = lambda: None
+        if is_http2:
+            # Imported when used: h2 takes time that most agents need not spend.
+            from agent.transport.http2_client import Http2Client
+
+            pool = ConnectionPool(url, size=1, connect_timeout=_CONNECT_SECONDS, tls=tls, is_http2=True)
+            client = Http2Client(pool, scheme="https" if url.startswith("https:") else "http")
+            self._call, self._close = client.call, client.close
         self._limit = limit.total_seconds() if limit is not None else None
+        self._host = {"keep": None, "backend": own_host(url)}.get(host_header, host_header)
+        if not tls.verifies and url.startswith("https:"):
+            logger.warning("the certificate of the backend %s is not verified: anybody on the way can be it", url)
 
     def __call__(self, request: Request) -> Response:
         """Raises `TransportError`, and `SourceBroke` for a request whose body broke off."""
-        reply = self._client.call(request.head, request.body, limit=self._limit)
+        head = request.head
+        if self._host is not None:
+            head = replace(head, headers=with_host(head.headers, self._host))
+        reply = self._call(head, request.body, limit=self._limit)
         return Response(reply.head, reply.events(), abort=reply.abort, close=reply.close)
+
+    def connect(self) -> socket.socket:
+        """A new connection for HTTP/1.1 that is the caller's alone: connected, over TLS verified, blocking, without a
+        time-out. Raises `Unreachable`."""
+        return self._pool.open_socket()
+
+    def close(self) -> None:
+        """End the connections that calls share."""
+        self._close()
+
+
+def own_host(url: str) -> str:
+    """What `Host` is for a client that knows a server by its URL alone; `localhost` for a unix socket."""
+    return urlsplit(url).netloc or "localhost"

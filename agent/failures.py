@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from agent.messages import Response, whole_body
-from agent.transport.errors import SourceBroke, TimedOut, TransportError, Unreachable
+from agent.transport.errors import NotHttp2, SourceBroke, TimedOut, TransportError, Unreachable
 from wire.headers import Headers
 from wire.http1 import ResponseHead
 from wire.protocol import ERROR
@@ -24,6 +24,12 @@ UNREACHABLE: Final = Failure(
     "backend-unreachable",
     "The proxy and its agent work, but the agent could not connect to its backend.\n"
     "Check on the agent's machine that the backend runs and listens where --host says.",
+)
+NOT_HTTP2: Final = Failure(
+    502,
+    "backend-not-http2",
+    "The proxy and its agent work, but the backend does not speak HTTP/2, which --force-http2 of the agent asks for.\n"
+    "Take the flag away, or let the backend speak it: over TLS by ALPN, in clear text with prior knowledge.",
 )
 BROKE: Final = Failure(
     502,
@@ -47,6 +53,8 @@ def failure_of(exc: TransportError | SourceBroke) -> Failure:
     """What a call to the backend that raised `exc` is to the client."""
     if isinstance(exc, Unreachable):
         return UNREACHABLE
+    if isinstance(exc, NotHttp2):
+        return NOT_HTTP2
     if isinstance(exc, TimedOut):
         return TIMED_OUT
     return REQUEST_BROKE if isinstance(exc, SourceBroke) else BROKE

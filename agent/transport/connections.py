@@ -117,7 +117,7 @@ class _Adapter(HTTPAdapter):
         super().init_poolmanager(connections, maxsize, block, **self._rules, **rules)  # type: ignore[no-untyped-call]
 
 
-def _tcp_pool(url: str, *, size: int, tls: Tls, is_http2: bool) -> _Pool:
+def _tcp_pool(url: str, *, size: int, tls: Tls, is_http2: bool, outbound: str | None) -> _Pool:
     request = PreparedRequest()
     request.url = url
     rules: dict[str, Any] = {}
@@ -131,7 +131,8 @@ def _tcp_pool(url: str, *, size: int, tls: Tls, is_http2: bool) -> _Pool:
         certificate = (tls.client_certificate, tls.client_key)
     # Any: the stubs are those of an older requests.
     adapter: Any = _Adapter(size=size, **rules)
-    pool: _Pool = adapter.get_connection_with_tls_context(request, verify=verify, cert=certificate)
+    proxies = {"all": outbound} if outbound else None
+    pool: _Pool = adapter.get_connection_with_tls_context(request, verify=verify, cert=certificate, proxies=proxies)
     adapter.cert_verify(pool, url, verify=verify, cert=certificate)
     return pool
 
@@ -164,16 +165,28 @@ class ConnectionPool:
     """Up to `size` idle connections to the origin of `url`; taking never waits for another call to end.
 
     `url` is `http://HOST[:PORT]`, `https://HOST[:PORT]`, or `unix:///PATH` with percent-encoded bytes where needed.
-    `is_http2` offers HTTP/2 alone in the handshake of TLS; in clear text it changes nothing.
+    `is_http2` offers HTTP/2 alone in the handshake of TLS; in clear text it changes nothing. `outbound` is the URL of
+    an HTTP proxy on the way: TLS goes through it by CONNECT, for plain HTTP the caller has to send absolute targets.
     Raises `OSError` for certificate files that are not there.
     """
 
     def __init__(
-        self, url: str, *, size: int, connect_timeout: float, tls: Tls = REQUESTS_RULES, is_http2: bool = False
+        self,
+        url: str,
+        *,
+        size: int,
+        connect_timeout: float,
+        tls: Tls = REQUESTS_RULES,
+        is_http2: bool = False,
+        outbound: str | None = None,
     ) -> None:
         self._connect_timeout = connect_timeout
-        is_unix = url.startswith("unix:")
-        self._pool = _unix_pool(url, size=size) if is_unix else _tcp_pool(url, size=size, tls=tls, is_http2=is_http2)
+        self._is_tunnelled = outbound is not None and url.startswith("https:")
+        self._pool = (
+            _unix_pool(url, size=size)
+            if url.startswith("unix:")
+            else _tcp_pool(url, size=size, tls=tls, is_http2=is_http2, outbound=outbound)
+        )
 
     def take(self) -> Connection:
         """An idle connection that still lives, or a new one. Raises `Unreachable`."""
@@ -195,7 +208,10 @@ class ConnectionPool:
     def _connect(self, pooled: _PooledConnection) -> None:
         pooled.timeout = self._connect_timeout
         try:
-            pooled.connect()
+            if self._is_tunnelled:
+                self._pool._prepare_proxy(pooled)
+            else:
+                pooled.connect()
         except (HTTPError, OSError) as exc:
             pooled.close()
             raise Unreachable(f"no connection: {_cause(exc)}") from exc

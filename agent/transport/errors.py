@@ -9,6 +9,10 @@ class Unreachable(TransportError):
     """No connection: nothing was sent."""
 
 
+class NotHttp2(TransportError):
+    """The peer was asked to speak HTTP/2 and does not: no request was sent."""
+
+
 class TimedOut(TransportError):
     """The peer was silent for longer than its limit."""
 
@@ -19,6 +23,10 @@ class Broken(TransportError):
 
 class NothingReceived(Broken):
     """The connection ended before a single byte of an answer."""
+
+
+class NotProcessed(Broken):
+    """The peer has not begun with the request: whatever it is, it may be sent again (RFC 9113 section 8.7)."""
 
 
 class SourceBroke(Exception):

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from agent.transport.client import Body, HttpClient, Reply
 from agent.transport.connections import ConnectionPool
 from agent.transport.errors import Unreachable
+from agent.transport.tls import Tls
 from tests.agent.peers import Wire, an_answer, answering, peer
 from tests.timing import SECOND
 from wire.headers import Headers
@@ -52,7 +53,7 @@ def server_side(certificate: Path) -> ssl.SSLContext:
 
 def call(url: str, ca_bundle: Path | None, body: bytes | Body = b"") -> Reply:
     pool = ConnectionPool(
-        url, size=1, connect_timeout=5 * SECOND, ca_bundle=str(ca_bundle) if ca_bundle is not None else None
+        url, size=1, connect_timeout=5 * SECOND, tls=Tls(ca_file=str(ca_bundle) if ca_bundle is not None else None)
     )
     length = None if isinstance(body, bytes) else "chunked"
     head = RequestHead("POST", "/", Headers([("Host", "x")]), length)
