@@ -10,7 +10,7 @@ import pytest
 from agent.identity.credentials import Credentials, NoCredentials
 from agent.messages import Response, whole_body
 from agent.proxy.client import AgentIdentity, ProxyClient
-from agent.proxy.errors import Gone, ProxyError, ProxyUnavailable, Redirected, Unauthorized
+from agent.proxy.errors import Gone, NotAProxy, ProxyError, ProxyUnavailable, Redirected, Unauthorized
 from agent.transport.client import HttpClient, Interrupt
 from agent.transport.connections import ConnectionPool
 from agent.transport.errors import Broken, SourceBroke, TransportError
@@ -118,7 +118,7 @@ def test_a_poll_is_interrupted_at_once() -> None:
     ],
 )  # fmt: skip
 def test_a_list_that_is_not_whole_or_not_a_list_is_an_error(raw: bytes) -> None:
-    with peer(answering(raw)) as proxy, pytest.raises((TransportError, WireError)):
+    with peer(answering(raw)) as proxy, pytest.raises((TransportError, WireError, NotAProxy)):
         a_client(proxy.url).list_pending(Interrupt())
 
 
