@@ -5,8 +5,8 @@ whole numbers, for a monitored resource, by default `gce_instance` with the labe
 
 The original leaves the metric's kind out, because the descriptor that it writes to exists and is of kind DELTA: each
 point counts what came since the one before. So do we, with intervals that follow each other without overlapping. In the
-domains where anybody may create metrics DELTA is not to be had, so the kind is CUMULATIVE: points share their start, and
-count from it. https://cloud.google.com/monitoring/api/ref_v3/rest/v3/TimeSeries,
+domains where anybody may create metrics DELTA is not to be had, so the kind is CUMULATIVE: points share their start.
+https://cloud.google.com/monitoring/api/ref_v3/rest/v3/TimeSeries,
 https://cloud.google.com/monitoring/api/ref_v3/rest/v3/TimeInterval
 
 A failure is logged and never in the way of requests: what was not taken is counted in with the next minute's.
