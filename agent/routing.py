@@ -35,8 +35,8 @@ class Routes(Generic[T]):
 
 
 def _path_of(target: str) -> str:
-    path = target
-    if not target.startswith("/"):
-        _, slash, rest = target.partition("://")[2].partition("/")
-        path = slash + rest
-    return path.partition("?")[0].partition("#")[0]
+    path = target.partition("?")[0].partition("#")[0]
+    if path.startswith("/"):
+        return path
+    _, slash, rest = path.partition("://")[2].partition("/")
+    return slash + rest
