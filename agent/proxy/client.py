@@ -52,6 +52,12 @@ _FETCH_RETRIES: Final = timedelta(seconds=10)
 _RESPOND_RETRIES: Final = timedelta(seconds=30)
 _LIST_RETRIES: Final = timedelta()  # The poller has a pace of its own.
 
+_LEAVING: Final = 2.0
+"""Seconds that the proxy may take to hear that the agent asks no more: nobody waits longer at its end."""
+
+_NO_REQUEST: Final = "-"
+"""A Request-ID that no request has."""
+
 _ANSWER_BYTES: Final = 64 * 1024
 """The longest answer to a post that is read: it says nothing, but its end makes the connection free."""
 
@@ -131,6 +137,21 @@ class ProxyClient:
             return pending
 
         return self._retried(attempt, within=_LIST_RETRIES)
+
+    def leave(self) -> bool:
+        """Say that this agent asks for nothing until it does again: what is on offer to it goes to others at once.
+
+        True if the proxy has understood that; a proxy that does not know of it is left in peace, whatever it answers.
+        """
+        # The original tells calls apart by whether they name a request, whatever their method and path are: without
+        # a name this would be a poll to it, whose list nobody reads. With this one it answers 404.
+        try:
+            head = self._head("DELETE", PENDING_PATH, (REQUEST_ID, _NO_REQUEST))
+            with closing(self._client.call(head, limit=_LEAVING)) as reply:
+                return reply.head.status == 204
+        except (ProxyError, TransportError) as exc:
+            logger.debug("the proxy could not be told that this agent asks no more: %s", exc)
+            return False
 
     def fetch(self, request_id: RequestId) -> Fetched:
         """A pending request. Raises `Gone` when there is no such exchange, or another agent has it; `WireError` for

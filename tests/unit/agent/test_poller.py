@@ -11,7 +11,7 @@ from agent.proxy.errors import ProxyUnavailable
 from agent.seen import SeenIds
 from agent.transport.client import Interrupt
 from agent.transport.errors import Broken
-from tests.timing import SECOND
+from tests.timing import SECOND, wait_until
 from wire.errors import MalformedMessage
 from wire.protocol import RequestId
 
@@ -26,6 +26,12 @@ class Proxy:
         for turn in turns:
             self.turns.put(turn)
         self.asked = 0
+        self.left = 0
+        self.takes_back = True
+
+    def leave(self) -> bool:
+        self.left += 1
+        return self.takes_back
 
     def list_pending(self, interrupt: Interrupt) -> list[RequestId]:
         self.asked += 1
@@ -36,7 +42,12 @@ class Proxy:
 
 
 def a_poller(
-    proxy: Proxy, run: Callable[[RequestId], None], drained: threading.Event, *, concurrency: int = 4
+    proxy: Proxy,
+    run: Callable[[RequestId], None],
+    drained: threading.Event,
+    *,
+    concurrency: int = 4,
+    on_death: Callable[[], None] = lambda: None,
 ) -> Poller:
     return Poller(
         proxy.list_pending,
@@ -45,6 +56,8 @@ def a_poller(
         concurrency=concurrency,
         jitter=lambda: 0.0,
         on_drained=drained.set,
+        leave=proxy.leave,
+        on_death=on_death,
     )
 
 
@@ -112,4 +125,69 @@ def test_what_is_listed_after_the_stop_is_not_run() -> None:
     running = poller.stop()
     proxy.turns.put(["late"])
     poller._thread.join(10 * SECOND)
-    assert (running, drained.is_set(), ran) == (0, True, [])
+    assert drained.wait(10 * SECOND)
+    assert (running, ran, proxy.left) == (0, [], 1)
+
+
+def test_what_is_listed_after_the_stop_is_run_where_the_proxy_does_not_take_it_back() -> None:
+    ran: list[str] = []
+    proxy, drained = Proxy(), threading.Event()
+    proxy.takes_back = False
+    poller = a_poller(proxy, ran.append, drained)
+    poller.start()
+    poller.stop()
+    proxy.turns.put(["late", "later"])
+    assert drained.wait(10 * SECOND)
+    assert (sorted(ran), proxy.left) == (["late", "later"], 1)
+
+
+def test_a_poll_that_cannot_be_ended_does_not_keep_the_agent() -> None:
+    proxy, drained = Proxy(), threading.Event()
+    poller = a_poller(proxy, lambda _: None, drained)
+    poller.start()
+    wait_until(lambda: proxy.asked, within=10 * SECOND, what="a poll")
+    poller.stop()
+    assert drained.wait(10 * SECOND)
+    assert proxy.left == 0
+    proxy.turns.put([])
+
+
+def test_a_poller_that_never_began_has_nobody_to_tell() -> None:
+    proxy, drained = Proxy(), threading.Event()
+    assert a_poller(proxy, lambda _: None, drained).stop() == 0
+    assert (drained.is_set(), proxy.left) == (True, 0)
+
+
+def test_a_pause_ends_asking_and_gives_back_what_was_not_begun() -> None:
+    ran: queue.Queue[str] = queue.Queue()
+    proxy, drained = Proxy(), threading.Event()
+    poller = a_poller(proxy, ran.put, drained)
+    poller.pause()
+    poller.start()
+    assert (proxy.asked, proxy.left) == (0, 0)
+    poller.resume()
+    wait_until(lambda: proxy.asked, within=10 * SECOND, what="a poll")
+    poller.pause()
+    proxy.turns.put(["a"])
+    wait_until(lambda: proxy.left, within=10 * SECOND, what="the word to the proxy")
+    assert (proxy.asked, ran.qsize()) == (1, 0)
+
+    for _ in range(50):
+        proxy.turns.put(["a"])  # listed again, because the proxy has taken it back
+    poller.resume()
+    assert ran.get(timeout=10 * SECOND) == "a"
+    poller.pause()
+    running = poller.stop()
+    proxy.turns.put([])
+    assert drained.wait(10 * SECOND)
+    assert (running, proxy.left) == (0, 2)
+
+
+def test_a_loop_that_dies_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    proxy, died = Proxy(["a"]), threading.Event()
+    poller = a_poller(proxy, lambda _: None, threading.Event(), on_death=died.set)
+    poller._pool.shutdown()  # no thread can be had for what is listed
+    poller.start()
+    assert died.wait(10 * SECOND)
+    assert not poller.is_working
+    assert "the agent cannot ask for requests any more" in caplog.messages
