@@ -99,7 +99,7 @@ class GoogleServer:
         audiences = [f"{self.url}/token", "https://oauth2.googleapis.com/token"]
         claims = jwt.decode(asked["assertion"], certs={"key-1": PUBLIC_PEM}, audience=audiences)
         if "target_audience" in claims:
-            return {"id_token": self._id_token(claims["target_audience"])}
+            return {"id_token": self._id_token(claims["target_audience"], email=claims["iss"])}
         return {"access_token": self._token("service"), "expires_in": self.life}
 
     def _as_metadata_server(self, path: str, asked: Mapping[str, Any]) -> bytes:
@@ -114,8 +114,8 @@ class GoogleServer:
         self.given.append(f"ya29.{kind}-token-{len(self.given)}")
         return self.given[-1]
 
-    def _id_token(self, audience: str) -> str:
-        self.given.append(an_id_token(audience, life=self.life))
+    def _id_token(self, audience: str, *, email: str = "agent@example.com") -> str:
+        self.given.append(an_id_token(audience, email=email, life=self.life))
         return self.given[-1]
 
 
@@ -141,13 +141,13 @@ def a_user() -> dict[str, Any]:
     }
 
 
-def a_service_account(server: GoogleServer) -> dict[str, Any]:
+def a_service_account(server: GoogleServer, *, email: str = "agent@example.com") -> dict[str, Any]:
     return {
         "type": "service_account",
         "project_id": "p",
         "private_key_id": "key-1",
         "private_key": KEY_PEM,
-        "client_email": "agent@example.com",
+        "client_email": email,
         "client_id": "1",
         "token_uri": f"{server.url}/token",
     }

@@ -1,14 +1,25 @@
-"""Nobody can forge who a request is from, nor take it away (row 19 of the table of promises)."""
+"""Nobody can forge who a request is from, nor take it away (row 19 of the table of promises).
+
+And agents that show who they are by ID tokens, as behind Identity-Aware Proxy.
+"""
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from tests.agent.google_peers import PUBLIC_PEM, GoogleServer, a_service_account, an_id_token, google_server
+from tests.agent.peers import Wire, an_answer
+from tests.agent.peers import peer as serving
+from tests.agent.tunnels import Tunnel, write_certificate
 from tests.system.backends import Peer
 from tests.system.conftest import Serve
-from tests.system.rawhttp import Connection, Disconnected, Fields, Reply, call, chunked
-from tests.system.shapes import Site
+from tests.system.processes import Process, interpreter
+from tests.system.rawhttp import Connection, Disconnected, Fields, Reply, call, chunked, get
+from tests.system.shapes import ADMIN, AGENT, AppEngine, Site
+from tests.timing import SECOND, wait_until
 from wire.headers import normalise
 
 FORGED: Final = "mallory@example.com"
@@ -150,3 +161,112 @@ def test_a_backend_cannot_speak_for_the_proxy(name: str, site: Site) -> None:
     reply = call(site.url, "GET", f"/raw?hex={raw.encode().hex()}")
 
     assert (reply.status, reply.get(name), reply.reason) == (200, None, None)
+
+
+# By ID tokens
+
+AUDIENCE: Final = "https://agent-dot-proxy.example.com"
+
+
+class OidcAppEngine(AppEngine):
+    """The three services, for which only ID tokens count; Google's keys come through an outbound proxy of the tests."""
+
+    token = ""
+
+    def __init__(self, folder: Path, *, outbound: str, certificate: Path) -> None:
+        super().__init__(
+            folder,
+            IDENTITY="oidc",
+            OIDC_AUDIENCE=AUDIENCE,
+            HTTPS_PROXY=outbound,
+            NO_PROXY="127.0.0.1,localhost",
+            REQUESTS_CA_BUNDLE=str(certificate),
+        )
+
+    def register(self, backend_id: str) -> None:
+        backend = {"id": backend_id, "backendUser": AGENT, "endUser": "allUsers", "pathPrefixes": ["/"]}
+        fields = [("Authorization", f"Bearer {an_id_token(AUDIENCE, email=ADMIN)}")]
+        reply = call(self.api_url, "POST", "/api/backends", fields=fields, body=json.dumps(backend).encode())
+        assert reply.status == 200, reply
+
+
+def google_keys(wire: Wire) -> None:
+    while True:
+        assert wire.read_message().target == "/oauth2/v1/certs"
+        wire.send(an_answer(json.dumps({"key-1": PUBLIC_PEM}).encode(), fields="Content-Type: application/json\r\n"))
+
+
+@pytest.fixture(scope="module")
+def oidc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OidcAppEngine]:
+    folder = tmp_path_factory.mktemp("oidc")
+    certificate = folder / "google.pem"
+    write_certificate(certificate, "www.googleapis.com")
+    with serving(Tunnel(certificate, google_keys).serve) as outbound:
+        shape = OidcAppEngine(folder, outbound=outbound.url, certificate=certificate)
+        shape.register("notebook")
+        yield shape
+        shape.stop()
+
+
+@pytest.fixture(scope="module")
+def google() -> Iterator[GoogleServer]:
+    with google_server() as server:
+        yield server
+
+
+def start_agent(
+    oidc: OidcAppEngine, google: GoogleServer, backend: Peer, folder: Path, *, audience: str, email: str = AGENT
+) -> Process:
+    key = folder / "key.json"
+    key.write_text(json.dumps(a_service_account(google, email=email)))
+    argv = [
+        *(interpreter("agent"), "-m", "agent"),
+        *(f"--proxy={oidc.agent_url}", "--backend=notebook", f"--host={backend.url}", f"--oidc-audience={audience}"),
+    ]
+    env = {"GOOGLE_APPLICATION_CREDENTIALS": str(key), "NO_GCE_CHECK": "true", "HOME": str(folder)}
+    return Process("agent", argv, log=folder / "agent.log", env=env)
+
+
+def test_an_agent_is_known_by_its_id_token(
+    oidc: OidcAppEngine, google: GoogleServer, peer: Peer, tmp_path: Path
+) -> None:
+    agent = start_agent(oidc, google, peer, tmp_path, audience=AUDIENCE)
+    try:
+        reply = wait_until(
+            lambda: (found := get(oidc.url, "/who")).status == 200 and found, within=30 * SECOND, what="an answer"
+        )
+    finally:
+        agent.stop()
+    assert reply.reason is None
+    assert "401" not in agent.printed()
+
+
+@pytest.mark.parametrize(
+    ("audience", "email", "expected"),
+    [
+        (
+            "https://elsewhere.example.com",
+            AGENT,
+            ["status 401 (not-authenticated)", "--oidc-audience", "OIDC_AUDIENCE"],
+        ),
+        (AUDIENCE, FORGED, ["status 403 (not-allowed)", "backendUser", "--backend"]),
+    ],
+    ids=["wrong audience", "wrong account"],
+)
+def test_an_agent_that_is_refused_reads_why_and_what_to_do(
+    audience: str,
+    email: str,
+    expected: list[str],
+    oidc: OidcAppEngine,
+    google: GoogleServer,
+    peer: Peer,
+    tmp_path: Path,
+) -> None:
+    agent = start_agent(oidc, google, peer, tmp_path, audience=audience, email=email)
+    try:
+        wait_until(lambda: "cannot ask the proxy" in agent.printed(), within=30 * SECOND, what="its complaint")
+        agent.require_running()
+        line = next(line for line in agent.printed().splitlines() if "cannot ask the proxy" in line)
+    finally:
+        agent.stop()
+    assert [part for part in expected if part not in line] == []
