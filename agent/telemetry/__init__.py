@@ -8,6 +8,7 @@
     status_page   the HTML of /
     prometheus    the text of /metrics; prometheus-client is imported at the first call
     monitoring    counts by status code to Google's Cloud Monitoring, behind an optional extra
+    assembly      what of it was asked for, put together; the rest is not imported
 
-The rest of the agent imports `observer` and `logs` alone.
+The rest of the agent imports `observer` and `logs` alone; the composition root `record` and `assembly` too.
 """

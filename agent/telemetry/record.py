@@ -183,5 +183,16 @@ class BackendRecord:
         return replace(snapshot, recent=tuple(sorted(recent)))
 
 
+@dataclass(frozen=True, slots=True)
+class ServedBackend:
+    """One backend as an operator is told of it."""
+
+    record: BackendRecord
+    host: str
+    """URL of the backend, without a user."""
+    is_working: Callable[[], bool]
+    """False when it is no longer asked for requests though nobody stopped that."""
+
+
 def _age(then: float | None, now: float) -> float | None:
     return None if then is None else max(0.0, now - then)

@@ -18,7 +18,7 @@ _STYLE: Final = """
 :root {
   color-scheme: light dark;
   --page: #f4f5f7; --card: #fff; --line: #e3e6ea; --text: #1b1f24; --dim: #5d6670; --track: #eceff2;
-  --good: #1a7f4b; --good-soft: #e2f5ea; --bad: #b3261e; --bad-soft: #fdeceb; --wait: #8a5a00; --wait-soft: #fdf1d8;
+  --good: #15713f; --good-soft: #e2f5ea; --bad: #b3261e; --bad-soft: #fdeceb; --wait: #8a5a00; --wait-soft: #fdf1d8;
   --bar: #4c7dd9;
 }
 @media (prefers-color-scheme: dark) {

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from agent.commandline.parsing import is_loopback
 from agent.telemetry import status_page
 from agent.telemetry.condition import why_not_ready
-from agent.telemetry.record import BackendRecord, Snapshot
+from agent.telemetry.record import ServedBackend, Snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -40,17 +40,6 @@ _FIELDS: Final = (
     ("Referrer-Policy", "no-referrer"),
     ("Content-Security-Policy", status_page.CONTENT_SECURITY_POLICY),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ServedBackend:
-    """One backend as the status port tells of it."""
-
-    record: BackendRecord
-    host: str
-    """URL of the backend, without a user."""
-    is_working: Callable[[], bool]
-    """False when it is no longer asked for requests though nobody stopped that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,29 @@
 """Counts to Cloud Monitoring, which is a gRPC server here."""
 
 import logging
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent.telemetry.assembly import Telemetry
 from agent.telemetry.monitoring import CloudWriter, Counts, NotWritten, Reporter, Target, make_target
+from agent.telemetry.observer import FinishedExchange
+from agent.telemetry.record import BackendRecord, ServedBackend
 from tests.timing import SECOND, wait_until
 
 grpc = pytest.importorskip("grpc", reason="the optional extra is not installed")
 monitoring_v3 = pytest.importorskip("google.cloud.monitoring_v3", reason="the optional extra is not installed")
+
+ROOT = Path(__file__).parents[2]
 
 START = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 END = START + timedelta(minutes=1)
@@ -214,3 +222,27 @@ def test_a_service_that_hangs_holds_up_the_end_only_so_long(caplog: pytest.LogCa
     release.set()
     assert took < 10 * SECOND
     assert "did not get to Cloud Monitoring in time" in caplog.text
+
+
+def test_the_counts_of_all_backends_are_one_metric() -> None:
+    backends = []
+    for backend_id in ("a", "b"):
+        record = BackendRecord(backend_id, now=time.monotonic)
+        record.exchange_ended(FinishedExchange("id", "GET", "/", 200, 0, 0.1, ""))
+        backends.append(ServedBackend(record, "http://localhost:8888", lambda: True))
+    with cloud_monitoring() as (service, endpoint):
+        telemetry = Telemetry(backends, version="1", status_address=None, monitoring=a_target(endpoint), clock=Clock())
+        telemetry.start()
+        telemetry.stop()
+        assert service.points() == [("200", 2)]
+
+
+def test_who_asks_for_nothing_imports_nothing() -> None:
+    code = (
+        "import sys, datetime; from agent.telemetry.assembly import Telemetry; import agent.composition;"
+        "Telemetry([], version='1', status_address=None, monitoring=None, clock=datetime.datetime.now).start();"
+        "print([name for name in ('prometheus_client', 'http.server', 'grpc', 'google.cloud.monitoring_v3')"
+        " if name in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ran.stdout, ran.returncode) == ("[]\n", 0), ran.stderr

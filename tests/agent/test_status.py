@@ -19,8 +19,8 @@ from agent.pipeline import answering_failures
 from agent.poller import Poller
 from agent.proxy.client import AgentIdentity, ProxyClient
 from agent.seen import SeenIds
-from agent.telemetry.record import BackendRecord
-from agent.telemetry.status_server import Answers, ServedBackend, StatusServer
+from agent.telemetry.record import BackendRecord, ServedBackend
+from agent.telemetry.status_server import Answers, StatusServer
 from agent.transport.client import HttpClient
 from agent.transport.connections import ConnectionPool
 from tests.agent.peers import ProxyPeer, Received, Wire, an_answer, answering, peer, proxy_peer
