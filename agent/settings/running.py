@@ -22,7 +22,8 @@ class RunningSettings(Group):
     debug: bool
 
 
-def _parse_address(text: str) -> tuple[str, int] | None:
+def parse_address(text: str) -> tuple[str, int] | None:
+    """Host and port; None for an empty text. Raises `ValueError`."""
     if not text:
         return None
     found = re.fullmatch(r"(?:(.+):)?(\d{1,5})", text, re.ASCII)
@@ -48,7 +49,7 @@ FLAGS: Final = (
         "",
         "PORT or HOST:PORT",
         "Serve a status page, /healthz, /readyz and /metrics; without a host to this machine alone.",
-        _parse_address,
+        parse_address,
     ),
     Flag("log-format", "text", "text or json", "How log lines are written.", _parse_format),
     boolean("debug", "Write a debug log; never bodies, cookies or tokens."),
