@@ -1,4 +1,4 @@
-"""The agent's status page in a browser: it can be read on a phone and on a desk, in light and dark, and runs nothing."""
+"""The agent's status page in a browser: it can be read on a phone and on a desk, light and dark, and runs nothing."""
 
 import base64
 import time
