@@ -355,3 +355,40 @@ def test_a_proxy_peer_that_is_used_has_no_secrets_in_errors() -> None:
     with peer(answering(*[an_answer(status=403)] * 2)) as proxy, pytest.raises(ProxyError) as caught:
         a_client(proxy.url, credentials=token).list_pending(Interrupt())
     assert "token" not in str(caught.value)
+
+
+def test_plain_http_is_relayed_by_an_outbound_proxy_with_absolute_targets() -> None:
+    seen: list[Received] = []
+    with peer(answering(an_answer(b'["id-1"]'), record=seen)) as outbound:
+        url, through = "http://proxy.example.test/base", outbound.url.replace("http://", "http://user:pass@")
+        client = ProxyClient(
+            HttpClient(ConnectionPool(url, size=1, connect_timeout=5 * SECOND, outbound=through)),
+            url=url,
+            identity=AgentIdentity("notebook", "agent-1", "test/1"),
+            credentials=NoCredentials(),
+            poll_limit=None,
+            jitter=lambda: 0.1,
+            sleep=time.sleep,
+            outbound=through,
+        )
+        assert client.list_pending(Interrupt()) == ["id-1"]
+    assert seen[0].start == "GET http://proxy.example.test/base/agent/pending HTTP/1.1"
+    assert seen[0].get_all("Host") == ["proxy.example.test"]
+    assert seen[0].get_all("Proxy-Authorization") == ["Basic dXNlcjpwYXNz"]
+
+
+def test_a_login_page_is_named_for_what_it_is() -> None:
+    page = an_answer(b"<!doctype html><title>Sign in</title>", fields="Content-Type: text/html\r\n")
+    with peer(answering(page)) as proxy, pytest.raises(NotAProxy, match="is --proxy the agent service"):
+        a_client(proxy.url).list_pending(Interrupt())
+
+
+def test_a_redirect_to_a_login_is_named_and_gets_nothing() -> None:
+    fields = "Location: https://accounts.google.com/o/oauth2/v2/auth?client_id=x\r\n"
+    token, seen = Token(), list[Received]()
+    with (
+        peer(answering(*[an_answer(status=302, fields=fields)] * 3, record=seen)) as proxy,
+        pytest.raises(Unauthorized, match="--iap-client-id"),
+    ):
+        a_client(proxy.url, credentials=token).list_pending(Interrupt())
+    assert len(seen) == 2
