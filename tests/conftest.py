@@ -8,7 +8,7 @@ from hypothesis import settings
 
 LOOPBACK_HOSTS = ["127.0.0.1", "::1"]
 
-LOOPBACK_FOLDERS = ("system", "agent", "standalone")
+LOOPBACK_FOLDERS = ("system", "agent", "standalone", "browser")
 """Folders beside this file all of whose tests talk over loopback; elsewhere a test says so: `pytest.mark.loopback`."""
 
 settings.register_profile("default", deadline=None, max_examples=100)
