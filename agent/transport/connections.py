@@ -18,6 +18,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import HTTPError
+from urllib3.util.ssl_match_hostname import CertificateError
 from urllib3.util.wait import wait_for_socket  # type: ignore[import-untyped]
 
 from agent.transport.errors import Broken, TimedOut, Unreachable
@@ -124,7 +125,7 @@ def _tcp_pool(url: str, *, size: int, tls: Tls, is_http2: bool, outbound: str | 
     if tls.server_name is not None:
         rules["server_hostname"] = tls.server_name
     if is_http2:
-        rules["ssl_context"] = http2_context(tls)
+        rules["ssl_context"] = http2_context()
     verify: bool | str = (tls.ca_file or True) if tls.verifies else False
     certificate: Any = tls.client_certificate
     if tls.client_key is not None:
@@ -212,7 +213,7 @@ class ConnectionPool:
                 self._pool._prepare_proxy(pooled)
             else:
                 pooled.connect()
-        except (HTTPError, OSError) as exc:
+        except (HTTPError, OSError, CertificateError) as exc:
             pooled.close()
             raise Unreachable(f"no connection: {_cause(exc)}") from exc
 

@@ -30,10 +30,10 @@ class Http2Context(ssl.SSLContext):
         super().set_alpn_protocols(["h2"])
 
 
-def http2_context(tls: Tls) -> ssl.SSLContext:
+def http2_context() -> ssl.SSLContext:
     """A context for HTTP/2, that is TLS 1.2 or later (RFC 9113 section 9.2); urllib3 loads the certificates into it."""
     context = Http2Context(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # OpenSSL has verification turned off only where names are not compared either.
-    context.check_hostname = tls.verifies
+    # urllib3 compares the names: version 1.26 does not tell OpenSSL what an IP address is compared with.
+    context.check_hostname = False
     return context
