@@ -1,5 +1,5 @@
 """Google accounts that are kept in a file or by gcloud. With `google_calls` the only module that imports google.auth,
-which takes a third of a second.
+which takes its time.
 """
 
 from collections.abc import Callable, Mapping, Sequence

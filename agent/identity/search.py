@@ -23,8 +23,8 @@ def find_account(
 ) -> Account:
     """The account to be, in this order; nothing is asked of Google yet.
 
-    `calls` makes what calls Google; it is asked for only when it is needed, because it takes a third of a second to
-    import. `wall_clock` gives the seconds since 1970. Raises `UnusableCredentials` for an
+    `calls` makes what calls Google; it is asked for only when it is needed, because importing it takes its
+    time. `wall_clock` gives the seconds since 1970. Raises `UnusableCredentials` for an
     account that cannot be read, and when there is none: a broken one is never skipped for the next.
     """
     account = _Search(machine, calls, wall_clock).find()
@@ -104,7 +104,7 @@ class _Search:
     def _stored(
         self, stored: Mapping[str, Any], description: str, *, token_url: str = "", iam_endpoint: str = ""
     ) -> Account:
-        # google.auth takes a third of a second to import: only those pay who need it.
+        # google.auth takes its time to import: only those pay who need it.
         from agent.identity.google import stored_account
 
         return stored_account(

@@ -16,7 +16,14 @@ from urllib.parse import urlsplit
 from agent.backoff import CALLING
 from agent.identity.credentials import Credentials
 from agent.messages import Request, Response
-from agent.proxy.errors import ProxyError, ProxyUnavailable, Unauthorized, require_no_page, require_success
+from agent.proxy.errors import (
+    CredentialsError,
+    ProxyError,
+    ProxyUnavailable,
+    Unauthorized,
+    require_no_page,
+    require_success,
+)
 from agent.proxy.inner_request import read_request
 from agent.proxy.outbound import outbound_fields
 from agent.proxy.replay import Replay, encode_response, inner_head, is_small, whole
@@ -243,7 +250,7 @@ class ProxyClient:
                 is_refreshed = True
                 self._credentials.refresh()
                 continue
-            except (TransportError, ProxyUnavailable) as exc:
+            except (TransportError, ProxyUnavailable, CredentialsError) as exc:
                 delay = CALLING.delay(number, jitter=self._jitter()).total_seconds()
                 if not may_repeat() or time.monotonic() + delay >= give_up_at:
                     raise

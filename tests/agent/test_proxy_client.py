@@ -10,7 +10,7 @@ import pytest
 from agent.identity.credentials import Credentials, NoCredentials
 from agent.messages import Response, whole_body
 from agent.proxy.client import AgentIdentity, ProxyClient
-from agent.proxy.errors import Gone, NotAProxy, ProxyError, ProxyUnavailable, Redirected, Unauthorized
+from agent.proxy.errors import CredentialsError, Gone, NotAProxy, ProxyError, ProxyUnavailable, Redirected, Unauthorized
 from agent.transport.client import HttpClient, Interrupt
 from agent.transport.connections import ConnectionPool
 from agent.transport.errors import Broken, SourceBroke, TransportError
@@ -355,6 +355,43 @@ def test_a_proxy_peer_that_is_used_has_no_secrets_in_errors() -> None:
     with peer(answering(*[an_answer(status=403)] * 2)) as proxy, pytest.raises(ProxyError) as caught:
         a_client(proxy.url, credentials=token).list_pending(Interrupt())
     assert "token" not in str(caught.value)
+
+
+class Absent:
+    """Credentials whose token is not there for the first few calls."""
+
+    def __init__(self, times: int) -> None:
+        self.left = times
+
+    def fields(self) -> list[tuple[str, str]]:
+        if self.left:
+            self.left -= 1
+            raise CredentialsError("not yet")
+        return [("Authorization", "Bearer token")]
+
+    def refresh(self) -> None:
+        """There is nothing newer."""
+
+
+def test_an_answer_waits_for_a_token_that_is_late() -> None:
+    with proxy_peer() as proxy:
+        a_client(proxy.url, credentials=Absent(3)).respond(ID, a_response(), method="GET")
+        posted = proxy.next_post()
+    assert posted.head.get_all("Authorization") == ["Bearer token"]
+
+
+def test_a_streamed_answer_waits_for_it_too() -> None:
+    with proxy_peer() as proxy:
+        client = a_client(proxy.url, credentials=Absent(3))
+        client.respond(ID, streaming(iter([b"one", b"two", End()])), method="GET")
+        posted = proxy.next_post()
+    assert inner(posted.head.body) == [ResponseHead(200, Headers(), "chunked"), b"onetwo", End()]
+
+
+def test_a_poll_without_a_token_is_left_to_the_poller() -> None:
+    with proxy_peer() as proxy, pytest.raises(CredentialsError, match="not yet"):
+        a_client(proxy.url, credentials=Absent(1)).list_pending(Interrupt())
+    assert proxy.calls == []
 
 
 def test_plain_http_is_relayed_by_an_outbound_proxy_with_absolute_targets() -> None:
