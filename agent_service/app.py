@@ -1,4 +1,4 @@
-"""The three calls of an agent: what is pending, give me a request, here is its answer (`docs/protocol.md`).
+"""The calls of an agent: what is pending, I ask no more, give me a request, its answer (`docs/protocol.md`).
 
 An answer whose post breaks off stays open: the agent retries from the first byte, perhaps cut otherwise. Only the
 agent, by saying so, or a deadline ends it.
@@ -15,7 +15,8 @@ from broker.model import Backend, Exchange, Part
 from broker.policy import Policy
 from broker.store import Store
 from broker.waiting import Clock, Waiter, drive, wait_for_pending, wait_for_request
-from edge.agent_calls import agent_id_of, backend_id_of, request_fields, request_id_of
+from edge.agent_calls import agent_id_of, backend_id_of, leaving_agent_of, request_fields, request_id_of
+from edge.departures import Departures
 from edge.identity import Identity, require_agent
 from edge.logs import trace_of
 from edge.service import Record, current_record, make_service, new_request_id
@@ -37,11 +38,15 @@ def create_app(
 ) -> Flask:
     """The service; `new_id` names requests that are none of an exchange, for the log."""
     app = make_service("agent_service", clock=clock, new_id=new_id, form_for=lambda accept: "text", project=project)
-    agents = _Agents(store, waiter, clock, identity, policy)
+    agents = _Agents(store, waiter, clock, identity, policy, Departures())
 
     @app.get(PENDING_PATH)
     def pending() -> PlainResponse:
         return agents.pending(request.environ, current_record())
+
+    @app.delete(PENDING_PATH)
+    def leave() -> PlainResponse:
+        return agents.leave(request.environ, current_record())
 
     @app.get(REQUEST_PATH)
     def fetch() -> PlainResponse:
@@ -70,14 +75,26 @@ class _Agents:
     clock: Clock
     identity: Identity
     policy: Policy
+    departures: Departures
 
     def pending(self, environ: Environ, record: Record) -> PlainResponse:
         """The requests that wait, as soon as there are any, or none after a while."""
         caller = self._caller(environ, record)
+        has_left = self.departures.watch(caller.backend_id, caller.agent_id)
         self.store.touch_backend(caller.backend_id, polled=self.clock.now())
-        waiting = wait_for_pending(self.store, self.clock, self.policy, caller.backend_id, agent_id=caller.agent_id)
+        waiting = wait_for_pending(
+            self.store, self.clock, self.policy, caller.backend_id, agent_id=caller.agent_id, has_left=has_left
+        )
         body = encode_pending(drive(waiting, self.waiter))
         return whole((200, Headers([("Content-Type", "application/json")]), body))
+
+    def leave(self, environ: Environ, record: Record) -> PlainResponse:
+        """The agent asks for no more: what is on offer to it is for others."""
+        caller = self._caller(environ, record)
+        agent_id = leaving_agent_of(caller.head.headers)
+        self.departures.note(caller.backend_id, agent_id)
+        self.store.release_offers(caller.backend_id, agent_id=agent_id)
+        return whole((204, Headers(), b""))
 
     def fetch(self, environ: Environ, record: Record) -> PlainResponse:
         """One request, as it comes in from its user."""

@@ -89,6 +89,11 @@ def is_held_by(exchange: Exchange, agent_id: str) -> bool:
     return exchange.agent_id == agent_id and exchange.state in (State.OFFERED, State.FETCHED, State.ANSWERING)
 
 
+def is_offered_to(exchange: Exchange, agent_id: str) -> bool:
+    """True while this agent has been offered it and has not fetched it."""
+    return exchange.agent_id == agent_id and exchange.state is State.OFFERED
+
+
 def offer(exchange: Exchange, *, agent_id: str, now: datetime, policy: Policy) -> Exchange:
     """The exchange, offered to an agent; the caller has asked `is_claimable`."""
     return replace(

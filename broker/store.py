@@ -142,6 +142,11 @@ class Store(Protocol):
         """The answer cannot be completed: whoever reads it learns so. Raises `UnknownRequest`, `ClaimedElsewhere`."""
         ...
 
+    def release_offers(self, backend_id: BackendId, *, agent_id: str) -> None:
+        """An agent asks for no more: what is on offer to it is listed again at once. What it has fetched stays with
+        it."""
+        ...
+
     def release_agent(self, backend_id: BackendId, *, agent_id: str) -> None:
         """An agent has gone: of what it holds, requeue what may be repeated and can be read from its first byte, fail
         the rest (`exchange.release`)."""

@@ -104,16 +104,28 @@ class _Patience:
 
 
 def wait_for_pending(
-    store: Store, clock: Clock, policy: Policy, backend_id: BackendId, *, agent_id: str
+    store: Store,
+    clock: Clock,
+    policy: Policy,
+    backend_id: BackendId,
+    *,
+    agent_id: str,
+    has_left: Callable[[], bool] = lambda: False,
 ) -> Waiting[list[RequestId]]:
-    """Claimed requests as soon as there are any; none after `policy.list_wait`."""
+    """Claimed requests as soon as there are any; none after `policy.list_wait`, or once the agent `has_left`: said,
+    since this poll began, that it asks no more."""
     patience = _Patience(clock, PendingKey(backend_id), policy.list_wait)
-    while True:
+    while not has_left():
         claimed = store.claim_pending(backend_id, agent_id=agent_id, now=clock.now())
+        if claimed and has_left():
+            # Between the question and the claim.
+            store.release_offers(backend_id, agent_id=agent_id)
+            break
         if claimed or patience.is_over:
             return claimed
         # An offer that another agent lets lapse wakes nobody: look again when it can have.
         yield patience.wait(at_most=policy.offer_lease)
+    return []
 
 
 def wait_for_request(

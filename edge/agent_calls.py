@@ -29,6 +29,11 @@ def agent_id_of(headers: Headers) -> str:
     return _named(headers, AGENT_ID) if AGENT_ID in headers else ""
 
 
+def leaving_agent_of(headers: Headers) -> str:
+    """The agent that asks for no more; it has to have a name. Raises `MalformedMessage`."""
+    return _named(headers, AGENT_ID)
+
+
 def request_id_of(headers: Headers) -> RequestId:
     """The request that the call is about. Raises `MalformedMessage`."""
     return RequestId(_named(headers, REQUEST_ID))

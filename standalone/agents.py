@@ -1,4 +1,4 @@
-"""The door of agents: the three calls of the protocol (`docs/protocol.md`, version 1)."""
+"""The door of agents: the calls of the protocol (`docs/protocol.md`, version 1)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -10,7 +10,8 @@ from broker.errors import UnknownRequest
 from broker.model import Exchange, Part
 from broker.policy import Policy
 from broker.waiting import Clock, wait_for_pending, wait_for_request
-from edge.agent_calls import agent_id_of, backend_id_of, request_fields, request_id_of
+from edge.agent_calls import agent_id_of, backend_id_of, leaving_agent_of, request_fields, request_id_of
+from edge.departures import Departures
 from edge.errors import Refusal, method_not_allowed
 from edge.logs import trace_of
 from standalone.calls import Call
@@ -44,10 +45,11 @@ class Agents:
         self._policy = policy
         self._presence = presence
         self._registration = registration
-        self._doors: Final[Mapping[str, tuple[str, Door]]] = {
-            PENDING_PATH: ("GET", self._list_pending),
-            REQUEST_PATH: ("GET", self._send_request),
-            RESPONSE_PATH: ("POST", self._take_response),
+        self._departures = Departures()
+        self._doors: Final[Mapping[str, Mapping[str, Door]]] = {
+            PENDING_PATH: {"GET": self._list_pending, "DELETE": self._let_go},
+            REQUEST_PATH: {"GET": self._send_request},
+            RESPONSE_PATH: {"POST": self._take_response},
         }
 
     def serves(self, target: str) -> bool:
@@ -56,9 +58,10 @@ class Agents:
 
     async def serve(self, call: Call) -> None:
         """Answer a call to one of the three paths. Raises `BrokerError`, `WireError` and `Refusal`."""
-        method, door = self._doors[call.head.target]
-        if call.head.method != method:
-            raise Refusal(method_not_allowed(method))
+        doors = self._doors[call.head.target]
+        door = doors.get(call.head.method)
+        if door is None:
+            raise Refusal(method_not_allowed(*doors))
         agent = AgentName(backend_id_of(call.head.headers), agent_id_of(call.head.headers))
         call.backend = agent.backend_id
         with self._present(agent):
@@ -66,23 +69,38 @@ class Agents:
 
     def release_lost(self) -> None:
         """Take back what vanished agents had in their hands; a backend without any agent is offline at once."""
-        for backend_id, agent_id in self._presence.take_lost(self._clock.now()):
+        now = self._clock.now()
+        without = self._presence.take_left(now)
+        for backend_id, agent_id in self._presence.take_lost(now):
+            without.add(backend_id)
             if agent_id:
                 self._store.release_agent(backend_id, agent_id=agent_id)
+        for backend_id in without:
             if not self._presence.has_agents(backend_id):
                 self._store.forget_polls(backend_id)
 
     async def _list_pending(self, call: Call, agent: AgentName) -> None:
         backend_id, agent_id = agent
+        has_left = self._departures.watch(backend_id, agent_id)
+        self._presence.has_polled(agent)
         self._registration.register(backend_id)
         self._store.touch_backend(backend_id, polled=self._clock.now())
-        listing = wait_for_pending(self._store, self._clock, self._policy, backend_id, agent_id=agent_id)
+        listing = wait_for_pending(
+            self._store, self._clock, self._policy, backend_id, agent_id=agent_id, has_left=has_left
+        )
         claimed = await drive(listing, self._waiter)
         try:
             await call.answer(200, Headers([("Content-Type", "application/json")]), encode_pending(claimed))
         except asyncio.CancelledError:
             self._store.withdraw_offers(backend_id, claimed, agent_id=agent_id)
             raise
+
+    async def _let_go(self, call: Call, agent: AgentName) -> None:
+        backend_id, agent_id = agent.backend_id, leaving_agent_of(call.head.headers)
+        self._departures.note(backend_id, agent_id)
+        self._presence.has_left(agent, now=self._clock.now())
+        self._store.release_offers(backend_id, agent_id=agent_id)
+        await call.answer(204, Headers(), b"")
 
     async def _send_request(self, call: Call, agent: AgentName) -> None:
         backend_id, agent_id = agent

@@ -29,6 +29,9 @@ class _Sightings:
     open_calls: int = 0
     broke_off: bool = False
     gone_from: datetime | None = None
+    out_from: datetime | None = None
+    """From when on it does not count, having said that it asks for no more."""
+    is_out: bool = False
 
 
 class Presence:
@@ -49,17 +52,42 @@ class Presence:
         seen.broke_off = False
         seen.gone_from = None
 
+    def has_polled(self, agent: AgentName) -> None:
+        """An agent asks for work, so it counts; in a call of its own."""
+        seen = self._agents[agent]
+        seen.out_from = None
+        seen.is_out = False
+
+    def has_left(self, agent: AgentName, *, now: datetime) -> None:
+        """An agent asks for no more, and finishes what it has; in a call of its own.
+
+        It counts a little longer: one that is started anew is back by then, and nobody is told that there is none.
+        """
+        self._agents[agent].out_from = now + self._grace
+
     def call_closed(self, agent: AgentName, *, now: datetime, broke_off: bool) -> None:
         """A call is over: answered, or its connection `broke_off`. For each `call_opened`, once."""
         seen = self._agents[agent]
         seen.open_calls -= 1
         seen.broke_off = broke_off  # an answer that was sent is a sign of life again
         if not seen.open_calls:
-            seen.gone_from = now + (self._grace if seen.broke_off else self._remembered)
+            is_short = seen.broke_off or seen.out_from is not None
+            seen.gone_from = now + (self._grace if is_short else self._remembered)
 
     def has_agents(self, backend_id: BackendId) -> bool:
         """True while an agent of this backend is there, or may come back."""
-        return any(agent.backend_id == backend_id for agent in self._agents)
+        return any(agent.backend_id == backend_id and not seen.is_out for agent, seen in self._agents.items())
+
+    def take_left(self, now: datetime) -> set[BackendId]:
+        """The backends of agents that count no more from now on, because they have left."""
+        left = [
+            (agent, seen)
+            for agent, seen in self._agents.items()
+            if seen.out_from is not None and seen.out_from <= now and not seen.is_out
+        ]
+        for _, seen in left:
+            seen.is_out = True
+        return {agent.backend_id for agent, _ in left}
 
     def take_lost(self, now: datetime) -> Iterator[AgentName]:
         """Forget the agents that have gone by now, and name those whose connection broke off.

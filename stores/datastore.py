@@ -156,7 +156,7 @@ class DatastoreStore:
                 replace(record, exchange=rules.offer(record.exchange, agent_id=agent_id, now=now, policy=self._policy))
                 for record in itertools.islice(waiting, limit - len(claimed))
             ]
-            claimed += self._offer(offers)
+            claimed += self._store_each(offers)
             if len(claimed) == limit:
                 break
         return claimed
@@ -195,14 +195,21 @@ class DatastoreStore:
 
         self._change(backend_id, request_id, move)
 
+    def release_offers(self, backend_id: BackendId, *, agent_id: str) -> None:
+        for page in self._datastore.query(EXCHANGE, *_held_by(backend_id, agent_id)):
+            offered = [record for record in map(record_of, page) if rules.is_offered_to(record.exchange, agent_id)]
+            # One that is fetched at this moment stays with the agent.
+            self._store_each(
+                [replace(record, exchange=rules.release(record.exchange, can_be_read_again=True)) for record in offered]
+            )
+
     def release_agent(self, backend_id: BackendId, *, agent_id: str) -> None:
         def move(record: Record) -> tuple[Record, Side, Parts]:
             if not rules.is_held_by(record.exchange, agent_id):
                 return record, "answer", {}
             return replace(record, exchange=rules.release(record.exchange, can_be_read_again=True)), "answer", {}
 
-        held = ((records.BACKEND, EQUAL, backend_id), (records.AGENT, EQUAL, agent_id))
-        for page in self._datastore.query(EXCHANGE, *held):
+        for page in self._datastore.query(EXCHANGE, *_held_by(backend_id, agent_id)):
             for found in page:
                 try:
                     self._change(backend_id, record_of(found).exchange.request_id, move)
@@ -283,12 +290,12 @@ class DatastoreStore:
         request_id = record.exchange.request_id
         return (put(self._layout.part(request_id, side, start, data)) for start, data in parts.items())
 
-    def _offer(self, offers: list[Record]) -> list[RequestId]:
-        """Store offers, and return those that no other agent has got meanwhile."""
+    def _store_each(self, changed: list[Record]) -> list[RequestId]:
+        """Store records each for itself, and return those that nobody else has changed meanwhile."""
         versions = self._datastore.commit_each(
-            [replaced(self._layout.entity(offer), offer.version) for offer in offers]
+            [replaced(self._layout.entity(record), record.version) for record in changed]
         )
-        won = [replace(offer, version=version) for offer, version in zip(offers, versions, strict=True) if version]
+        won = [replace(record, version=version) for record, version in zip(changed, versions, strict=True) if version]
         for record in won:
             self._recent.put(record)
         return [record.exchange.request_id for record in won]
@@ -375,6 +382,11 @@ class DatastoreStore:
         if not data:
             raise UnknownRequest(record.exchange.request_id)
         return data
+
+
+def _held_by(backend_id: BackendId, agent_id: str) -> tuple[tuple[str, int, str], ...]:
+    """The filters of a query for what this agent was offered or has fetched, answered or not."""
+    return ((records.BACKEND, EQUAL, backend_id), (records.AGENT, EQUAL, agent_id))
 
 
 def _contention(request_id: RequestId) -> StoreUnavailable:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from broker import exchange as rules
 from broker.errors import DuplicateRequest, Overloaded, UnknownBackend, UnknownRequest
-from broker.model import Answer, Backend, BackendStatus, Exchange, Part, State
+from broker.model import Answer, Backend, BackendStatus, Exchange, Part
 from broker.policy import Policy
 from broker.routing import end_users_serving
 from broker.waiting import ExchangeKey, Key, PendingKey, Wait
@@ -295,6 +295,14 @@ class MemoryStore:
             record.exchange = rules.fail(record.exchange, agent_id=agent_id, reason=reason)
         self._notify(ExchangeKey(request_id))
 
+    def release_offers(self, backend_id: BackendId, *, agent_id: str) -> None:
+        with self._lock:
+            queue = self._queues.get(backend_id, _Queue())
+            for record in queue.waiting.values():
+                if rules.is_offered_to(record.exchange, agent_id):
+                    record.release()
+        self._notify(PendingKey(backend_id))
+
     def release_agent(self, backend_id: BackendId, *, agent_id: str) -> None:
         with self._lock:
             queue = self._queues.get(backend_id, _Queue())
@@ -311,7 +319,7 @@ class MemoryStore:
         with self._lock:
             for request_id in request_ids:
                 record = self._records.get(request_id)
-                if record and record.exchange.state is State.OFFERED and record.exchange.agent_id == agent_id:
+                if record and rules.is_offered_to(record.exchange, agent_id):
                     record.release()
         self._notify(PendingKey(backend_id))
 

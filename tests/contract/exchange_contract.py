@@ -359,6 +359,29 @@ class ExchangeContract:
         assert store.read_answer(OTHER_BACKEND, RequestId("elsewhere"), 0).exchange.state is State.OFFERED
         assert store.read_answer(BACKEND, RequestId("whole"), 0).exchange.state is State.ANSWERED
 
+    def test_what_an_agent_was_offered_is_listed_again_when_it_asks_no_more(self, store: Store) -> None:
+        queued(store, "first", method="POST")
+        queued(store, "second")
+        claim(store)
+        store.release_offers(BACKEND, agent_id=AGENT)
+        assert claim(store, agent_id=OTHER_AGENT) == ["first", "second"]
+        store.release_offers(BACKEND, agent_id=AGENT)
+        assert claim(store) == []
+
+    def test_what_an_agent_has_fetched_stays_with_it_when_it_asks_no_more(self, store: Store) -> None:
+        fetched(store, method="GET")
+        queued(store, "elsewhere", backend_id=OTHER_BACKEND)
+        claim(store, backend_id=OTHER_BACKEND)
+        store.release_offers(BACKEND, agent_id=AGENT)
+        assert answer(store, 0, b"whole", last=True) == 5
+        assert store.read_answer(OTHER_BACKEND, RequestId("elsewhere"), 0).exchange.state is State.OFFERED
+
+    def test_an_agent_that_asks_no_more_may_still_fetch_what_it_was_offered(self, store: Store) -> None:
+        queued(store)
+        claim(store)
+        store.release_offers(BACKEND, agent_id=AGENT)
+        assert store.fetch_exchange(BACKEND, REQUEST, agent_id=AGENT, now=NOW).state is State.FETCHED
+
     def test_releasing_an_agent_that_holds_nothing_does_nothing(self, store: Store) -> None:
         queued(store)
         store.release_agent(BACKEND, agent_id=AGENT)

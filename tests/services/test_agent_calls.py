@@ -18,7 +18,7 @@ from wire.protocol import (
     RESPONSE_PATH,
 )
 
-CALLS = [("GET", PENDING_PATH), ("GET", REQUEST_PATH), ("POST", RESPONSE_PATH)]
+CALLS = [("GET", PENDING_PATH), ("DELETE", PENDING_PATH), ("GET", REQUEST_PATH), ("POST", RESPONSE_PATH)]
 
 
 def agents(pair: Pair) -> FlaskClient:
@@ -79,7 +79,7 @@ def test_other_paths_are_404_and_never_a_redirect(path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("POST", PENDING_PATH, "GET, HEAD"),
+        ("POST", PENDING_PATH, "DELETE, GET, HEAD"),
         ("OPTIONS", REQUEST_PATH, "GET, HEAD"),
         ("GET", RESPONSE_PATH, "POST"),
         ("PUT", RESPONSE_PATH, "POST"),
@@ -113,6 +113,34 @@ def test_a_listed_request_is_hidden_from_other_polls() -> None:
         pair.agent("first").next_id()
         assert pair.agent("second").poll().get_json() == []
         asked.result()
+
+
+def leave(pair: Pair, agent_id: str) -> int:
+    headers = {BACKEND_ID: "notebook", AGENT_ID: agent_id, REQUEST_ID: "-"}
+    return agents(pair).delete(PENDING_PATH, headers=headers).status_code
+
+
+def test_what_was_offered_to_an_agent_that_asks_no_more_is_listed_to_others_at_once() -> None:
+    pair = Pair()
+    with pair.asking() as asked:
+        offered = pair.agent("first").next_id()
+        assert leave(pair, "first") == 204
+        assert pair.agent("second").poll().get_json() == [offered]
+        asked.result()
+
+
+def test_an_agent_that_asked_no_more_may_ask_again() -> None:
+    pair = Pair()
+    pair.agent("first").poll()
+    assert leave(pair, "first") == 204
+    with pair.asking() as asked:
+        assert pair.agent("first").next_id()  # it asks again, so it gets what there is
+        asked.result()
+
+
+def test_an_agent_without_a_name_cannot_leave() -> None:
+    answered = agents(Pair()).delete(PENDING_PATH, headers={BACKEND_ID: "notebook"})
+    assert (answered.status_code, answered.headers[ERROR]) == (400, "malformed-request")
 
 
 def test_an_unknown_request_is_404() -> None:

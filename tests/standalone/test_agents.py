@@ -64,8 +64,8 @@ def test_an_agent_like_the_originals_is_served(proxy: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("POST", "/agent/pending", "GET"),
-        ("HEAD", "/agent/pending", "GET"),
+        ("POST", "/agent/pending", "GET, DELETE"),
+        ("HEAD", "/agent/pending", "GET, DELETE"),
         ("POST", "/agent/request", "GET"),
         ("GET", "/agent/response", "POST"),
         ("PUT", "/agent/response", "POST"),

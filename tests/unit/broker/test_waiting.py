@@ -89,6 +89,30 @@ def test_a_poll_over_a_store_that_wakes_nobody_is_quick_at_first_and_bounded() -
     assert len(slept) < 100
 
 
+def test_a_poll_ends_when_its_agent_has_left() -> None:
+    scene = Scene()
+    left: list[bool] = []
+
+    def sleep(pause: float) -> None:
+        left.append(True)
+        scene.add()
+
+    polling = wait_for_pending(scene.store, scene.clock, POLICY, BACKEND, agent_id=AGENT, has_left=lambda: bool(left))
+    assert drive(polling, PollingWaiter(POLICY, sleep=sleep)) == []
+    assert scene.poll(agent_id="another") == [REQUEST]
+
+
+def test_what_is_claimed_while_its_agent_leaves_is_given_back() -> None:
+    scene = Scene()
+    scene.add()
+    answers = iter([False, True])
+    polling = wait_for_pending(
+        scene.store, scene.clock, POLICY, BACKEND, agent_id=AGENT, has_left=lambda: next(answers)
+    )
+    assert drive(polling, PollingWaiter(POLICY, sleep=scene.clock.sleep)) == []
+    assert scene.poll(agent_id="another") == [REQUEST]
+
+
 # The request, read for an agent
 
 

@@ -1,7 +1,7 @@
 import json
 
-from tests.factories import seconds
-from tests.unit.standalone.scripted import OK, Bench, run, turns
+from tests.factories import BACKEND, seconds
+from tests.unit.standalone.scripted import AGENT_FIELDS, OK, Bench, run, turns
 
 
 def test_an_offer_whose_list_was_never_sent_is_listed_again_at_once() -> None:
@@ -48,6 +48,58 @@ def test_what_a_vanished_agent_held_is_given_to_the_next_or_fails() -> None:
         assert json.loads(again.body) == ["request-1"]
         assert (failed.status, failed.fields["X-Inverting-Proxy-Error"]) == (502, "agent-lost")
         reader.task.cancel()
+
+    run(scenario)
+
+
+LEAVING = (*AGENT_FIELDS, ("X-Inverting-Proxy-Request-ID", "-"))
+
+
+def test_an_agent_that_asks_no_more_gets_nothing_and_what_it_was_offered_goes_to_others() -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.introduce()
+        first = bench.start("GET", "/")
+        await turns()
+        await bench.poll().done()
+        waiting = bench.poll()
+        await turns()
+        left = await bench.start("DELETE", "/agent/pending", *LEAVING).done()
+        ended = await waiting.done()
+        second = bench.start("GET", "/")
+        await turns()
+        other = bench.start("GET", "/agent/pending", AGENT_FIELDS[0], ("X-Inverting-Proxy-Agent-ID", "agent-2"))
+        await other.done()
+
+        assert (left.status, left.body, json.loads(ended.body)) == (204, b"", [])
+        assert json.loads(other.body) == ["request-1", "request-2"]
+        first.task.cancel()
+        second.task.cancel()
+
+    run(scenario)
+
+
+def test_a_backend_whose_only_agent_has_left_is_offline_after_its_grace() -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.introduce()
+        poll = bench.poll()
+        await turns()
+        await bench.start("DELETE", "/agent/pending", *LEAVING).done()
+        await poll.done()
+        bench.clock.advance(seconds(4.9))
+        bench.app.keep_house()
+        assert bench.store.get_statuses([BACKEND])[BACKEND].last_polled is not None
+        bench.clock.advance(seconds(0.1))
+        bench.app.keep_house()
+        assert bench.store.get_statuses([BACKEND])[BACKEND].last_polled is None
+
+    run(scenario)
+
+
+def test_an_agent_without_a_name_cannot_leave() -> None:
+    async def scenario(bench: Bench) -> None:
+        nameless = await bench.start("DELETE", "/agent/pending", AGENT_FIELDS[0]).done()
+
+        assert nameless.status == 400
 
     run(scenario)
 

@@ -79,3 +79,41 @@ def test_only_so_many_agents_are_known_at_a_time() -> None:
 
     with pytest.raises(Overloaded):
         presence.call_opened(SECOND)
+
+
+def test_an_agent_that_has_left_does_not_count_when_its_grace_is_over() -> None:
+    presence = Presence(Policy(), grace=seconds(5))
+    presence.call_opened(FIRST)  # what it still has to answer
+    presence.call_opened(FIRST)
+    presence.has_left(FIRST, now=NOON)
+    presence.call_closed(FIRST, now=NOON, broke_off=False)
+
+    assert (presence.take_left(NOON + seconds(4.9)), presence.has_agents(BACKEND)) == (set(), True)
+    assert (presence.take_left(NOON + seconds(5)), presence.has_agents(BACKEND)) == ({BACKEND}, False)
+    assert presence.take_left(NOON + seconds(6)) == set()
+    assert lost_at(presence, 1000) == []
+    presence.call_closed(FIRST, now=NOON, broke_off=True)
+    assert lost_at(presence, 5) == [FIRST]
+
+
+def test_an_agent_that_has_left_and_is_done_is_forgotten_and_not_lost() -> None:
+    presence = Presence(Policy(backend_online=seconds(75)), grace=seconds(5))
+    presence.call_opened(FIRST)
+    presence.has_left(FIRST, now=NOON)
+    presence.call_closed(FIRST, now=NOON, broke_off=False)
+
+    assert presence.take_left(NOON + seconds(5)) == {BACKEND}
+    assert lost_at(presence, 5) == []
+    presence.call_opened(FIRST)
+    assert presence.has_agents(BACKEND)
+
+
+def test_an_agent_that_polls_again_counts_again() -> None:
+    presence = Presence(Policy(), grace=seconds(5))
+    presence.call_opened(FIRST)
+    presence.has_left(FIRST, now=NOON)
+    presence.take_left(NOON + seconds(5))
+    presence.has_polled(FIRST)
+
+    assert presence.has_agents(BACKEND)
+    assert presence.take_left(NOON + seconds(10)) == set()
