@@ -49,8 +49,8 @@ def test_the_defaults_are_those_of_the_original() -> None:
     assert (settings.running.status_port, settings.running.log_format) == (None, "text")
     assert settings.monitoring.monitoring_endpoint == "monitoring.googleapis.com:443"
     assert settings.monitoring.monitoring_resource_type == "gce_instance"
-    assert settings.google.gcloud_folder == Path("/home/somebody/.config/gcloud")
-    assert settings.google.metadata_host == "169.254.169.254"
+    assert settings.google.machine.gcloud_folder == Path("/home/somebody/.config/gcloud")
+    assert settings.google.machine.metadata_host == "169.254.169.254"
 
 
 def test_every_boolean_is_off_by_default() -> None:
@@ -209,7 +209,7 @@ def test_help_and_version_are_texts(argument: str, text: str) -> None:
 
 
 def test_googles_places_may_be_elsewhere() -> None:
-    found = load_all(CLOUDSDK_CONFIG="/c", CLOUDSDK_ACTIVE_CONFIG_NAME="work", GCE_METADATA_HOST="m:80").google
+    found = load_all(CLOUDSDK_CONFIG="/c", CLOUDSDK_ACTIVE_CONFIG_NAME="work", GCE_METADATA_HOST="m:80").google.machine
     assert (found.gcloud_folder, found.gcloud_configuration, found.metadata_host) == (Path("/c"), "work", "m:80")
 
 
