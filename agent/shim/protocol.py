@@ -195,8 +195,8 @@ def parse_close(body: bytes) -> CloseRequest:
     """Raises `BadRequest`."""
     fields = _object(_json(body))
     code, reason = fields.get("code"), fields.get("reason") or ""
-    if code is not None and (type(code) is not int or not (code == 1000 or 3000 <= code <= 4999)):
-        raise BadRequest("code: neither 1000 nor from 3000 to 4999")
+    if code is not None and (type(code) is not int or not (code in (1000, 1001) or 3000 <= code <= 4999)):
+        raise BadRequest("code: neither 1000 nor 1001 nor from 3000 to 4999")
     if not isinstance(reason, str) or len(scalar_text(reason).encode()) > MAX_REASON_BYTES:
         raise BadRequest(f"reason: not a text of at most {MAX_REASON_BYTES} bytes in UTF-8")
     if reason and code is None:

@@ -87,8 +87,10 @@
 
   /** The bytes of an ArrayBuffer or a view; null for anything else. Not `instanceof`: it may come from another frame. */
   function bytesOf(value) {
-    if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
-    return hasBrand(value, ArrayBuffer.prototype, "byteLength") ? new Uint8Array(value) : null;
+    const isView = ArrayBuffer.isView(value);
+    if (!isView && !hasBrand(value, ArrayBuffer.prototype, "byteLength")) return null;
+    if (value.byteLength === 0) return new Uint8Array(0); // Also one that was transferred away: no view of it can be made.
+    return isView ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength) : new Uint8Array(value);
   }
 
   /** Whether a getter of a built-in class accepts the object. */
