@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import partial
 
 from agent.commandline.flags import FlagError
-from agent.composition import build_poller
+from agent.composition import build_service
 from agent.endings import DRAINED, Endings
 from agent.fleet import Fleet
 from agent.proxy.errors import UnusableCredentials
@@ -39,7 +39,7 @@ def main() -> int:
     endings = Endings()
     try:
         fleet = Fleet(
-            [partial(build_poller, agent, settings.google) for agent in settings.agents],
+            [partial(build_service, agent, settings.google) for agent in settings.agents],
             on_drained=endings.report_drained,
         )
     except UnusableCredentials as error:

@@ -63,7 +63,8 @@ class BackendClient:
             client = Http2Client(pool, scheme="https" if url.startswith("https:") else "http")
             self._call, self._close = client.call, client.close
         self._limit = limit.total_seconds() if limit is not None else None
-        self._host = {"keep": None, "backend": own_host(url)}.get(host_header, host_header)
+        self.host = own_host(url)
+        self._host = {"keep": None, "backend": self.host}.get(host_header, host_header)
         if not tls.verifies and url.startswith("https:"):
             logger.warning("the certificate of the backend %s is not verified: anybody on the way can be it", url)
 

@@ -4,19 +4,26 @@ import random
 import secrets
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 from agent.backend_client import BackendClient
 from agent.exchanges import Exchanges
+from agent.hygiene import RequestRules
 from agent.identity.credentials import Credentials
 from agent.identity.opening import open_credentials
-from agent.pipeline import build_pipeline
-from agent.poller import Poller
+from agent.pipeline import Handler, Wrapper, build_pipeline
+from agent.poller import Poller, yielding
 from agent.proxy.client import AgentIdentity, ProxyClient
+from agent.routing import Routes
 from agent.seen import SeenIds
+from agent.service import Service
+from agent.settings.backend import BackendSettings
 from agent.settings.google import GoogleEnvironment
 from agent.settings.load import VERSION, AgentSettings
 from agent.settings.proxy import ProxySettings
+from agent.settings.sessions import SessionSettings
 from agent.transport.client import HttpClient
 from agent.transport.connections import ConnectionPool
 from agent.transport.tls import Tls
@@ -25,41 +32,56 @@ _SEEN_IDS: Final = 10_000
 _CONNECT_SECONDS: Final = 10.0
 
 
-def build_poller(settings: AgentSettings, google: GoogleEnvironment, on_drained: Callable[[], None]) -> Poller:
+def build_service(settings: AgentSettings, google: GoogleEnvironment, on_drained: Callable[[], None]) -> Service:
     """What serves one backend."""
-    concurrency = settings.backend.concurrency
-    outbound = google.outbound.choose(settings.proxy.proxy)
-    connections = ConnectionPool(
-        settings.proxy.proxy,
-        size=concurrency + 1,  # one for each exchange, and one for the poll
-        connect_timeout=_CONNECT_SECONDS,
-        tls=Tls(ca_file=str(settings.proxy.proxy_ca_file) if settings.proxy.proxy_ca_file else None),
-        outbound=outbound,
-    )
-    proxy = ProxyClient(
-        HttpClient(connections),
-        url=settings.proxy.proxy,
-        identity=AgentIdentity(settings.proxy.backend, secrets.token_urlsafe(16), f"inverting-proxy-agent/{VERSION}"),
-        credentials=build_credentials(settings.proxy, google),
-        poll_limit=settings.proxy.poll_limit,
-        jitter=random.random,
-        sleep=threading.Event().wait,
-        outbound=outbound,
-    )
-    limit = settings.backend.forwarding_limit(settings.proxy.proxy_timeout)
-    handler = build_pipeline(
-        BackendClient(settings.backend.host, connections=concurrency, limit=limit),
+    proxy = build_proxy(settings.proxy, google, connections=settings.backend.concurrency + 1)
+    backends = build_backends(settings)
+    rules = RequestRules(
         forwards_user_id=settings.backend.forward_user_id,
         strips_credentials=settings.backend.strip_credentials,
+        forwarded_headers=settings.backend.forwarded_headers,
+        users_scheme=settings.proxy.proxy.partition(":")[0],
+        added=settings.backend.request_header,
+    )
+    stops: list[Callable[[], None]] = []
+    handler = build_pipeline(
+        lambda request: backends.choose(request.head.target)(request),
+        rules=rules,
+        shim=build_shim(settings, backends, stops),
+        pages=build_pages(settings),
+        sessions=build_sessions(settings.sessions),
     )
     seen = SeenIds(_SEEN_IDS)
-    return Poller(
+    poller = Poller(
         proxy.list_pending,
         Exchanges(proxy, handler, forget=seen.discard).run,
         seen=seen,
-        concurrency=concurrency,
+        concurrency=settings.backend.concurrency,
         jitter=random.random,
         on_drained=on_drained,
+    )
+    return Service(poller, stops=stops)
+
+
+def build_proxy(settings: ProxySettings, google: GoogleEnvironment, *, connections: int) -> ProxyClient:
+    """The proxy as the agent calls it."""
+    outbound = google.outbound.choose(settings.proxy)
+    pool = ConnectionPool(
+        settings.proxy,
+        size=connections,
+        connect_timeout=_CONNECT_SECONDS,
+        tls=Tls(ca_file=_text(settings.proxy_ca_file)),
+        outbound=outbound,
+    )
+    return ProxyClient(
+        HttpClient(pool),
+        url=settings.proxy,
+        identity=AgentIdentity(settings.backend, secrets.token_urlsafe(16), f"inverting-proxy-agent/{VERSION}"),
+        credentials=build_credentials(settings, google),
+        poll_limit=settings.poll_limit,
+        jitter=random.random,
+        sleep=threading.Event().wait,
+        outbound=outbound,
     )
 
 
@@ -75,3 +97,99 @@ def build_credentials(settings: ProxySettings, google: GoogleEnvironment) -> Cre
         choose_proxy=google.outbound.choose,
         ca_file=google.ca_file,
     )
+
+
+def build_backends(settings: AgentSettings) -> Routes[BackendClient]:
+    """The backend, and those that have some of its paths."""
+    limit = settings.backend.forwarding_limit(settings.proxy.proxy_timeout)
+
+    def client(url: str) -> BackendClient:
+        return BackendClient(
+            url,
+            connections=settings.backend.concurrency,
+            limit=limit,
+            tls=_tls_of(settings.backend),
+            is_http2=settings.backend.force_http2,
+            host_header=settings.backend.host_header,
+        )
+
+    mapped = [(prefix, client(url)) for prefix, url in settings.backend.path_map]
+    return Routes(mapped, otherwise=client(settings.backend.host))
+
+
+def build_sessions(settings: SessionSettings) -> Wrapper | None:
+    """What keeps the backend's cookies; None if they go to the browser."""
+    if not settings.session_cookie_name:
+        return None
+    from agent.sessions.handler import SessionCookie, Sessions
+    from agent.sessions.store import SessionStore
+
+    timeout = settings.session_cookie_timeout
+    sessions = Sessions(
+        SessionCookie(settings.session_cookie_name, timeout, is_secure=not settings.disable_ssl_for_test),
+        SessionStore(timeout=timeout, capacity=settings.session_cookie_cache_limit, now=_utc_now),
+        passthrough=settings.session_cookie_passthrough,
+        now=_utc_now,
+    )
+    return sessions.around
+
+
+def build_pages(settings: AgentSettings) -> list[Wrapper]:
+    """What changes pages, the outermost first."""
+    if not settings.websockets.shim_websockets:
+        return []
+    from agent.shim.injection import injecting
+    from agent.shim.page.script import PageScript
+
+    script = PageScript.for_path(settings.websockets.path).body
+    return [lambda handler: injecting(handler, script=script)]
+
+
+def build_shim(
+    settings: AgentSettings, backends: Routes[BackendClient], stops: list[Callable[[], None]]
+) -> Callable[[Handler, Wrapper], Handler] | None:
+    """What puts the shim around a handler, and its end among `stops`; None where nobody asks for websockets."""
+    if not settings.websockets.path:
+        return None
+    from agent.shim.assembly import assemble_shim
+    from agent.shim.handler import ShimOptions
+    from agent.shim.handshake import Endpoint
+
+    def endpoint_of(target: str) -> Endpoint:
+        client = backends.choose(target)
+        return Endpoint(client.host, client.connect, rewrites_host=settings.websockets.rewrite_websocket_host)
+
+    def shim(inner: Handler, around: Wrapper) -> Handler:
+        assembled = assemble_shim(
+            inner,
+            options=ShimOptions(
+                settings.websockets.path,
+                settings.websockets.websocket_shim_timeout,
+                settings.websockets.enable_websockets_injection,
+            ),
+            endpoint_of=endpoint_of,
+            around=around,
+            yielding=yielding,
+        )
+        stops.append(assembled.stop)
+        return assembled.shim
+
+    return shim
+
+
+def _tls_of(settings: BackendSettings) -> Tls:
+    return Tls(
+        ca_file=_text(settings.backend_ca_file),
+        client_certificate=_text(settings.backend_client_certificate),
+        client_key=_text(settings.backend_client_key),
+        server_name=settings.backend_server_name or None,
+        verifies=not settings.backend_insecure_skip_verify,
+    )
+
+
+def _text(path: Path | None) -> str | None:
+    return str(path) if path else None
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)

@@ -1,32 +1,32 @@
-"""The pollers of one process, one for each backend, started and ended together."""
+"""The services of one process, one for each backend, started and ended together."""
 
 import threading
 from collections.abc import Callable, Iterable
 
-from agent.poller import Poller
+from agent.service import Service
 
 
 class Fleet:
-    """`build` makes the poller of one backend, which calls what it is given when it has drained.
+    """Each of `builds` makes one, which calls what it is given when nothing runs in it any more, after its `stop`.
 
     `on_drained` is called once, after `stop`, when nothing runs in any of them; from any thread.
     """
 
     def __init__(
-        self, builds: Iterable[Callable[[Callable[[], None]], Poller]], *, on_drained: Callable[[], None]
+        self, builds: Iterable[Callable[[Callable[[], None]], Service]], *, on_drained: Callable[[], None]
     ) -> None:
         self._on_drained = on_drained
         self._lock = threading.Lock()  # guards _undrained
-        self._pollers = [build(self._count_drained) for build in builds]
-        self._undrained = len(self._pollers)
+        self._services = [build(self._count_drained) for build in builds]
+        self._undrained = len(self._services)
 
     def start(self) -> None:
-        for poller in self._pollers:
-            poller.start()
+        for service in self._services:
+            service.start()
 
     def stop(self) -> int:
         """Ask no more, at once; the number of requests that still run."""
-        return sum([poller.stop() for poller in self._pollers])
+        return sum([service.stop() for service in self._services])
 
     def _count_drained(self) -> None:
         with self._lock:

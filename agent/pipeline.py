@@ -5,7 +5,7 @@ itself, or call the handler behind it; it may raise `TransportError` and `Source
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from agent.failures import failure_of, failure_response
 from agent.hygiene import RequestRules, clean_request, clean_response
@@ -16,11 +16,34 @@ logger = logging.getLogger(__name__)
 
 Handler = Callable[[Request], Response]
 
+Wrapper = Callable[[Handler], Handler]
+"""Puts a handler around another one."""
 
-def build_pipeline(backend: Handler, *, forwards_user_id: bool, strips_credentials: bool) -> Handler:
-    """The whole way of a request, from the outside in: failures, hygiene, backend."""
-    clean = cleaning(backend, forwards_user_id=forwards_user_id, strips_credentials=strips_credentials)
-    return answering_failures(clean)
+
+def build_pipeline(
+    backend: Handler,
+    *,
+    rules: RequestRules,
+    shim: Callable[[Handler, Wrapper], Handler] | None = None,
+    pages: Sequence[Wrapper] = (),
+    sessions: Wrapper | None = None,
+) -> Handler:
+    """The whole way of a request, from the outside in: failures, shim, pages, sessions, hygiene, backend.
+
+    `pages` change pages, the outermost first. `shim` is given the handler of what it does not answer, and what is to
+    stand around the websockets that it opens by itself: sessions and hygiene hold for them as for any request.
+    """
+
+    def around(handler: Handler) -> Handler:
+        clean = cleaning(handler, rules)
+        return sessions(clean) if sessions is not None else clean
+
+    handler = around(backend)
+    for page in reversed(pages):
+        handler = page(handler)
+    if shim is not None:
+        handler = shim(handler, around)
+    return answering_failures(handler)
 
 
 def answering_failures(handler: Handler) -> Handler:
@@ -37,9 +60,8 @@ def answering_failures(handler: Handler) -> Handler:
     return handle
 
 
-def cleaning(handler: Handler, *, forwards_user_id: bool, strips_credentials: bool) -> Handler:
+def cleaning(handler: Handler, rules: RequestRules) -> Handler:
     """Let only those header fields pass that may."""
-    rules = RequestRules(forwards_user_id=forwards_user_id, strips_credentials=strips_credentials)
 
     def handle(request: Request) -> Response:
         return clean_response(handler(clean_request(request, rules)))

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, cast, get_args
 
 from agent.commandline.flags import Flag, FlagError
 from agent.commandline.parsing import boolean, duration, file, number, parse_lines, parse_origin
+from agent.hygiene import ForwardedHeaders
 from agent.settings.group import Group
 from wire.headers import HOP_BY_HOP
 from wire.protocol import OWNED_PREFIX
@@ -36,6 +37,7 @@ class BackendSettings(Group):
     """`keep` for the user's, `backend` for the backend's own address, or what to send instead."""
     request_header: tuple[tuple[str, str], ...]
     """Fields that every request gets, in place of its own of these names."""
+    forwarded_headers: ForwardedHeaders
     forward_user_id: bool
     strip_credentials: bool
     concurrency: int
@@ -97,6 +99,13 @@ def _parse_server_name(text: str) -> str:
     return text
 
 
+def _parse_forwarded(text: str) -> ForwardedHeaders:
+    for known in get_args(ForwardedHeaders):
+        if text == known:
+            return cast(ForwardedHeaders, text)
+    raise ValueError("not a rule")
+
+
 FLAGS: Final = (
     Flag(
         "host",
@@ -145,6 +154,13 @@ FLAGS: Final = (
         "A header field to set on every request to the backend; may be given several times.",
         parse_lines(_parse_field),
         repeats=True,
+    ),
+    Flag(
+        "forwarded-headers",
+        "auto",
+        "auto, keep or drop",
+        "X-Forwarded-For, -Proto and -Host: as far as the proxy says that it has set them, whoever has, or never.",
+        _parse_forwarded,
     ),
     boolean("forward-user-id", "Tell the backend who the user is: X-Inverting-Proxy-User-ID."),
     boolean("strip-credentials", "Drop Authorization from what the backend gets."),

@@ -37,7 +37,7 @@ def assemble_shim(
     inner: Handler,
     *,
     options: ShimOptions,
-    endpoint: Endpoint,
+    endpoint_of: Callable[[str], Endpoint],
     around: Callable[[Handler], Handler],
     yielding: Callable[[], AbstractContextManager[None]],
     limits: Limits | None = None,
@@ -45,10 +45,12 @@ def assemble_shim(
     most_sessions_each: int = MOST_SESSIONS_EACH,
     now: Callable[[], float] = time.monotonic,
 ) -> AssembledShim:
-    """Raises `ValueError` for a path that cannot be used. Threads begin with the first websocket."""
+    """`endpoint_of` a target is where its websockets are opened.
+
+    Raises `ValueError` for a path that cannot be used. Threads begin with the first websocket."""
     loop = Loop()
     sessions = Sessions(most=most_sessions, most_each=most_sessions_each, idle_limit=options.idle_limit)
-    dialer = Dialer(endpoint, wake=loop.wake, limits=limits or Limits(), timeout=HANDSHAKE_LIMIT)
+    dialer = Dialer(endpoint_of, wake=loop.wake, limits=limits or Limits(), timeout=HANDSHAKE_LIMIT)
     shim = Shim(inner, options=options, sessions=sessions, dial=dialer.dial, around=around, yielding=yielding, now=now)
     loop.on_tick = shim.sweep
     return AssembledShim(shim, sessions, loop)

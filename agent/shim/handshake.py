@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final, cast
 
@@ -45,16 +45,21 @@ class Endpoint:
 def handshake_request(request: Request, target: str) -> Request:
     """The page's POST as the request that a browser's own websocket would make; what sessions and hygiene see."""
     head = RequestHead("GET", target, request.head.headers.without(*ABOUT_THE_POST), None)
-    return Request(request.request_id, request.user_id, head, b"")
+    return replace(request, head=head, body=b"")
 
 
 class Dialer:
-    """Opens websockets to one backend; calls may run at the same time."""
+    """Opens websockets to the endpoint that has their target; calls may run at the same time."""
 
     def __init__(
-        self, endpoint: Endpoint, *, wake: Callable[[Connection], None], limits: Limits, timeout: timedelta
+        self,
+        endpoint_of: Callable[[str], Endpoint],
+        *,
+        wake: Callable[[Connection], None],
+        limits: Limits,
+        timeout: timedelta,
     ) -> None:
-        self._endpoint = endpoint
+        self._endpoint_of = endpoint_of
         self._wake = wake
         self._limits = limits
         self._timeout = timeout.total_seconds()
@@ -64,6 +69,7 @@ class Dialer:
 
         Raises `TransportError`; `Broken` also for a request that cannot be sent, and for a 101 that is not valid.
         """
+        endpoint = self._endpoint_of(request.head.target)
         protocol = ClientProtocol(
             # Only whether extensions and subprotocols fit is left to it, and the key.
             WebSocketURI(secure=False, host="backend", port=80, path="/", query=""),
@@ -71,11 +77,11 @@ class Dialer:
             max_size=self._limits.message_bytes,
         )
         try:
-            raw = serialize_request_head(self._head(request, protocol))
+            raw = serialize_request_head(_handshake_head(request, protocol, endpoint))
         except (WireError, ValueError) as exc:
             raise Broken(f"no handshake can be made of the request: {exc}") from exc
         try:
-            sock = self._endpoint.connect()
+            sock = endpoint.connect()
         except OSError as exc:
             raise Unreachable(f"no connection: {exc.strerror or type(exc).__name__}") from exc
         connection = Connection(sock, protocol, raw, limits=self._limits, wake=self._wake)
@@ -95,12 +101,13 @@ class Dialer:
             raise Broken(f"not a valid handshake: {type(protocol.handshake_exc).__name__}")
         return head, None
 
-    def _head(self, request: Request, protocol: ClientProtocol) -> RequestHead:
-        headers = request.head.headers
-        if not self._endpoint.rewrites_host or "Host" not in headers:
-            headers = Headers([("Host", self._endpoint.host), *headers.without("Host")])
-        generated = [(name, value) for name, value in protocol.connect().headers.raw_items() if name != "Host"]
-        return RequestHead("GET", request.head.target, headers.adding(*generated), None)
+
+def _handshake_head(request: Request, protocol: ClientProtocol, endpoint: Endpoint) -> RequestHead:
+    headers = request.head.headers
+    if not endpoint.rewrites_host or "Host" not in headers:
+        headers = Headers([("Host", endpoint.host), *headers.without("Host")])
+    generated = [(name, value) for name, value in protocol.connect().headers.raw_items() if name != "Host"]
+    return RequestHead("GET", request.head.target, headers.adding(*generated), None)
 
 
 def _response_head(response: HandshakeResponse) -> ResponseHead:

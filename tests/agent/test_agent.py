@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from agent.composition import build_poller
+from agent.composition import build_service
 from agent.settings.load import load_settings
 from tests.agent.peers import ProxyPeer, Received, Wire, an_answer, answering, peer, proxy_peer
 from tests.timing import SECOND, wait_until
@@ -24,12 +24,12 @@ def an_agent(proxy: ProxyPeer, backend_url: str, *flags: str) -> Iterator[None]:
     arguments = [f"--proxy={proxy.url}", "--backend=notebook", f"--host={backend_url}", "--credentials=none", *flags]
     drained = threading.Event()
     settings = load_settings(arguments, {})
-    poller = build_poller(settings.agents[0], settings.google, drained.set)
-    poller.start()
+    service = build_service(settings.agents[0], settings.google, drained.set)
+    service.start()
     try:
         yield
     finally:
-        poller.stop()
+        service.stop()
         assert drained.wait(20 * SECOND)
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from agent.hygiene import RequestRules
 from agent.messages import Request, Response, whole_body
 from agent.pipeline import Handler, build_pipeline
 from agent.transport.errors import Broken, NothingReceived, SourceBroke, TimedOut, Unreachable
@@ -18,7 +19,8 @@ def a_request(*fields: tuple[str, str], user_id: str = "", method: str = "GET") 
 
 
 def pipeline(backend: Handler, *, forwards_user_id: bool = False, strips_credentials: bool = False) -> Handler:
-    return build_pipeline(backend, forwards_user_id=forwards_user_id, strips_credentials=strips_credentials)
+    rules = RequestRules(forwards_user_id=forwards_user_id, strips_credentials=strips_credentials)
+    return build_pipeline(backend, rules=rules)
 
 
 def seen_by_backend(request: Request, *, forwards_user_id: bool = False) -> list[tuple[str, str]]:
