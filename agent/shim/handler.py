@@ -223,7 +223,7 @@ class Shim:
         return _ok()
 
     def _fields_for(self, session: Session, request: Request) -> list[tuple[str, str]]:
-        """The fields that the backend would get with a request for the websocket's target: its cookies, none of ours."""
+        """The fields that the backend gets with a request for the websocket's target: its cookies, none of ours."""
         seen: list[tuple[str, str]] = []
 
         def look(cleaned: Request) -> Response:
@@ -280,8 +280,8 @@ class Shim:
 def is_same_origin(headers: Headers) -> bool:
     """True if no page of another origin can have made this request with its user's cookies.
 
-    Browsers say where a POST comes from: in Sec-Fetch-Site, which no page can set, or the older ones in Origin, which is
-    compared with Host. Who sends neither is no browser.
+    Browsers say where a POST comes from: in Sec-Fetch-Site, which no page can set, or the older ones in Origin, which
+    is compared with Host. Who sends neither is no browser.
     """
     site = headers.get("Sec-Fetch-Site")
     if site is not None:

@@ -50,6 +50,10 @@ class Session:
     is_told: bool = False
     """The page has been told that it has ended."""
 
+    @property
+    def is_open(self) -> bool:
+        return self.websocket.mailbox.closing is None
+
 
 class Sessions:
     """At most `most` at a time, and `most_each` for one known user. A user knows his own sessions, nobody else does."""
@@ -68,12 +72,12 @@ class Sessions:
     def __len__(self) -> int:
         """Open ones: an operator's figure."""
         with self._lock:
-            return sum(session.ended_at is None for session in self._sessions.values())
+            return sum(session.is_open for session in self._sessions.values())
 
     def reserve(self, user_id: str) -> None:
         """A place for a websocket that is being opened; `add` or `give_back` follows. Raises `TooManySessions`."""
         with self._lock:
-            users = [session.user_id for session in self._sessions.values() if session.ended_at is None]
+            users = [session.user_id for session in self._sessions.values() if session.is_open]
             if len(users) + sum(self._reserved.values()) >= self._most:
                 raise TooManySessions(f"this agent has {self._most} websockets open")
             # Behind a proxy without users all are one and the same: only the limit for all can be meant for them.
@@ -102,7 +106,7 @@ class Sessions:
 
     def _forget_over(self, limit: int) -> None:
         """However fast websockets are opened and closed, the table has an end."""
-        ended = (each for each in self._sessions.values() if each.websocket.mailbox.closing is not None)
+        ended = (each for each in self._sessions.values() if not each.is_open)
         for session in list(ended)[: max(0, len(self._sessions) - limit)]:
             del self._sessions[session.session_id]
 
@@ -129,7 +133,7 @@ class Sessions:
         """Forget what ended long ago; the sessions that nobody has used for the idle limit, which are to be closed."""
         with self._lock:
             for session in list(self._sessions.values()):
-                if session.ended_at is None and session.websocket.mailbox.closing is not None:
+                if session.ended_at is None and not session.is_open:
                     session.ended_at = now
                 if session.ended_at is not None and now - session.ended_at >= _ENDED_FOR and not session.polls:
                     del self._sessions[session.session_id]
