@@ -3,6 +3,7 @@
 import signal
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
 from uuid import uuid4
 
 import pytest
@@ -81,6 +82,44 @@ def test_an_agent_that_is_asked_to_stop_answers_what_it_has_begun(
 
     assert reply.status == 200
     assert site.agents[0].wait(5 * SECOND) == 0
+
+
+DRAINED: Final = 20
+"""Row 26 of the table of promises; they sleep, so two cores will do."""
+
+
+def test_a_stopping_agent_answers_all_it_has_begun_and_what_comes_meanwhile_goes_to_another(
+    serve_fresh: Serve, peer: Peer
+) -> None:
+    site, begun, later = serve_fresh(peer.url), uuid4().hex, uuid4().hex
+    with ThreadPoolExecutor(2 * DRAINED) as pool:
+        asked = [
+            in_background(pool, site.url, f"/sleep?ms={2000 + 100 * number}", test_id=begun, method="POST")
+            for number in range(DRAINED)
+        ]
+        wait_until_begun(peer, begun, DRAINED)
+        site.start_agent()
+        site.agents[0].send(signal.SIGTERM)
+        asked += [in_background(pool, site.url, "/echo", test_id=later, method="POST") for _ in range(DRAINED)]
+        replies = [future.result() for future in asked]
+
+    assert [reply.status for reply in replies] == [200] * 2 * DRAINED
+    assert (len(peer.notes_of(begun)), len(peer.notes_of(later))) == (DRAINED, DRAINED)
+    assert site.agents[0].wait(10 * SECOND) == 0
+
+
+def test_a_second_signal_ends_an_agent_at_once(serve_fresh: Serve, peer: Peer) -> None:
+    site, test_id = serve_fresh(peer.url), uuid4().hex
+    with ThreadPoolExecutor(1) as pool:
+        asked = in_background(pool, site.url, "/hang", test_id=test_id, method="POST")
+        wait_until_begun(peer, test_id)
+        site.agents[0].send(signal.SIGTERM)
+        time.sleep(300 * MS)
+        site.agents[0].require_running()
+        site.agents[0].send(signal.SIGTERM)
+
+        assert site.agents[0].wait(5 * SECOND) == 1
+        asked.result()
 
 
 def test_an_idle_agent_that_is_asked_to_stop_ends_at_once(serve_fresh: Serve, peer: Peer) -> None:
