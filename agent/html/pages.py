@@ -10,6 +10,9 @@ SEC_FETCH_DEST: Final = "Sec-Fetch-Dest"
 
 _INNER: Final = frozenset({"iframe", "frame", "embed", "object", "fencedframe"})
 
+# With these a script says that it asks for a piece of a page: old libraries, htmx, Turbo, PJAX.
+_OF_SCRIPTS: Final = ("X-Requested-With", "HX-Request", "Turbo-Frame", "X-Turbo-Request-Id", "X-PJAX")
+
 # Encodings in which a byte below 0x80 need not be that character of ASCII: all labels of UTF-16, of ISO-2022-JP and of
 # `replacement` (https://encoding.spec.whatwg.org/#names-and-labels).
 _NOT_ASCII_COMPATIBLE: Final = frozenset(
@@ -35,7 +38,7 @@ def place_of(head: RequestHead) -> Place:
 
     Browsers send `Sec-Fetch-*` to https and to their own machine only (https://w3c.github.io/webappsec-fetch-metadata),
     so that a current one does not send it to `http://proxy.example`. A script's request may be for HTML too
-    (`Accept: text/html`), for a piece of a page: only those that say so are known (`X-Requested-With`).
+    (`Accept: text/html`), for a piece of a page: then only the fields of its library tell.
     """
     destination = head.headers.get(SEC_FETCH_DEST)
     if destination is None:
@@ -48,7 +51,7 @@ def place_of(head: RequestHead) -> Place:
 
 
 def _accepts_html(headers: Headers) -> bool:
-    if "X-Requested-With" in headers:
+    if any(name in headers for name in _OF_SCRIPTS):
         return False
     ranges = [part for value in headers.get_all("Accept") for part in value.split(",")]
     return any(part.partition(";")[0].strip().lower() in ("text/html", "application/xhtml+xml") for part in ranges)

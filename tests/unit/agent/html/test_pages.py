@@ -21,6 +21,7 @@ REQUESTS = [
     ({"Accept": "a/b, Text/HTML;q=0.1"}, Place.UNKNOWN),
     ({"Accept": "application/xhtml+xml"}, Place.UNKNOWN),
     ({"Accept": CHROME, "X-Requested-With": "XMLHttpRequest"}, Place.NOWHERE),
+    ({"Accept": "text/html, */*", "hx-request": "true"}, Place.NOWHERE),
     ({"Accept": "*/*"}, Place.NOWHERE),
     ({"Accept": "text/html-fragment"}, Place.NOWHERE),
     ({}, Place.NOWHERE),
