@@ -17,10 +17,13 @@ from typing import Final
 logger = logging.getLogger(__name__)
 
 DRAINED: Final = 0
-"""Nothing runs any more; every number but this and the next is that of a signal."""
+"""Nothing runs any more."""
 
-FAILED: Final = 255
-"""Something has ended that the agent cannot do without: a supervisor has to start it anew."""
+DIED: Final = 255
+"""Something has ended that the agent cannot do without: a supervisor has to start it anew. The log says what."""
+
+UNHEALTHY: Final = 254
+"""The backend was healthy and is no more. Every number but these three is that of a signal."""
 
 
 class Endings:
@@ -36,10 +39,6 @@ class Endings:
     def report(self, ending: int) -> None:
         """From any thread."""
         os.write(self._writing, bytes([ending]))
-
-    def report_failed(self) -> None:
-        """From any thread; what has failed stands in the log already."""
-        os.write(self._writing, bytes([FAILED]))
 
     def wait(self, timeout: float | None = None) -> int | None:
         """The next ending, in the order in which they came; None when there is none within `timeout` seconds."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from agent.endings import DRAINED, FAILED, Endings, log_deaths
+from agent.endings import DIED, DRAINED, UNHEALTHY, Endings, log_deaths
 
 
 @pytest.fixture
@@ -21,10 +21,11 @@ def endings() -> Iterator[Endings]:
 
 def test_endings_come_in_their_order(endings: Endings) -> None:
     assert endings.wait(0) is None
-    endings.report_failed()
+    endings.report(UNHEALTHY)
     signal.raise_signal(signal.SIGTERM)
-    endings.report_drained()
-    assert [endings.wait(0) for _ in range(4)] == [FAILED, signal.SIGTERM, DRAINED, None]
+    endings.report(DIED)
+    endings.report(DRAINED)
+    assert [endings.wait(0) for _ in range(5)] == [UNHEALTHY, signal.SIGTERM, DIED, DRAINED, None]
 
 
 def test_a_thread_that_dies_says_so_without_what_its_error_holds(
