@@ -44,13 +44,14 @@ class SeenIds:
             return True
 
     def discard(self, request_id: RequestId) -> None:
-        """Give an ID back, so that the proxy may offer it to this agent again: each time after a longer pause.
+        """Give an ID back, so that the proxy may offer it to this agent again: the first time at once, then each time
+        after a longer pause.
 
         The original's proxy goes on listing what cannot be fetched any more: without pauses that would be a busy loop.
         """
         with self._lock:
             memory = self._memories.get(request_id)
             if memory is not None and memory.free_at is _TAKEN:
-                delay = POLLING.delay(memory.returns, jitter=1.0).total_seconds()
-                memory.free_at = self._now() + delay
+                pause = POLLING.delay(memory.returns - 1, jitter=1.0).total_seconds() if memory.returns else 0.0
+                memory.free_at = self._now() + pause
                 memory.returns += 1

@@ -150,7 +150,7 @@ def test_what_is_listed_but_gone_is_asked_for_ever_more_rarely() -> None:
     proxy = OriginalProxy(is_app_engine=True, listed_in_vain=["gone-1"])
     with original_proxy(proxy), an_agent(proxy.url, Backend()):
         began = time.monotonic()
-        wait_until(lambda: len(proxy.kinds("fetch")) >= 3, within=60 * SECOND, what="three fetches")
+        wait_until(lambda: len(proxy.kinds("fetch")) >= 4, within=60 * SECOND, what="four fetches")
         took = time.monotonic() - began
         polls = len(proxy.kinds("list"))
     assert (took >= 1.4, polls <= took / 0.1 + 4) == (True, True)
