@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 DRAINED: Final = 0
 """Nothing runs any more."""
 
-DIED: Final = 255
+FAILED: Final = 255
 """Something has ended that the agent cannot do without: a supervisor has to start it anew. The log says what."""
 
 UNHEALTHY: Final = 254

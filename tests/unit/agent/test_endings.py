@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from agent.endings import DIED, DRAINED, UNHEALTHY, Endings, log_deaths
+from agent.endings import FAILED, DRAINED, UNHEALTHY, Endings, log_deaths
 
 
 @pytest.fixture
@@ -23,9 +23,9 @@ def test_endings_come_in_their_order(endings: Endings) -> None:
     assert endings.wait(0) is None
     endings.report(UNHEALTHY)
     signal.raise_signal(signal.SIGTERM)
-    endings.report(DIED)
+    endings.report(FAILED)
     endings.report(DRAINED)
-    assert [endings.wait(0) for _ in range(5)] == [UNHEALTHY, signal.SIGTERM, DIED, DRAINED, None]
+    assert [endings.wait(0) for _ in range(5)] == [UNHEALTHY, signal.SIGTERM, FAILED, DRAINED, None]
 
 
 def test_a_thread_that_dies_says_so_without_what_its_error_holds(
