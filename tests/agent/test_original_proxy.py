@@ -151,9 +151,9 @@ def test_what_is_listed_but_gone_is_asked_for_ever_more_rarely() -> None:
     with original_proxy(proxy), an_agent(proxy.url, Backend()):
         began = time.monotonic()
         wait_until(lambda: len(proxy.kinds("fetch")) >= 4, within=60 * SECOND, what="four fetches")
-        took = time.monotonic() - began
-        polls = len(proxy.kinds("list"))
-    assert (took >= 1.4, polls <= took / 0.1 + 4) == (True, True)
+        polls, took = len(proxy.kinds("list")), time.monotonic() - began
+    # The first of them is given back without a pause; a turn in which a fetch begins has none either.
+    assert (took >= 1.4, polls <= took / 0.1 + 8) == (True, True)
 
 
 def test_an_id_that_stands_twice_in_a_list_runs_once() -> None:
