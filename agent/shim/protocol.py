@@ -101,6 +101,8 @@ def parse_target(body: bytes) -> str:
     websockets, control characters. Characters beyond ASCII are encoded, as a browser does it.
     """
     url = _text(body)
+    if len(body) > MAX_URL_BYTES:
+        raise BadRequest(f"the URL is over {MAX_URL_BYTES} bytes")
     if _NOT_IN_URLS.search(url):
         raise BadRequest("the URL has a space, a backslash or a control character in it")
     try:
