@@ -200,6 +200,17 @@ def test_what_was_refused_for_now_is_counted_in_with_the_next(caplog: pytest.Log
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
+def test_what_was_refused_for_good_is_not_sent_again() -> None:
+    totals = {200: 3}
+    with cloud_monitoring() as (service, endpoint):
+        service.failures = [grpc.StatusCode.INVALID_ARGUMENT]
+        with a_reporter(endpoint, totals):
+            wait_until(lambda: not service.failures, within=20 * SECOND, what="the refusal")
+            time.sleep(0.2 * SECOND)
+            totals.update({200: 5})
+            wait_for_points(service, [("200", 2)])
+
+
 def test_what_is_left_is_sent_at_the_end() -> None:
     with cloud_monitoring() as (service, endpoint):
         with a_reporter(endpoint, {200: 3}, period=3600.0):

@@ -1,6 +1,7 @@
 """The status port, asked over sockets; and what the measure points tell it of an agent at work."""
 
 import http.client
+import itertools
 import json
 import logging
 import random
@@ -124,9 +125,11 @@ def test_the_page_is_html_that_loads_nothing_and_is_in_no_frame() -> None:
 @pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/metrics", "/nothing"])
 def test_head_is_get_without_the_body(path: str) -> None:
     with a_server(Served().connect()) as port:
-        got, head = Answered(port, path), Answered(port, path, method="HEAD")
-    assert (head.status, head.body) == (got.status, "")
-    assert int(head.headers["Content-Length"]) > 0
+        got = Answered(port, path)
+        with socket.create_connection(("127.0.0.1", port), timeout=20 * SECOND) as connection:
+            connection.sendall(f"HEAD {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            head, _, body = receive_all(connection).partition(b"\r\n\r\n")
+    assert (head.startswith(f"HTTP/1.0 {got.status} ".encode()), body) == (True, b"")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
@@ -224,6 +227,18 @@ def test_who_says_nothing_keeps_others_out_for_a_bounded_time_only() -> None:
                 return False
 
         wait_until(is_answered, within=20 * SECOND, what="an answer after the silent ones")
+
+
+def test_who_speaks_slowly_is_cut_off() -> None:
+    with a_server() as port, socket.create_connection(("127.0.0.1", port), timeout=20 * SECOND) as connection:
+        deadline = time.monotonic() + 60 * SECOND
+        try:
+            for byte in itertools.cycle(b"GET / HTTP/1.1 "):
+                connection.sendall(bytes([byte]))
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        except OSError:
+            pass
 
 
 # An agent at work.
@@ -342,3 +357,15 @@ def test_a_proxy_that_is_gone_is_not_connected() -> None:
     with an_agent(gone, "http://127.0.0.1:1") as record:
         wait_until(lambda: record.snapshot().poll_failure, within=10 * SECOND, what="the failed poll")
         assert "refused" in record.snapshot().poll_failure
+
+
+def test_a_request_that_is_not_http_is_a_failed_fetch() -> None:
+    with proxy_peer() as proxy, an_agent(proxy, "http://127.0.0.1:1") as record:
+        proxy.add(b"nonsense\r\n\r\n")
+        proxy.next_post()
+        assert (record.snapshot().fetches_failed, record.snapshot().exchanges) == (1, 0)
+
+
+def test_a_poll_that_waits_is_known_to_wait() -> None:
+    with proxy_peer() as proxy, an_agent(proxy, "http://127.0.0.1:1") as record:
+        wait_until(lambda: record.snapshot().unanswered_age is not None, within=10 * SECOND, what="a poll that waits")
