@@ -247,6 +247,25 @@ def test_what_is_not_http_is_broken(raw: bytes) -> None:
         read(call(backend.url, a_request()))
 
 
+@pytest.mark.parametrize(
+    ("method", "raw", "what"),
+    [
+        ("GET", b"HTTP/1.1 200 OK\nContent-Length: 0\n\r\n\r\n", r"forbidden byte b'\\n' in the message head"),
+        (
+            "GET",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "more than one Content-Length or Transfer-Encoding",
+        ),
+        ("HEAD", an_answer(b"a body"), "bytes behind the end of the message"),
+        ("GET", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", "ends within its body"),
+        ("GET", b"HTTP/1.1 200 OK\r\nX : a\r\n\r\n", "not a whole HTTP answer: "),
+    ],
+)
+def test_what_was_wrong_with_an_answer_is_said(method: str, raw: bytes, what: str) -> None:
+    with peer(answering(raw)) as backend, pytest.raises(Broken, match=what):
+        read(call(backend.url, a_request(method)))
+
+
 def test_a_backend_that_says_nothing_is_timed_out() -> None:
     def serve(wire: Wire) -> None:
         wire.read_head()
