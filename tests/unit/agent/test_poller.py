@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from agent.poller import Poller
+from agent.poller import Poller, yielding
 from agent.proxy.errors import ProxyUnavailable
 from agent.seen import SeenIds
 from agent.transport.client import Interrupt
@@ -191,3 +191,56 @@ def test_a_loop_that_dies_says_so(caplog: pytest.LogCaptureFixture) -> None:
     assert died.wait(10 * SECOND)
     assert not poller.is_working
     assert "the agent cannot ask for requests any more" in caplog.messages
+
+
+def test_a_request_that_waits_gives_its_slot_back() -> None:
+    proxy, drained, proceed = Proxy(["wait-1", "wait-2"], ["work"]), threading.Event(), threading.Event()
+    ended: queue.Queue[str] = queue.Queue()
+
+    def run(request_id: RequestId) -> None:
+        if request_id.startswith("wait"):
+            with yielding():
+                assert proceed.wait(10 * SECOND)
+        ended.put(request_id)
+
+    poller = a_poller(proxy, run, drained, concurrency=1)
+    poller.start()
+    first = ended.get(timeout=10 * SECOND)
+    running = poller.stop()
+    before = drained.is_set()
+    proxy.turns.put([])
+    proceed.set()
+    assert drained.wait(10 * SECOND)
+    assert (first, running, before, ended.qsize()) == ("work", 2, False, 2)
+
+
+def test_a_slot_is_taken_again_after_the_wait() -> None:
+    proxy, drained, proceed, begun = Proxy(["a"]), threading.Event(), threading.Event(), threading.Event()
+
+    def run(request_id: RequestId) -> None:
+        with yielding():
+            pass
+        begun.set()
+        assert proceed.wait(10 * SECOND)
+
+    poller = a_poller(proxy, run, drained, concurrency=1)
+    poller.start()
+    assert begun.wait(10 * SECOND)
+    has_room = poller._has_room()
+    proxy.turns.put([])
+    poller.stop()
+    proceed.set()
+    assert (drained.wait(10 * SECOND), has_room) == (True, False)
+
+
+def test_beyond_its_limit_a_request_that_waits_keeps_its_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.poller.MOST_YIELDED", 1)
+    poller = a_poller(Proxy(), lambda _: None, threading.Event())
+    began = [poller.begin_waiting(), poller.begin_waiting()]
+    poller.end_waiting()
+    assert (began, poller.begin_waiting()) == ([True, False], True)
+
+
+def test_elsewhere_yielding_does_nothing() -> None:
+    with yielding():
+        pass
