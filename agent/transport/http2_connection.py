@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -26,7 +26,6 @@ from h2.events import (
 )
 from h2.exceptions import H2Error, StreamClosedError, TooManyStreamsError
 from h2.settings import SettingCodes, Settings
-from hyperframe.frame import Frame, GoAwayFrame
 
 from agent.transport.connections import Connection
 from agent.transport.errors import Broken, NothingReceived, NotHttp2, NotProcessed, TimedOut, TransportError
@@ -66,7 +65,8 @@ class _Protocol(H2Connection):
     """h2, but for GOAWAY: it takes that for the end, while streams that the peer has begun with go on to theirs
     (RFC 9113 section 6.8)."""
 
-    def _receive_goaway_frame(self, frame: GoAwayFrame) -> tuple[list[Frame], list[Event]]:
+    # Any: frames are hyperframe's, which is not ours to import.
+    def _receive_goaway_frame(self, frame: Any) -> tuple[list[Any], list[Event]]:
         event = ConnectionTerminated()
         event.error_code = frame.error_code
         event.last_stream_id = frame.last_stream_id
