@@ -19,8 +19,24 @@
   // The page may replace any of these later on (zone.js, mocks, tracing): then its own long polls would be counted as
   // work of the application, or be delayed by a clock that the page controls. So all are taken before its first script.
   const {
-    AbortController, Blob, CloseEvent, DOMException, Event, EventTarget, MessageChannel, MessageEvent, TextDecoder,
-    TextEncoder, URL, WebSocket: NativeWebSocket, atob, btoa, clearTimeout, document, location, setTimeout,
+    AbortController,
+    Blob,
+    CloseEvent,
+    DOMException,
+    Event,
+    EventTarget,
+    MessageChannel,
+    MessageEvent,
+    TextDecoder,
+    TextEncoder,
+    URL,
+    WebSocket: NativeWebSocket,
+    atob,
+    btoa,
+    clearTimeout,
+    document,
+    location,
+    setTimeout,
   } = window;
   const fetch = window.fetch.bind(window);
   const { addEventListener, dispatchEvent, removeEventListener } = EventTarget.prototype;
@@ -76,7 +92,8 @@
 
   /** Web IDL's `(DOMString or sequence<DOMString>)`, as a list. */
   function toProtocols(value) {
-    const isList = value !== null && (typeof value === "object" || typeof value === "function") && value[Symbol.iterator];
+    const isList =
+      value !== null && (typeof value === "object" || typeof value === "function") && value[Symbol.iterator];
     const protocols = isList ? Array.from(value, (item) => `${item}`) : [`${value}`];
     const isRight = protocols.every((item) => /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(item));
     if (!isRight || new Set(protocols).size !== protocols.length) {
@@ -591,17 +608,17 @@
 
   for (const type of ["open", "error", "close", "message"]) {
     const name = `on${type}`;
-    Object.defineProperty(WebSocket.prototype, name, {
-      configurable: true,
-      get() {
+    const holder = {
+      get [name]() {
         return read(this, name, (connection) => connection.getHandler(type));
       },
-      set(value) {
+      set [name](value) {
         const connection = connections.get(this);
         if (connection === undefined) Reflect.set(NativeWebSocket.prototype, name, value, this);
         else connection.setHandler(type, value);
       },
-    });
+    };
+    Object.defineProperty(WebSocket.prototype, name, Object.getOwnPropertyDescriptor(holder, name));
   }
 
   // Web IDL: attributes and operations can be enumerated, constants are on class and prototype and cannot be changed.
