@@ -29,7 +29,8 @@ function show(data) {
   return { length: list.length, sum: list.reduce((sum, value) => (sum * 31 + value) >>> 0, 7) };
 }
 
-const showText = (text) => (text.length <= 300 ? text : show(Array.from(text, (character) => character.codePointAt(0))));
+const showText = (text) =>
+  text.length <= 300 ? text : show(Array.from(text, (character) => character.codePointAt(0)));
 
 class Recorder {
   constructor() {
@@ -83,10 +84,8 @@ class Recorder {
       Object.assign(entry, { origin: event.origin, lastEventId: event.lastEventId, source: event.source });
       entry.ports = event.ports.length;
       this.read(entry, event.data);
-    } else {
-      // Only here is it settled: while messages are on their way, it depends on the network.
-      if (event.type === "close") Object.assign(entry, { code: event.code, reason: event.reason, wasClean: event.wasClean });
-      entry.bufferedAmount = socket.bufferedAmount;
+    } else if (event.type === "close") {
+      Object.assign(entry, { code: event.code, reason: event.reason, wasClean: event.wasClean });
     }
     return entry;
   }
@@ -167,7 +166,8 @@ const cases = {
     const { enumerable, configurable, writable } = Object.getOwnPropertyDescriptor(window, "WebSocket");
     t.note("global", [enumerable, configurable, writable, Object.keys(window).includes("WebSocket")]);
     t.note("names", Object.getOwnPropertyNames(WebSocket.prototype).sort());
-    for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(WebSocket.prototype))) {
+    for (const name of Object.getOwnPropertyNames(WebSocket.prototype).sort()) {
+      const property = Object.getOwnPropertyDescriptor(WebSocket.prototype, name);
       const { get, set, value } = property;
       t.note(name, {
         kinds: [typeof get, typeof set, typeof value],
@@ -176,7 +176,12 @@ const cases = {
         flags: [property.enumerable, property.configurable, property.writable],
       });
     }
-    t.note("statics", Object.getOwnPropertyNames(WebSocket).filter((name) => name !== "arguments" && name !== "caller").sort());
+    t.note(
+      "statics",
+      Object.getOwnPropertyNames(WebSocket)
+        .filter((name) => name !== "arguments" && name !== "caller")
+        .sort(),
+    );
   },
 
   async strangers(t) {
@@ -240,7 +245,15 @@ const cases = {
     t.attempt("none", () => new WebSocket());
     t.attempt("without new", () => WebSocket(address("/echo")));
     t.attempt("symbol", () => new WebSocket(Symbol("url")));
-    t.attempt("throws", () => new WebSocket({ toString: () => { throw new RangeError("mine"); } }));
+    t.attempt(
+      "throws",
+      () =>
+        new WebSocket({
+          toString: () => {
+            throw new RangeError("mine");
+          },
+        }),
+    );
     t.attempt("symbol as protocol", () => new WebSocket(address("/echo"), Symbol("a")));
     const object = t.open({ startsWith: () => false, toString: () => address("/echo?object") });
     t.note("url", object.url);
@@ -250,9 +263,25 @@ const cases = {
 
   async "constructor: bad URLs"(t) {
     const urls = [
-      "ws:", "ws://", "ws:///", "ws://?", "ws://foo:bar:80/", "ws://web platform.test/", "mailto:a@example.com",
-      "about:blank", "ftp://127.0.0.1/", "javascript:0", "wss://[::1", "ws://a:99999/", "//", "http://",
-      `${address("/echo")}#`, `${address("/echo")}#fragment`, "/echo#fragment", "data:,x", "blob:x",
+      "ws:",
+      "ws://",
+      "ws:///",
+      "ws://?",
+      "ws://foo:bar:80/",
+      "ws://web platform.test/",
+      "mailto:a@example.com",
+      "about:blank",
+      "ftp://127.0.0.1/",
+      "javascript:0",
+      "wss://[::1",
+      "ws://a:99999/",
+      "//",
+      "http://",
+      `${address("/echo")}#`,
+      `${address("/echo")}#fragment`,
+      "/echo#fragment",
+      "data:,x",
+      "blob:x",
     ];
     for (const url of urls) t.attempt(url, () => new WebSocket(url).url);
   },
@@ -260,9 +289,21 @@ const cases = {
   async "constructor: URLs"(t) {
     const { host } = location;
     const urls = [
-      `ws://${host}/echo`, `http://${host}/echo?http`, "/echo?relative", "echo?relative", "?query", "", `//${host}/echo`,
-      `WS://${host}/echo?upper`, `ws://${host}`, `ws://${host}/%20 é?ü b"`, `ws://${host}/a/../echo`, `ws://${host}/echo?`,
-      `ws://${host}/\u{d800}`, ` ws://${host}/echo?space `, `ws:\\\\${host}\\echo`,
+      `ws://${host}/echo`,
+      `http://${host}/echo?http`,
+      "/echo?relative",
+      "echo?relative",
+      "?query",
+      "",
+      `//${host}/echo`,
+      `WS://${host}/echo?upper`,
+      `ws://${host}`,
+      `ws://${host}/%20 é?ü b"`,
+      `ws://${host}/a/../echo`,
+      `ws://${host}/echo?`,
+      `ws://${host}/\u{d800}`,
+      ` ws://${host}/echo?space `,
+      `ws:\\\\${host}\\echo`,
     ];
     for (const url of urls) {
       t.attempt(url, () => {
@@ -288,9 +329,35 @@ const cases = {
 
   async "constructor: bad protocols"(t) {
     const lists = [
-      "", " ", "a b", "a,b", "a;b", 'a"b', "a\u00e9", "a\u0000", "a\u007f", "(a)", "a/b", "[a]", "{a}", "a=b", "a?b",
-      "a@b", "a\tb", "a\\b", "<a>", "a:b", [""], ["a", ""], ["a", "a"], ["a", "A"], ["a", "b", "a"], ["a, b"], [" a"],
-      new Set(["x y"]), ["Upper", "upper", "Upper"],
+      "",
+      " ",
+      "a b",
+      "a,b",
+      "a;b",
+      'a"b',
+      "a\u00e9",
+      "a\u0000",
+      "a\u007f",
+      "(a)",
+      "a/b",
+      "[a]",
+      "{a}",
+      "a=b",
+      "a?b",
+      "a@b",
+      "a\tb",
+      "a\\b",
+      "<a>",
+      "a:b",
+      [""],
+      ["a", ""],
+      ["a", "a"],
+      ["a", "A"],
+      ["a", "b", "a"],
+      ["a, b"],
+      [" a"],
+      new Set(["x y"]),
+      ["Upper", "upper", "Upper"],
     ];
     for (const list of lists) {
       t.attempt(JSON.stringify(list), () => {
@@ -338,7 +405,9 @@ const cases = {
   },
 
   async "protocol: the server's choice"(t) {
-    const socket = await t.session("/echo?pick=superchat", async (open) => open.close(), { protocols: ["chat", "superchat"] });
+    const socket = await t.session("/echo?pick=superchat", async (open) => open.close(), {
+      protocols: ["chat", "superchat"],
+    });
     t.note("after", socket.protocol);
   },
 
@@ -464,7 +533,19 @@ const cases = {
 
   async "binaryType: values"(t) {
     const socket = t.open("/echo");
-    for (const value of ["arraybuffer", "blob", "Blob", "BLOB", "", "bytes", null, undefined, 1, "arraybuffer", "nothing"]) {
+    for (const value of [
+      "arraybuffer",
+      "blob",
+      "Blob",
+      "BLOB",
+      "",
+      "bytes",
+      null,
+      undefined,
+      1,
+      "arraybuffer",
+      "nothing",
+    ]) {
       t.attempt(`${value}`, () => {
         socket.binaryType = value;
         return socket.binaryType;
@@ -499,7 +580,18 @@ const cases = {
   // ------------------------------------------------------------------------------------------------------------ Send
 
   async "send: text"(t) {
-    await t.echo(["hello", "", "\u0000", "\ufeffmark", "caf\u00e9", "\u{1f600}", "\u2028\u2029", "</script><!--", '{"a": "\\"}', "\r\n"]);
+    await t.echo([
+      "hello",
+      "",
+      "\u0000",
+      "\ufeffmark",
+      "caf\u00e9",
+      "\u{1f600}",
+      "\u2028\u2029",
+      "</script><!--",
+      '{"a": "\\"}',
+      "\r\n",
+    ]);
   },
 
   async "send: halves of surrogate pairs"(t) {
@@ -515,7 +607,13 @@ const cases = {
     await t.session("/echo", async (socket) => {
       t.attempt("none", () => socket.send());
       t.attempt("symbol", () => socket.send(Symbol("x")));
-      t.attempt("throws", () => socket.send({ toString: () => { throw new RangeError("mine"); } }));
+      t.attempt("throws", () =>
+        socket.send({
+          toString: () => {
+            throw new RangeError("mine");
+          },
+        }),
+      );
       t.attempt("no text", () => socket.send(Object.create(null)));
       t.note("bufferedAmount", socket.bufferedAmount);
       socket.close();
@@ -529,15 +627,28 @@ const cases = {
     structuredClone(detached, { transfer: [detached] });
     await t.echo(
       [
-        buffer, new Uint8Array(buffer, 100, 7), new DataView(buffer, 250), new Uint16Array(buffer, 2, 3), new ArrayBuffer(0),
-        new Float64Array([1.5, -0, NaN]), new Int8Array([-1]), new Uint8ClampedArray([300]), new BigInt64Array([1n]), view,
+        buffer,
+        new Uint8Array(buffer, 100, 7),
+        new DataView(buffer, 250),
+        new Uint16Array(buffer, 2, 3),
+        new ArrayBuffer(0),
+        new Float64Array([1.5, -0, NaN]),
+        new Int8Array([-1]),
+        new Uint8ClampedArray([300]),
+        new BigInt64Array([1n]),
+        view,
       ],
       { binaryType: "arraybuffer" },
     );
   },
 
   async "send: blobs"(t) {
-    const blobs = [new Blob([allBytes()]), new Blob([]), new File(["file"], "name.txt"), new Blob(["a", bytes(255)]).slice(1)];
+    const blobs = [
+      new Blob([allBytes()]),
+      new Blob([]),
+      new File(["file"], "name.txt"),
+      new Blob(["a", bytes(255)]).slice(1),
+    ];
     await t.echo(blobs, { binaryType: "arraybuffer" });
   },
 
@@ -553,7 +664,12 @@ const cases = {
     const frame = document.createElement("iframe");
     document.body.append(frame);
     const other = frame.contentWindow;
-    const sent = [new other.ArrayBuffer(3), new other.Uint8Array([1, 2]), new other.Blob(["blob"]), new other.String("text")];
+    const sent = [
+      new other.ArrayBuffer(3),
+      new other.Uint8Array([1, 2]),
+      new other.Blob(["blob"]),
+      new other.String("text"),
+    ];
     await t.echo(sent, { binaryType: "arraybuffer" });
     frame.remove();
   },
@@ -577,7 +693,9 @@ const cases = {
 
   async "send: long messages"(t) {
     const text = Array.from(pattern(70000), (value) => String.fromCharCode(0x100 + value)).join("");
-    await t.echo([pattern(65535), pattern(65536), pattern(1 << 20), text, "x".repeat(1 << 20)], { binaryType: "arraybuffer" });
+    await t.echo([pattern(65535), pattern(65536), pattern(1 << 20), text, "x".repeat(1 << 20)], {
+      binaryType: "arraybuffer",
+    });
   },
 
   async "send: three million bytes"(t) {
@@ -641,9 +759,10 @@ const cases = {
       }
       t.note("the same run", socket.bufferedAmount);
       await answered;
-      await turn();
-      t.note("answered", socket.bufferedAmount);
+      // Not at once: when it falls is the network's affair, only that it does.
+      while (socket.bufferedAmount > 0) await turn();
       socket.close();
+      t.note("closing", socket.bufferedAmount);
     });
   },
 
@@ -661,7 +780,26 @@ const cases = {
 
   async "close: bad codes and reasons"(t) {
     await t.session("/echo", async (socket) => {
-      for (const code of [0, 500, 999, 1001, 1004, 1005, 1006, 1015, 2999, 5000, 65536, -1, NaN, null, "text", "", {}, Infinity]) {
+      for (const code of [
+        0,
+        500,
+        999,
+        1001,
+        1004,
+        1005,
+        1006,
+        1015,
+        2999,
+        5000,
+        65536,
+        -1,
+        NaN,
+        null,
+        "text",
+        "",
+        {},
+        Infinity,
+      ]) {
         t.attempt(`${code}`, () => socket.close(code));
       }
       t.attempt("999.5, to the even", () => socket.close(998.5));
@@ -697,7 +835,17 @@ const cases = {
   },
 
   async "close: reasons"(t) {
-    for (const reason of ["", "a reason", "caf\u00e9 \u{1f600}", "a".repeat(123), "\ud800", undefined, null, 17, "\u0000"]) {
+    for (const reason of [
+      "",
+      "a reason",
+      "caf\u00e9 \u{1f600}",
+      "a".repeat(123),
+      "\ud800",
+      undefined,
+      null,
+      17,
+      "\u0000",
+    ]) {
       await t.session("/echo", async (socket) => socket.close(3000, reason));
     }
   },

@@ -4,6 +4,8 @@
     folder       where programs put their output
     backend      the server of `backend.py`
     standalone   a stand-alone proxy; `site` is `backend` behind it, with the shim
+
+Where there is no Chromium, what needs one is skipped and says so: see `chromium.py`.
 """
 
 from collections.abc import Generator, Iterator
@@ -49,7 +51,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     with started(tmp_path_factory.mktemp("chromium")) as browser:
-        browser.set_script_timeout(90 * SECOND)
+        browser.set_script_timeout(60 * SECOND)
         browser.set_page_load_timeout(60 * SECOND)
         yield browser
 

@@ -64,7 +64,11 @@ COVERED: Final = {
         "send: changed afterwards",
         "send: of another frame",
     ],
-    "interfaces/CloseEvent": ["close: by the server", "close: by the server, without code", "failure: connection dropped"],
+    "interfaces/CloseEvent": [
+        "close: by the server",
+        "close: by the server, without code",
+        "failure: connection dropped",
+    ],
     "idlharness, interface-* (class, prototype, brands)": ["interface", "strangers", "instance", "subclass"],
     "constructor/, Create-*": [
         "constructor: arguments",
@@ -119,7 +123,7 @@ NOT_APPLICABLE: Final = {
     "mixed-content*": "All requests of the shim go to the page's own origin.",
     "extended-payload-length, handlers/": "Frames are the agent's work: `send: long messages` covers their lengths.",
     "multi-globals/": "The shim takes the origin of the page that it was loaded in; each frame loads its own.",
-    "back-forward-cache-*": "The browser keeps no page with an open websocket; with the shim it may, see test_page_end.py.",
+    "back-forward-cache-*": "No page with an open websocket is kept for the back button; with the shim: test_shim.py.",
     "opening-handshake/005, permessage-deflate": "Compression is between agent and server; `extensions` is empty.",
     "keeping-connection-open/": "Twenty seconds of silence: the poll's limit, see test_shim.py.",
     "interfaces/*/isTrusted": "A script cannot make trusted events.",
@@ -127,7 +131,9 @@ NOT_APPLICABLE: Final = {
 """The groups that do not apply, and why."""
 
 _SOURCE: Final = (Path(__file__).parent / "cases.js").read_text(encoding="utf-8")
-CASES: Final = re.findall(r'^  async (?:"([^"\n]+)"|(\w+))\(', _SOURCE.partition("\nconst cases = {\n")[2], re.MULTILINE)
+CASES: Final = re.findall(
+    r'^  async (?:"([^"\n]+)"|(\w+))\(', _SOURCE.partition("\nconst cases = {\n")[2], re.MULTILINE
+)
 NAMES: Final = [quoted or plain for quoted, plain in CASES]
 
 
