@@ -1,21 +1,28 @@
-"""The agent as a program: settings → fleet → signals.
+"""The agent as a program: settings → fleet → endings.
 
-Exit status: 0 after everything that ran was finished, 1 when that took too long or a second signal came, 2 for settings
-that cannot be used.
+Exit status: 0 after everything that ran was finished; 1 when it is to be started again: that took too long, a second
+signal came, a loop died, or the backend became unhealthy (with `--exit-when-unhealthy`); 2 for settings that cannot be
+used.
 """
 
 import logging
 import os
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from agent.commandline.flags import FlagError
 from agent.composition import build_service
-from agent.endings import DRAINED, Endings
+from agent.endings import DRAINED, FAILED, UNHEALTHY, Endings, log_deaths
 from agent.fleet import Fleet
 from agent.proxy.errors import UnusableCredentials
-from agent.settings.load import VERSION, SettingsRequest, load_settings
+from agent.service import Reports
+from agent.service_manager import READY, STOPPING, notify
+from agent.settings.load import VERSION, Settings, SettingsRequest, load_settings
+from agent.settings.monitoring import MonitoringSettings
+from agent.telemetry import logs
+from agent.telemetry.assembly import Telemetry
+from agent.telemetry.monitoring import MonitoringError, Target, make_target
 
 logger = logging.getLogger("agent")
 
@@ -27,32 +34,65 @@ def main() -> int:
         print(request)
         return 0
     except FlagError as error:
-        print(f"agent: {error}", file=sys.stderr)
-        return 2
-    logging.basicConfig(
-        level=logging.DEBUG if settings.running.debug else logging.INFO,
-        format="%(asctime)s %(levelname)s %(message)s",
-    )
-    for library in ("urllib3", "google"):
-        # What they write when debugging is theirs to choose: nothing that could hold a token gets out.
-        logging.getLogger(library).setLevel(logging.INFO)
+        return _refuse(str(error))
+    logs.configure(settings.running.log_format, is_debugging=settings.running.debug)
+    log_deaths()
     endings = Endings()
+    reports = Reports(
+        drained=partial(endings.report, DRAINED),
+        died=partial(endings.report, FAILED),
+        unhealthy=partial(endings.report, UNHEALTHY),
+    )
     try:
-        fleet = Fleet(
-            [partial(build_service, agent, settings.google) for agent in settings.agents],
-            on_drained=endings.report_drained,
-        )
+        fleet = Fleet([partial(build_service, agent, settings.google) for agent in settings.agents], reports)
+        telemetry = build_telemetry(settings, fleet)
     except UnusableCredentials as error:
-        print(f"agent: {error}", file=sys.stderr)
-        return 2
+        return _refuse(str(error))
+    except OSError as error:
+        return _refuse(f"{error.filename or '--status-port'}: {error.strerror}")
+    telemetry.start()
     fleet.start()
     for agent in settings.agents:
         logger.info(
             "agent %s serves %s as backend %s of %s",
             VERSION, agent.backend.host, agent.proxy.backend, agent.proxy.proxy,
         )  # fmt: skip
-    endings.wait()
-    return drain(fleet, endings, limit=settings.running.graceful_shutdown_timeout)
+    notify(os.environ.get("NOTIFY_SOCKET", ""), READY)
+    ending = endings.wait()
+    notify(os.environ.get("NOTIFY_SOCKET", ""), STOPPING)
+    if ending == FAILED:
+        return _give_up("a loop of the agent died: its error stands above")
+    status = drain(fleet, endings, limit=settings.running.graceful_shutdown_timeout)
+    telemetry.stop()
+    return 1 if ending == UNHEALTHY else status
+
+
+def build_telemetry(settings: Settings, fleet: Fleet) -> Telemetry:
+    """What the operator asked for. Raises `OSError` for an address that cannot be listened at."""
+    return Telemetry(
+        fleet.served,
+        version=VERSION,
+        status_address=settings.running.status_port,
+        monitoring=monitoring_target(settings.monitoring),
+        clock=lambda: datetime.now(UTC),
+    )
+
+
+def monitoring_target(settings: MonitoringSettings) -> Target | None:
+    """Where counts go; None if nowhere, and if that cannot be said: the original goes on without them, so ours does."""
+    if not settings.monitoring_project_id:
+        return None
+    try:
+        return make_target(
+            project_id=settings.monitoring_project_id,
+            endpoint=settings.monitoring_endpoint,
+            domain=settings.metric_domain,
+            resource_type=settings.monitoring_resource_type,
+            resource_labels=settings.monitoring_resource_labels,
+        )
+    except MonitoringError as error:
+        logger.error("nothing is written to Cloud Monitoring: %s", error)
+        return None
 
 
 def drain(fleet: Fleet, endings: Endings, *, limit: timedelta) -> int:
@@ -62,7 +102,16 @@ def drain(fleet: Fleet, endings: Endings, *, limit: timedelta) -> int:
     if endings.wait(limit.total_seconds()) == DRAINED:
         logger.info("stopped")
         return 0
-    logger.error("stopped with requests unfinished")
+    return _give_up("stopped with requests unfinished")
+
+
+def _refuse(error: str) -> int:
+    print(f"agent: {error}", file=sys.stderr)
+    return 2
+
+
+def _give_up(why: str) -> int:
+    logger.error(why)
     logging.shutdown()
     # The threads of what is unfinished would keep the interpreter waiting.
     os._exit(1)

@@ -3,13 +3,17 @@
 import random
 import secrets
 import threading
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from agent.backend_client import BackendClient
 from agent.exchanges import Exchanges
+from agent.health.check import build_check
+from agent.health.watch import HealthWatch
 from agent.hygiene import RequestRules
 from agent.identity.credentials import Credentials
 from agent.identity.opening import open_credentials
@@ -18,23 +22,28 @@ from agent.poller import Poller, yielding
 from agent.proxy.client import AgentIdentity, ProxyClient
 from agent.routing import Routes
 from agent.seen import SeenIds
-from agent.service import Service
+from agent.service import Reports, Service
 from agent.settings.backend import BackendSettings
 from agent.settings.google import GoogleEnvironment
 from agent.settings.load import VERSION, AgentSettings
 from agent.settings.proxy import ProxySettings
 from agent.settings.sessions import SessionSettings
+from agent.telemetry.observer import Observer
+from agent.telemetry.record import BackendRecord, ServedBackend
 from agent.transport.client import HttpClient
 from agent.transport.connections import ConnectionPool
 from agent.transport.tls import Tls
 
 _SEEN_IDS: Final = 10_000
 _CONNECT_SECONDS: Final = 10.0
+_USER_AGENT: Final = f"inverting-proxy-agent/{VERSION}"
 
 
-def build_service(settings: AgentSettings, google: GoogleEnvironment, on_drained: Callable[[], None]) -> Service:
+def build_service(settings: AgentSettings, google: GoogleEnvironment, reports: Reports) -> Service:
     """What serves one backend."""
-    proxy = build_proxy(settings.proxy, google, connections=settings.backend.concurrency + 1)
+    record = BackendRecord(settings.proxy.backend, now=time.monotonic)
+    # One connection for each exchange, and one for the poll.
+    proxy = build_proxy(settings.proxy, google, connections=settings.backend.concurrency + 1, observer=record)
     backends = build_backends(settings)
     rules = RequestRules(
         forwards_user_id=settings.backend.forward_user_id,
@@ -54,16 +63,26 @@ def build_service(settings: AgentSettings, google: GoogleEnvironment, on_drained
     seen = SeenIds(_SEEN_IDS)
     poller = Poller(
         proxy.list_pending,
-        Exchanges(proxy, handler, forget=seen.discard).run,
+        Exchanges(proxy, handler, forget=seen.discard, observer=record).run,
         seen=seen,
         concurrency=settings.backend.concurrency,
         jitter=random.random,
-        on_drained=on_drained,
+        on_drained=reports.drained,
+        leave=proxy.leave,
+        on_death=reports.died,
+        observer=record,
     )
-    return Service(poller, stops=stops)
+    return Service(
+        poller,
+        served=ServedBackend(record, settings.backend.host, lambda: poller.is_working),
+        watch=build_watch(settings, poller, record, reports),
+        stops=stops,
+    )
 
 
-def build_proxy(settings: ProxySettings, google: GoogleEnvironment, *, connections: int) -> ProxyClient:
+def build_proxy(
+    settings: ProxySettings, google: GoogleEnvironment, *, connections: int, observer: Observer
+) -> ProxyClient:
     """The proxy as the agent calls it."""
     outbound = google.outbound.choose(settings.proxy)
     pool = ConnectionPool(
@@ -76,12 +95,13 @@ def build_proxy(settings: ProxySettings, google: GoogleEnvironment, *, connectio
     return ProxyClient(
         HttpClient(pool),
         url=settings.proxy,
-        identity=AgentIdentity(settings.backend, secrets.token_urlsafe(16), f"inverting-proxy-agent/{VERSION}"),
+        identity=AgentIdentity(settings.backend, secrets.token_urlsafe(16), _USER_AGENT),
         credentials=build_credentials(settings, google),
         poll_limit=settings.poll_limit,
         jitter=random.random,
         sleep=threading.Event().wait,
         outbound=outbound,
+        observer=observer,
     )
 
 
@@ -102,19 +122,40 @@ def build_credentials(settings: ProxySettings, google: GoogleEnvironment) -> Cre
 def build_backends(settings: AgentSettings) -> Routes[BackendClient]:
     """The backend, and those that have some of its paths."""
     limit = settings.backend.forwarding_limit(settings.proxy.proxy_timeout)
+    build = partial(build_backend, settings.backend, connections=settings.backend.concurrency, limit=limit)
+    return Routes(
+        [(prefix, build(url)) for prefix, url in settings.backend.path_map], otherwise=build(settings.backend.host)
+    )
 
-    def client(url: str) -> BackendClient:
-        return BackendClient(
-            url,
-            connections=settings.backend.concurrency,
-            limit=limit,
-            tls=_tls_of(settings.backend),
-            is_http2=settings.backend.force_http2,
-            host_header=settings.backend.host_header,
-        )
 
-    mapped = [(prefix, client(url)) for prefix, url in settings.backend.path_map]
-    return Routes(mapped, otherwise=client(settings.backend.host))
+def build_backend(settings: BackendSettings, url: str, *, connections: int, limit: timedelta | None) -> BackendClient:
+    """One server of the backend."""
+    return BackendClient(
+        url,
+        connections=connections,
+        limit=limit,
+        tls=_tls_of(settings),
+        is_http2=settings.force_http2,
+        host_header=settings.host_header,
+    )
+
+
+def build_watch(settings: AgentSettings, poller: Poller, observer: Observer, reports: Reports) -> HealthWatch | None:
+    """What has the poller pause while the backend is not healthy; None without health checks."""
+    health = settings.health
+    if not health.health_check_interval_seconds:
+        return None
+    # Not over the connections of requests: a check must not wait for those that it asks about.
+    backend = build_backend(settings.backend, settings.backend.host, connections=1, limit=health.health_check_timeout)
+    return HealthWatch(
+        build_check(backend, host=backend.host, path=health.health_check_path, user_agent=_USER_AGENT),
+        poller,
+        interval=health.health_check_interval_seconds,
+        threshold=health.health_check_unhealthy_threshold,
+        report=observer.health_changed,
+        on_unhealthy=reports.unhealthy if health.exit_when_unhealthy else _do_nothing,
+        on_death=reports.died,
+    )
 
 
 def build_sessions(settings: SessionSettings) -> Wrapper | None:
@@ -136,13 +177,24 @@ def build_sessions(settings: SessionSettings) -> Wrapper | None:
 
 def build_pages(settings: AgentSettings) -> list[Wrapper]:
     """What changes pages, the outermost first."""
-    if not settings.websockets.shim_websockets:
-        return []
-    from agent.shim.injection import injecting
-    from agent.shim.page.script import PageScript
+    wrappers: list[Wrapper] = []
+    if settings.banner.inject_banner:
+        from agent.banner.handler import showing_banner
 
-    script = PageScript.for_path(settings.websockets.path).body
-    return [lambda handler: injecting(handler, script=script)]
+        wrappers.append(
+            partial(
+                showing_banner,
+                banner=settings.banner.inject_banner,
+                height=settings.banner.banner_height,
+                favicon_url=settings.banner.favicon_url,
+            )
+        )
+    if settings.websockets.shim_websockets:
+        from agent.shim.injection import injecting
+        from agent.shim.page.script import PageScript
+
+        wrappers.append(partial(injecting, script=PageScript.for_path(settings.websockets.path).body))
+    return wrappers
 
 
 def build_shim(
@@ -189,6 +241,10 @@ def _tls_of(settings: BackendSettings) -> Tls:
 
 def _text(path: Path | None) -> str | None:
     return str(path) if path else None
+
+
+def _do_nothing() -> None:
+    """The backend may be well again."""
 
 
 def _utc_now() -> datetime:

@@ -1,24 +1,27 @@
 """The services of one process, one for each backend, started and ended together."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
-from agent.service import Service
+from agent.service import Reports, Service
+from agent.telemetry.record import ServedBackend
 
 
 class Fleet:
-    """Each of `builds` makes one, which calls what it is given when nothing runs in it any more, after its `stop`.
+    """Each of `builds` makes one service. `reports` are made for all: that everything has drained is said once."""
 
-    `on_drained` is called once, after `stop`, when nothing runs in any of them; from any thread.
-    """
-
-    def __init__(
-        self, builds: Iterable[Callable[[Callable[[], None]], Service]], *, on_drained: Callable[[], None]
-    ) -> None:
-        self._on_drained = on_drained
+    def __init__(self, builds: Iterable[Callable[[Reports], Service]], reports: Reports) -> None:
+        self._report_drained = reports.drained
         self._lock = threading.Lock()  # guards _undrained
-        self._services = [build(self._count_drained) for build in builds]
+        each = replace(reports, drained=self._count_drained)
+        self._services = [build(each) for build in builds]
         self._undrained = len(self._services)
+
+    @property
+    def served(self) -> Sequence[ServedBackend]:
+        """What an operator is told of."""
+        return [service.served for service in self._services]
 
     def start(self) -> None:
         for service in self._services:
@@ -33,4 +36,4 @@ class Fleet:
             self._undrained -= 1
             is_last = not self._undrained
         if is_last:
-            self._on_drained()
+            self._report_drained()

@@ -19,14 +19,6 @@ class MonitoringSettings(Group):
     monitoring_resource_labels: tuple[tuple[str, str], ...]
     metric_domain: str
 
-    @property
-    def missing(self) -> str:
-        """The flag without which there is nothing to write to that project; empty for none.
-
-        The original goes on without monitoring then, so ours does.
-        """
-        return "metric-domain" if self.monitoring_project_id and not self.metric_domain else ""
-
 
 def _parse_project(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9.:-]*", text):

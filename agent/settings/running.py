@@ -3,11 +3,12 @@
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, cast, get_args
 
 from agent.commandline.flags import Flag
 from agent.commandline.parsing import boolean, duration
 from agent.settings.group import Group
+from agent.telemetry.logs import LogFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +18,7 @@ class RunningSettings(Group):
     graceful_shutdown_timeout: timedelta
     status_port: tuple[str, int] | None
     """Host and port at which the operator may ask; None for nowhere."""
-    log_format: str
-    """`text` or `json`."""
+    log_format: LogFormat
     debug: bool
 
 
@@ -32,10 +32,11 @@ def parse_address(text: str) -> tuple[str, int] | None:
     return (found[1] or "127.0.0.1").strip("[]"), int(found[2])
 
 
-def _parse_format(text: str) -> str:
-    if text not in ("text", "json"):
-        raise ValueError("not a format")
-    return text
+def _parse_format(text: str) -> LogFormat:
+    for known in get_args(LogFormat):
+        if text == known:
+            return cast(LogFormat, text)
+    raise ValueError("not a format")
 
 
 FLAGS: Final = (

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from agent.composition import build_service
+from agent.service import Reports
 from agent.settings.load import load_settings
 from tests.agent.peers import ProxyPeer, Received, Wire, an_answer, answering, peer, proxy_peer
 from tests.timing import SECOND, wait_until
@@ -24,7 +25,8 @@ def an_agent(proxy: ProxyPeer, backend_url: str, *flags: str) -> Iterator[None]:
     arguments = [f"--proxy={proxy.url}", "--backend=notebook", f"--host={backend_url}", "--credentials=none", *flags]
     drained = threading.Event()
     settings = load_settings(arguments, {})
-    service = build_service(settings.agents[0], settings.google, drained.set)
+    reports = Reports(drained=drained.set, died=pytest.fail, unhealthy=pytest.fail)
+    service = build_service(settings.agents[0], settings.google, reports)
     service.start()
     try:
         yield

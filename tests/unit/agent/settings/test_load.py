@@ -259,14 +259,6 @@ def test_a_script_in_the_pages_needs_a_path(arguments: list[str], path: str) -> 
     assert load(*arguments).websockets.path == path
 
 
-@pytest.mark.parametrize(
-    ("arguments", "missing"),
-    [([], ""), (["--metric-domain=d"], ""), (["--monitoring-project-id=p"], "metric-domain")],
-)
-def test_monitoring_needs_a_domain(arguments: list[str], missing: str) -> None:
-    assert load_all(*arguments).monitoring.missing == missing
-
-
 def test_slashes_around_the_path_of_the_shim_do_not_count() -> None:
     assert load("--shim-path=/a/b/").websockets.shim_path == "a/b"
 
