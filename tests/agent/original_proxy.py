@@ -59,8 +59,9 @@ class OriginalProxy:
         self._unlisted.put(request_id)
 
     def kinds(self, kind: str) -> list[Received]:
-        """The calls of a kind: `list`, `fetch` or `respond`."""
-        return [call for call in list(self.calls) if _kind(call) == kind]
+        """The calls of a kind: `list`, `fetch` or `respond`; farewells, which neither proxy knows, are none."""
+        calls = [call for call in list(self.calls) if not call.start.startswith("DELETE ")]
+        return [call for call in calls if _kind(call) == kind]
 
     def answer_to(self, request_id: str = "id-1") -> bytes:
         with self._lock:
@@ -80,9 +81,8 @@ class OriginalProxy:
             if status := self.fails_once.pop(_kind(call), 0):
                 self._send(wire, b"no\n", status=status)
                 continue
-            if self.is_app_engine:
-                assert call.target == f"/base/agent/{_PATHS[_kind(call)]}", call.target
-            {"list": self._list, "fetch": self._fetch, "respond": self._receive}[_kind(call)](wire, call)
+            kind = _PATHS[call.target.rpartition("/")[2]] if self.is_app_engine else _kind(call)
+            {"list": self._list, "fetch": self._fetch, "respond": self._receive}[kind](wire, call)
 
     def _send(self, wire: Wire, body: bytes, *, status: int = 200, fields: str = "") -> None:
         phrase = {200: "OK", 400: "Bad Request", 404: "Not Found"}.get(status, "Whatever")
@@ -144,7 +144,7 @@ class OriginalProxy:
         self._send(wire, b"" if is_known else b"404 page not found\n", status=200 if is_known else 404)
 
 
-_PATHS = {"list": "pending", "fetch": "request", "respond": "response"}
+_PATHS = {"pending": "list", "request": "fetch", "response": "respond"}
 
 
 def _kind(call: Received) -> str:

@@ -211,7 +211,10 @@ class ProxyPeer:
             self.calls.append(call)
             if self.before(wire, call):
                 continue
-            if call.target == f"{self._path}/agent/pending":
+            if call.start.startswith("DELETE "):
+                # A farewell: version 1 knows of none.
+                wire.send(an_answer(status=404))
+            elif call.target == f"{self._path}/agent/pending":
                 self._list(wire)
             elif call.target == f"{self._path}/agent/request":
                 self._fetch(wire, call)

@@ -64,6 +64,7 @@ def an_agent(url: str, backend: Backend) -> Iterator[None]:
         concurrency=8,
         jitter=lambda: 0.1,
         on_drained=drained.set,
+        leave=proxy.leave,
     )
     poller.start()
     try:
@@ -222,7 +223,18 @@ def test_the_calls_are_those_of_the_original_agent_and_a_slash_at_the_end_is_not
     with original_proxy(OriginalProxy(is_app_engine)) as proxy, an_agent(proxy.url.rstrip("/"), Backend()):
         proxy.add(GET)
         proxy.answer_to()
-        targets = {call.target.rpartition("/agent/")[2] for call in proxy.calls}
+        targets = {
+            call.target.rpartition("/agent/")[2] for kind in ("list", "fetch", "respond") for call in proxy.kinds(kind)
+        }
         [posted] = proxy.kinds("respond")
     assert targets == {"pending", "request", "response"}
     assert (posted.get_all("X-Inverting-Proxy-Request-ID"), posted.is_whole) == (["id-1"], True)
+
+
+def test_a_farewell_is_no_poll_to_the_stand_alone_proxy() -> None:
+    """A list that nobody reads would take requests with it."""
+    with original_proxy(OriginalProxy()) as proxy:
+        with an_agent(proxy.url, Backend()):
+            wait_until(lambda: proxy.kinds("list"), within=20 * SECOND, what="a poll")
+        [farewell] = [call for call in proxy.calls if call.start.startswith("DELETE ")]
+    assert farewell.get_all("X-Inverting-Proxy-Request-ID") != []
