@@ -53,10 +53,10 @@ def exchange(proxy: ProxyPeer, serve: Callable[[Wire], None], raw: bytes, *flags
 
 
 def sent_to_backend(raw: bytes, *flags: str, user: str = "") -> Received:
-    """What the backend gets for a request."""
+    """What the backend gets for a request; the proxy does not say who set X-Forwarded fields, so they are left alone."""
     seen: list[Received] = []
     with proxy_peer() as proxy:
-        exchange(proxy, answering(an_answer(), record=seen), raw, *flags, user=user)
+        exchange(proxy, answering(an_answer(), record=seen), raw, "--forwarded-headers=keep", *flags, user=user)
     return seen[0]
 
 
