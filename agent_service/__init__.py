@@ -1,4 +1,4 @@
-"""The service that agents talk to: the three calls of the protocol, version 1.
+"""The service that agents talk to: the calls of the protocol, version 1.
 
 app        the calls
 settings   what the environment says

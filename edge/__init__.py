@@ -3,6 +3,7 @@
     errors       one table: what went wrong → status, reason, words; and the answer that says so
     logs         one line a request; what may stand in a log
     agent_calls  the header fields of an agent's calls: who calls, of which request, what it is told
+    departures   which agents have said that they ask for no more
     upgrades     requests that want another protocol: refused
     identity     who is calling: the port, and the two simplest answers to it
     oidc         who is calling, by signed tokens: OpenID Connect and Identity-Aware Proxy

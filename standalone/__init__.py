@@ -8,7 +8,7 @@
     app            the ASGI application: which door a request goes to, errors, the log, housekeeping
     calls          one request and its answer over ASGI, in the words of `wire`
     users          the door of end users: an exchange for each request
-    agents         the door of agents: the three calls of the protocol
+    agents         the door of agents: the calls of the protocol
     registration   open mode: any backend that an agent names exists
     presence       which agents are there, and which have vanished
     waiting        the waiter of asyncio
