@@ -36,6 +36,7 @@
     clearTimeout,
     document,
     location,
+    performance,
     setTimeout,
   } = window;
   const fetch = window.fetch.bind(window);
@@ -65,6 +66,9 @@
   const POLL_LIMIT = 60000;
   const DATA_LIMIT = 120000;
   const CLOSE_LIMIT = 60000; // Also of the closing handshake.
+
+  const POLLS = 4; // At a time, where connections are few: see `inTurn`.
+  const TURN = 1000; // Milliseconds that a poll may wait while others wait for their turn.
 
   const RETRIES = 7; // In a row, before a socket is given up: about half a minute.
   const FIRST_PAUSE = 500;
@@ -162,8 +166,7 @@
   const agent = location.origin + shimPath;
 
   /** One request to the agent: `{status, text}`, status 0 when there was no answer or none within `limit`. */
-  async function call(action, body, limit, options) {
-    const aborting = new AbortController();
+  async function call(action, body, limit, { aborting = new AbortController(), headers, keepalive = false } = {}) {
     const timer = setTimeout(() => aborting.abort(), limit);
     try {
       const answer = await fetch(`${agent}/${action}`, {
@@ -174,8 +177,8 @@
         redirect: "error", // To a page for signing in, which is no answer of the agent.
         body,
         signal: aborting.signal,
-        ...options,
-        headers: { "X-Websocket-Shim-Version": "1", ...(options && options.headers) },
+        keepalive,
+        headers: { "X-Websocket-Shim-Version": "1", ...headers },
       });
       return { status: answer.status, text: await answer.text() };
     } catch {
@@ -203,6 +206,60 @@
   function isFull(answer) {
     const error = answer.status === 503 ? parse(answer.text) : undefined;
     return Boolean(error) && typeof error.taken === "number";
+  }
+
+  // ----------------------------------------------------------------------------------------------------------- Turns
+
+  const running = new Set(); // {aborting, isOver}: the polls that are at the agent.
+  const waiting = []; // The same with `begin`: those for which there is no room.
+
+  /**
+   * Make a poll when it is its turn; undefined if it was given up for the next one.
+   *
+   * In HTTP/1.1 a browser has six connections to one host, and a poll holds one of them for as long as it waits: with
+   * six sockets nothing else would get through. So there are fewer polls than that, and when more sockets are open they
+   * take turns. A poll that is given up loses nothing, because the agent sends again what is not acknowledged.
+   */
+  async function inTurn(poll) {
+    const turn = { aborting: new AbortController(), isOver: false, isCut: false };
+    if (running.size < POLLS) {
+      running.add(turn);
+    } else {
+      const begun = new Promise((begin) => waiting.push({ turn, begin }));
+      makeRoom();
+      await begun;
+    }
+    const timer = setTimeout(() => {
+      turn.isOver = true;
+      makeRoom();
+    }, TURN);
+    const answer = await poll(turn.aborting);
+    clearTimeout(timer);
+    running.delete(turn);
+    if (waiting.length > 0) {
+      const next = waiting.shift();
+      running.add(next.turn);
+      next.begin();
+    }
+    return turn.isCut ? undefined : answer;
+  }
+
+  /** Give up as many polls as others wait, but none whose turn is not over. */
+  function makeRoom() {
+    let missing = waiting.length;
+    for (const turn of running) {
+      if (missing > 0 && turn.isOver) {
+        turn.isCut = true;
+        turn.aborting.abort();
+        missing -= 1;
+      }
+    }
+  }
+
+  /** Whether connections are few: as the page came, so do its requests. */
+  function hasFewConnections() {
+    const [navigation] = performance.getEntriesByType("navigation");
+    return navigation !== undefined && navigation.nextHopProtocol === "http/1.1";
   }
 
   // ------------------------------------------------------------------------------------------------------ Connection
@@ -280,7 +337,8 @@
     async poll() {
       let failures = 0;
       while (!this.hasEnded) {
-        const answer = await call("poll", JSON.stringify(this.question()), POLL_LIMIT);
+        const answer = await this.askForMessages();
+        if (answer === undefined) continue;
         const messages = answer.status === 200 ? parse(answer.text) : undefined;
         const closure = answer.status === 400 ? this.closureIn(answer.text) : undefined;
         if (Array.isArray(messages)) {
@@ -304,8 +362,12 @@
       }
     }
 
-    question() {
-      return this.isNumbered ? { id: this.id, ack: this.received } : { id: this.id };
+    askForMessages() {
+      if (!this.isNumbered) return call("poll", JSON.stringify({ id: this.id }), POLL_LIMIT);
+      const poll = (aborting) => {
+        return call("poll", JSON.stringify({ id: this.id, ack: this.received }), POLL_LIMIT, { aborting });
+      };
+      return hasFewConnections() ? inTurn(poll) : poll();
     }
 
     /**

@@ -76,7 +76,7 @@ class Call {
 }
 
 export class Browser {
-  constructor({ href = "http://page.test/app/page", random = 1 } = {}) {
+  constructor({ href = "http://page.test/app/page", random = 1, protocol = "h2" } = {}) {
     this.calls = []; // Those that wait for an answer.
     this.count = 0; // Of all calls.
     this.timers = [];
@@ -99,6 +99,7 @@ export class Browser {
       MessageChannel: Channel,
       WebSocket: NativeWebSocket,
       document: { baseURI: href },
+      performance: { getEntriesByType: () => [{ nextHopProtocol: protocol }] },
       fetch: (url, options) => this.fetch(url, options),
       setTimeout: (act, delay) => this.timers.push({ act, delay }),
       clearTimeout: (number) => delete this.timers[number - 1],
@@ -123,6 +124,12 @@ export class Browser {
     const index = this.calls.findIndex((call) => call.action === action);
     if (index < 0) throw new Error(`no ${action} among ${this.calls.map((call) => call.action)}`);
     return this.calls.splice(index, 1)[0];
+  }
+
+  /** The sessions whose polls have not been given up, sorted. */
+  polling() {
+    const polls = this.calls.filter((call) => call.action === "poll" && !call.options.signal.aborted);
+    return polls.map((call) => call.json.id).sort();
   }
 
   waiting() {

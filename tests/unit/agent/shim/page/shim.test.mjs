@@ -117,6 +117,53 @@ test("a connection that the agent failed is an error for the page", async () => 
   assert.deepEqual(seen, ["open", "error", BROKEN]);
 });
 
+test("with few connections the polls of many sockets take turns", async () => {
+  const browser = new Browser({ protocol: "http/1.1" });
+  const sockets = [];
+  for (let number = 0; number < 6; number += 1) sockets.push(await browser.opened({ id: `${number}` }));
+  const rounds = [browser.polling()];
+  for (let round = 0; round < 2; round += 1) {
+    await browser.elapse(1000);
+    rounds.push(browser.polling());
+  }
+
+  assert.deepEqual(rounds, [
+    ["0", "1", "2", "3"],
+    ["0", "1", "4", "5"],
+    ["2", "3", "4", "5"],
+  ]);
+  assert.deepEqual(
+    browser.pauses().filter((delay) => delay !== 1000),
+    [],
+  );
+  assert.deepEqual(
+    sockets.map(({ seen }) => seen),
+    Array(6).fill(["open"]),
+  );
+});
+
+test("a poll whose turn is over makes room at once, and so does one that is answered", async () => {
+  const browser = new Browser({ protocol: "http/1.1" });
+  for (let number = 0; number < 4; number += 1) await browser.opened({ id: `${number}` });
+  await browser.elapse(1000);
+  await browser.opened({ id: "late" });
+  assert.deepEqual(browser.polling(), ["0", "1", "2", "late"]);
+  await browser.calls.find((call) => call.json.id === "late").answer(400, CLOSED);
+  assert.deepEqual(browser.polling(), ["0", "1", "2", "3", "late"]);
+});
+
+test("with enough connections, and at the original's agent, all poll at once", async () => {
+  for (const [protocol, isOurs] of [
+    ["h2", true],
+    ["http/1.1", false],
+  ]) {
+    const browser = new Browser({ protocol });
+    for (let number = 0; number < 8; number += 1) await browser.opened({ isOurs });
+
+    assert.equal(browser.calls.length, 8);
+  }
+});
+
 // ----------------------------------------------------------------------------------------------------------------- Data
 
 test("one request at a time, each with all that waits, numbered through", async () => {
