@@ -104,7 +104,9 @@ def test_who_comes_from_elsewhere_gets_the_frame(referer: str) -> None:
 
 
 def test_who_says_that_it_is_a_tab_is_believed_wherever_it_comes_from() -> None:
-    assert is_framed(Backend(), TOP, ("Referer", "https://site.example/"), ("Cookie", "inverting-proxy-framed=1"))
+    fields = [TOP, ("Referer", "https://site.example/"), ("Cookie", "inverting-proxy-framed=1")]
+    assert is_framed(Backend(), *fields)
+    assert "Set-Cookie" not in ask(Backend(), *fields).head.headers
 
 
 def test_the_first_answer_is_closed_unread_and_was_asked_for_whole() -> None:

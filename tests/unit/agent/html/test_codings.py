@@ -28,6 +28,7 @@ PACKED = [
     (["gzip"], gzip.compress(TEXT) + b"\0\0\0\x1f trailing"),
     (["deflate"], zlib.compress(TEXT)),
     (["deflate"], zlib.compress(TEXT) + b"trailing"),
+    (["deflate"], zlib.compress(TEXT) + b"\x1ftrailing"),
     (["deflate"], raw_deflate(TEXT)),
     (["deflate", "gzip"], gzip.compress(zlib.compress(TEXT))),
     ([], TEXT),

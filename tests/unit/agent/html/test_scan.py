@@ -31,6 +31,7 @@ def with_script(pieces: list[bytes], *, look_ahead: int = 64 * 1024) -> bytes:
 
 
 PLACES = [
+    b"<!---><html><head>\xa7<title>-->",
     b"<!doctype html><html><head>\xa7<title>t</title></head><body>b</body></html>",
     b'<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 4.01//EN"\n "http://www.w3.org/TR/html4/strict.dtd"><HTML><HEAD>\xa7<TITLE>',
     b'<html lang=de><head prefix="og: http://ogp.me/ns#" data-x=\'<head>\' a=">">\xa7<script>x</script>',
@@ -125,11 +126,25 @@ def test_what_has_been_read_flows_on_at_once() -> None:
     assert (scan.feed(b"tle"), scan.outcome, scan.rest) == (b"", Outcome.FOUND, b"<title")
 
 
+@pytest.mark.parametrize("page", [b"<html></head>", b"<html><p>", b"<html>x", b"<html><1"])
+def test_the_place_is_known_as_soon_as_something_stands_there(page: bytes) -> None:
+    scan = HeadScan()
+    scan.feed(page)
+    assert scan.outcome is Outcome.FOUND
+
+
+def test_a_long_tag_makes_no_difference_where_the_bytes_are_cut() -> None:
+    page = b"<head><meta charset=" + b"x" * 200 + b"><title>"
+    assert with_script([page], look_ahead=100).index(HERE) == len(b"<head>")
+    assert with_script([page[i : i + 1] for i in range(len(page))], look_ahead=100).index(HERE) == len(b"<head>")
+
+
 @pytest.mark.parametrize("filler", [b" " * 200, b"<!---->" * 30, b"<!--" + b"-" * 200 + b"-->"])
 def test_a_page_that_hides_its_start_gets_its_script_after_the_look_ahead_if_it_has_begun(filler: bytes) -> None:
     begun = with_script([b"<!doctype html>", filler, b"<html><head><title>"], look_ahead=100)
     place = begun.index(HERE)
     assert 100 <= place <= len(b"<!doctype html>" + filler)
+    assert HERE in with_script([b"<html>", filler, b"<head><title>"], look_ahead=100)
     assert with_script([filler, b"<!doctype html><html><head><title>"], look_ahead=100).count(HERE) == 0
 
 

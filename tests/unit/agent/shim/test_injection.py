@@ -161,6 +161,11 @@ def test_a_cached_page_is_asked_for_by_the_backends_own_tag_and_stays_right() ->
     assert [again.head.headers.get(name) for name in ("ETag", policy[0])] == [tag, first.get(policy[0])]
 
 
+def test_what_is_not_changed_without_a_question_about_a_page_of_ours_passes() -> None:
+    unchanged = Backend(fields=[("ETag", '"a"')], status=304, pieces=[])
+    assert list(ask(unchanged, NAVIGATION, ("If-None-Match", '"a"')).head.headers) == unchanged.fields
+
+
 def test_a_page_with_another_script_is_not_the_same() -> None:
     tags = set()
     for script in (b"1", b"2"):
