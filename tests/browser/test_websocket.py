@@ -8,6 +8,7 @@ messages of exceptions. `extensions` agree because the server offers none.
 """
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -138,7 +139,7 @@ NAMES: Final = [quoted or plain for quoted, plain in CASES]
 
 
 class Tab:
-    """The page of the cases in a tab of its own."""
+    """The page of the cases, in a tab of its own."""
 
     def __init__(self, chromium: Chrome, url: str) -> None:
         self._chromium = chromium
@@ -171,14 +172,14 @@ class Tab:
 
 
 @pytest.fixture(scope="module")
-def direct(chromium: Chrome, backend: PageServer):
+def direct(chromium: Chrome, backend: PageServer) -> Iterator[Tab]:
     tab = Tab(chromium, backend.url)
     yield tab
     tab.close()
 
 
 @pytest.fixture(scope="module")
-def shimmed(chromium: Chrome, site: Site):
+def shimmed(chromium: Chrome, site: Site) -> Iterator[Tab]:
     tab = Tab(chromium, site.url)
     yield tab
     tab.close()

@@ -9,7 +9,8 @@
  * are the browser's own. Not covered, because no script of a page reaches there: workers, and frames without a document
  * from the server (`about:blank`, `srcdoc`).
  *
- * What a page can tell from the browser's own socket: `extensions` is always empty, and events are not `isTrusted`.
+ * What a page can tell from the browser's own socket: `extensions` is always empty, events are not `isTrusted`, and what
+ * it sends in its last moments may be lost.
  *
  * The file is ES2020, strict, and has no build step. The agent puts its path in place of the text in the last line.
  */
