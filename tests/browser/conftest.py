@@ -27,6 +27,10 @@ _SHOWN: Final = 6000
 """How much of the end of each program's output is shown, in characters."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--screenshot", metavar="FILE", help="Save JupyterLab's picture, for docs/recipes/jupyter.md.")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
