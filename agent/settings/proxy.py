@@ -42,9 +42,10 @@ class ProxySettings(Group):
                 f"--proxy is {self.proxy!r}: expected https:// (credentials never travel over plain http, but to"
                 " this machine), or --credentials=none"
             )
-        for name, value in (("oidc-audience", self.oidc_audience), ("iap-client-id", self.iap_client_id)):
-            if value and self.credentials != "google":
-                raise FlagError(f"--{name} is {value!r}: expected --credentials=google, which makes the ID tokens")
+        if self.oidc_audience and self.credentials != "google":
+            raise FlagError(
+                f"--oidc-audience is {self.oidc_audience!r}: expected --credentials=google, which makes the ID tokens"
+            )
 
 
 def _may_carry_credentials(url: str) -> bool:

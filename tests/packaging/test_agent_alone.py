@@ -43,6 +43,13 @@ def imported_by(package: str) -> set[str]:
     return found
 
 
+# Distributions that are imported by another name.
+IMPORTED_AS = {"google-auth": "google"}
+
+# What comes with requirements-monitoring.in, besides `google`.
+EXTRA = {"grpc"}
+
+
 def packages() -> set[str]:
     """Every package at the root of the repository."""
     return {path.parent.name for path in ROOT.glob("*/__init__.py")}
@@ -62,7 +69,6 @@ def test_every_module_imports_without_the_rest_of_the_repository(tmp_path: Path)
 def test_third_party_imports_are_among_the_requirements() -> None:
     text = (ROOT / "agent" / "requirements.in").read_text("utf-8")
     required = {re.split(r"[<>=~! ]", line)[0] for line in text.splitlines() if line and not line.startswith("#")}
-    # The distribution google-auth is imported as `google`.
-    importable = {"google" if name == "google-auth" else name for name in required}
+    importable = {IMPORTED_AS.get(name, name.replace("-", "_")) for name in required} | EXTRA
     third_party = (imported_by("agent") | imported_by("wire")) - OURS - sys.stdlib_module_names
     assert third_party - importable == set()

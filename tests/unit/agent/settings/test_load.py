@@ -219,7 +219,6 @@ def test_googles_places_may_be_elsewhere() -> None:
         (["--shim-path=s", "--websocket-shim-timeout=0"], "every wait has an end"),
         (["--session-cookie-name=s", "--session-cookie-timeout=0"], "every session has an end"),
         (["--health-check-interval-seconds=1", "--health-check-timeout=0"], "every wait has an end"),
-        (["--credentials=none", "--iap-client-id=c"], "--credentials=google"),
         (["--credentials=none", "--oidc-audience=c"], "--credentials=google"),
         (["--backend-client-key={file}"], "--backend-client-certificate"),
         (["--backend-insecure-skip-verify", "--backend-ca-file={file}"], "contradict"),
