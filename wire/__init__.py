@@ -3,8 +3,9 @@
     protocol    the header names, the paths, the small encodings, and every size limit
     headers     ordered header fields, and the ones that must not travel on
     http1       HTTP/1.1 messages as bytes, parsed and serialized, incremental
-    strictness  the grammar of heads: what h11 forgives and a proxy must not
+    bodies      what is behind a head: of a known length, chunked, or until the connection ends
+    strictness  the grammar of heads: what a proxy must not forgive
     errors      what can be wrong with bytes that came in
 
-Pure: no I/O, no clock, no policy. May import h11 and nothing else.
+Pure: no I/O, no clock, no policy; imports the standard library alone.
 """

@@ -1,22 +1,22 @@
 """HTTP/1.1 messages: bytes to values and back, incremental in both directions (RFC 9112).
 
-A translation and nothing more. h11 is the engine behind this door; what it forgives and a proxy must not is refused by
-`wire.strictness`, for what is read and for what is written alike.
+A translation and nothing more. What a proxy must not forgive is refused by `wire.strictness`, for what is read and for
+what is written alike; `wire.bodies` reads what is behind a head.
 
 Framing is a property of a head (`length`), not a header field: `Content-Length` and `Transfer-Encoding` never appear in
 `headers`, so they cannot be copied from one message into another.
 """
 
-from collections.abc import Callable
+import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Final, Literal
-
-import h11
+from typing import Any, Final, Literal
 
 from wire import strictness
-from wire.errors import MalformedMessage, MessageTooLarge, WireError
-from wire.headers import Headers, allowed_trailers
+from wire.bodies import NO_TRAILERS, Body, ChunkedBody, EndlessBody, SizedBody
+from wire.bodies import End as End
+from wire.errors import MalformedMessage, MessageTooLarge
+from wire.headers import Headers, connection_options
 from wire.protocol import MAX_HEAD_BYTES
 
 Length = int | Literal["chunked"] | None
@@ -51,49 +51,39 @@ class ResponseHead:
     length: Length
 
 
-NO_TRAILERS: Final = Headers()
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """The end of a message, and the trailer fields that may travel on."""
-
-    trailers: Headers = NO_TRAILERS
-
-
 Event = RequestHead | ResponseHead | bytes | End
 """What a parser gives: one head, then pieces of the body (never empty), then one `End`."""
 
 
-class _Parser:
+class _Parser(ABC):
     """One message out of bytes, however they are cut.
 
     `feed` and `close` give events and raise `WireError`; after an error or an `End` the parser is of no more use.
-    The head is held back until it is whole, so that it can be checked before h11 sees it.
     """
 
-    def __init__(self, connection: h11.Connection, translate: Callable[[h11.Request | h11.Response], Event]) -> None:
-        self._connection = connection
-        self._translate = translate
+    def __init__(self) -> None:
         self._head: bytearray | None = bytearray()
-        self._done = False
+        self._body: Body = SizedBody(0)
         self._may_follow = b""
+
+    @abstractmethod
+    def _read_head(self, first_line: bytes, fields: Headers, length: Length) -> tuple[Event, Body] | None:
+        """A head of its first line and fields, and the body behind it; None for an interim head."""
 
     def feed(self, data: bytes) -> list[Event]:
         """The events that `data` completes. Raises `WireError`; bytes behind the end of the message are an error."""
-        events: list[Event] = []
+        events: list[Any] = []
         rest = data
         while rest and self._head is not None:
             rest = self._feed_head(self._head, rest, events)
+        if rest and not self._body.is_over:
+            rest = self._body.feed(rest, events)
         if rest:
-            if self._done:
-                self._skip(rest)
-            else:
-                events += self._advance(rest)
+            self._skip(rest)
         return events
 
-    def _feed_head(self, head: bytearray, data: bytes, events: list[Event]) -> bytes:
-        """Add to the head; once it is whole, check it, let h11 read it, and return what stood behind it."""
+    def _feed_head(self, head: bytearray, data: bytes, events: list[Any]) -> bytes:
+        """Add to the head; once it is whole, read it, and return what stood behind it."""
         searched_from = max(0, len(head) - 3)
         head += data
         end = head.find(b"\r\n\r\n", searched_from)
@@ -104,44 +94,28 @@ class _Parser:
             return b""
         complete, rest = bytes(head[:size]), bytes(head[size:])
         strictness.require_strict_head(complete)
+        first_line, _, lines = complete[:-2].partition(b"\r\n")
+        if not first_line:
+            raise MalformedMessage("an empty line before the message")
+        fields = strictness.parse_fields(lines)
+        announced = fields.get("Content-Length")
+        length: Length = None if announced is None else int(announced)
+        if "Transfer-Encoding" in fields:
+            length = CHUNKED
+        read = self._read_head(first_line, fields.without(*_FRAMING), length)
+        if read is None:
+            head.clear()
+            return rest
         self._head = None
-        events += self._advance(complete)
-        return rest
+        event, self._body = read
+        events.append(event)
+        return self._body.feed(rest, events)
 
     def close(self) -> list[Event]:
         """The events that the end of the bytes completes. Raises `MalformedMessage` when the message is not whole."""
-        if self._done:
-            return []
         if self._head is not None:
             raise MalformedMessage("the message ends within its head")
-        try:
-            return self._advance(b"")
-        except MalformedMessage as exc:
-            raise MalformedMessage("the message ends within its body") from exc
-
-    def _advance(self, data: bytes) -> list[Event]:
-        events: list[Event] = []
-        try:
-            self._connection.receive_data(data)
-            while not self._done:
-                event = self._connection.next_event()
-                if event is h11.NEED_DATA:
-                    break
-                if isinstance(event, h11.Data):
-                    events.append(bytes(event.data))
-                elif isinstance(event, h11.Request | h11.Response):
-                    events.append(self._translate(event))
-                elif isinstance(event, h11.InformationalResponse):
-                    self._head = bytearray()
-                else:
-                    assert isinstance(event, h11.EndOfMessage)
-                    self._done = True
-                    events.append(_end(event))
-        except h11.RemoteProtocolError as exc:
-            raise _translated(exc) from exc
-        if self._done:
-            self._skip(self._connection.trailing_data[0])
-        return events
+        return [] if self._body.is_over else list(self._body.close())
 
     def _skip(self, data: bytes) -> None:
         """Bytes behind the end of the message, which may be no others than `_may_follow`."""
@@ -150,28 +124,22 @@ class _Parser:
         self._may_follow = self._may_follow[len(data) :]
 
 
+# RFC 9112 sections 3 and 4; some servers leave the space before an absent reason out.
+_REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~]+) HTTP/([0-9]\.[0-9])")
+_STATUS_LINE: Final = re.compile(rb"HTTP/([0-9]\.[0-9]) ([1-9][0-9]{2})(?: .*)?")
+
+
 class RequestParser(_Parser):
     """One request out of bytes."""
 
-    def __init__(self) -> None:
-        super().__init__(h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES), self._translate_request)
-
-    def _translate_request(self, event: h11.Request | h11.Response) -> Event:
-        assert isinstance(event, h11.Request)
-        method, target = event.method.decode("ascii"), event.target.decode("ascii")
-        headers, length = _headers_and_length(event)
-        strictness.require_request(method, target, headers)
-        return RequestHead(method, target, headers, length)
-
-
-_END_OF_REQUEST: Final = h11.EndOfMessage()
-
-
-@lru_cache(maxsize=64)
-def _asked(method: str) -> h11.Request:
-    """What h11 has to be told before it reads an answer; checked and made once for each method."""
-    # CONNECT would make h11 switch protocols at a 2xx: nothing here carries tunnels.
-    return h11.Request(method="GET" if method == "CONNECT" else method, target="/", headers=[("Host", "-")])
+    def _read_head(self, first_line: bytes, fields: Headers, length: Length) -> tuple[Event, Body]:
+        match = _REQUEST_LINE.fullmatch(first_line)
+        if match is None:
+            raise MalformedMessage("illegal request line")
+        method, target, version = (group.decode("ascii") for group in match.groups())
+        strictness.require_version(version, is_chunked=length == CHUNKED)
+        strictness.require_request(method, target, fields)
+        return RequestHead(method, target, fields, length), _body(0 if length is None else length)
 
 
 class ResponseParser(_Parser):
@@ -183,28 +151,39 @@ class ResponseParser(_Parser):
     """
 
     def __init__(self, method: str, *, forgives_empty_chunks: bool = False) -> None:
-        connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
-        connection.send(_asked(method))
-        connection.send(_END_OF_REQUEST)
-        super().__init__(connection, self._translate_response)
+        super().__init__()
         self._is_head = method == "HEAD"
         self._forgives_empty_chunks = forgives_empty_chunks
+        self._is_last = True
 
     @property
     def is_reusable(self) -> bool:
         """True once the response has ended and its connection may carry a next one (RFC 9112 section 9.3)."""
-        return self._connection.their_state is h11.DONE
+        return self._body.is_over and not self._is_last
 
-    def _translate_response(self, event: h11.Request | h11.Response) -> Event:
-        assert isinstance(event, h11.Response)
-        headers, length = _headers_and_length(event)
+    def _read_head(self, first_line: bytes, fields: Headers, length: Length) -> tuple[Event, Body] | None:
+        match = _STATUS_LINE.fullmatch(first_line)
+        if match is None:
+            raise MalformedMessage("illegal status line")
+        version, status = match[1].decode("ascii"), int(match[2])
+        if status < 200:
+            return None
+        strictness.require_version(version, is_chunked=length == CHUNKED)
+        self._is_last = version == "1.0" or "close" in connection_options(fields)
+        if not (self._is_head or status in (204, 304)):
+            self._is_last = self._is_last or length is None
+            return ResponseHead(status, fields, length), _body(length)
         # RFC 9112 section 6.3: no body here, whatever the fields say. What would announce one to a reader of this
         # message alone is dropped: any framing of a 204, and the chunked coding.
-        if event.status_code == 204 or (length == CHUNKED and (self._is_head or event.status_code == 304)):
-            if length == CHUNKED and self._forgives_empty_chunks:
-                self._may_follow = last_chunk()
-            length = None
-        return ResponseHead(event.status_code, headers, length)
+        if length == CHUNKED and self._forgives_empty_chunks:
+            self._may_follow = last_chunk()
+        return ResponseHead(status, fields, None if status == 204 or length == CHUNKED else length), SizedBody(0)
+
+
+def _body(length: Length) -> Body:
+    if length is None:
+        return EndlessBody()
+    return SizedBody(length) if isinstance(length, int) else ChunkedBody()
 
 
 def serialize_request_head(head: RequestHead) -> bytes:
@@ -259,37 +238,3 @@ def _serialize(first_line: str, headers: Headers, length: Length) -> bytes:
 def _fields(headers: Headers) -> bytes:
     strictness.require_fields(headers)
     return "".join(f"{name}: {value}\r\n" for name, value in headers).encode("latin-1")
-
-
-def _end(event: h11.EndOfMessage) -> End:
-    if not event.headers:
-        return End()
-    trailers = _headers(event.headers)
-    # h11 counts only what it has to keep between two calls, and checks no control bytes: this section is no head.
-    if sum(len(name) + len(value) for name, value in trailers) > MAX_HEAD_BYTES:
-        raise MessageTooLarge(f"message trailers over {MAX_HEAD_BYTES} bytes", status_hint=431)
-    strictness.require_fields(trailers)
-    return End(allowed_trailers(trailers))
-
-
-def _headers(fields: h11._headers.Headers) -> Headers:
-    # `raw_items` keeps the case that the sender wrote; iterating would give lower case.
-    return Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in fields.raw_items())
-
-
-def _headers_and_length(event: h11.Request | h11.Response) -> tuple[Headers, Length]:
-    """The fields without those of framing, and what these say; `strictness.require_strict_head` has passed them."""
-    headers = _headers(event.headers)
-    announced = headers.get("Content-Length")
-    length: Length = None if announced is None else int(announced)
-    if "Transfer-Encoding" in headers:
-        length = CHUNKED
-    strictness.require_version(event.http_version.decode("ascii"), is_chunked=length == CHUNKED)
-    return headers.without(*_FRAMING), length
-
-
-def _translated(exc: h11.RemoteProtocolError) -> WireError:
-    if exc.error_status_hint == 431:
-        return MessageTooLarge(str(exc), status_hint=431)
-    # What follows the colon may quote a header line, and so a cookie or a token.
-    return MalformedMessage(str(exc).partition(":")[0])

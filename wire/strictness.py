@@ -1,4 +1,4 @@
-"""The grammar of HTTP/1.1 heads, strict: what h11 forgives and a proxy must not (RFC 9110, RFC 9112).
+"""The grammar of HTTP/1.1 heads, strict: nothing that others may read in another way (RFC 9110, RFC 9112).
 
 A proxy re-writes messages, so both of its sides have to agree where one stops and what a field says. The same rules
 hold for what is read and for what is written, so that whatever parses can be written and parsed again.
@@ -32,11 +32,8 @@ _SWITCH = re.compile(rb"HTTP/[0-9]\.[0-9] 101\b")
 
 
 def require_strict_head(head: bytes) -> None:
-    """Check the bytes of a head, with the empty line at its end, for what h11 would let pass or fold together."""
-    if bad := _FORBIDDEN.search(head.replace(b"\r\n", b"")):
-        raise MalformedMessage(f"forbidden byte {bad.group()!r} in the message head")
-    if _FOLDED.search(head):
-        raise MalformedMessage("a folded line in the message head")
+    """Check the bytes of a head, with the empty line at its end, before anything is read from it."""
+    require_strict_lines(head, what="head")
     if _SWITCH.match(head):
         raise MalformedMessage("status 101: an answer cannot switch protocols")
     framing = [(name.lower(), value) for name, value in _FRAMING.findall(head)]
@@ -48,6 +45,26 @@ def require_strict_head(head: bytes) -> None:
             raise MalformedMessage("Content-Length: not a number")
         if name == b"transfer-encoding" and value.lower() != b"chunked":
             raise MalformedMessage("Transfer-Encoding: only chunked is understood")
+
+
+def require_strict_lines(lines: bytes, *, what: str) -> None:
+    """Check lines that end in CR LF: no control byte but these and the tab, and no folded line."""
+    if bad := _FORBIDDEN.search(lines.replace(b"\r\n", b"")):
+        raise MalformedMessage(f"forbidden byte {bad.group()!r} in the message {what}")
+    if _FOLDED.search(lines):
+        raise MalformedMessage(f"a folded line in the message {what}")
+
+
+def parse_fields(lines: bytes) -> Headers:
+    """The fields in lines of `name: value` (RFC 9112 section 5), each with its end; `require_strict_lines` has passed
+    them."""
+    pairs = []
+    for line in lines.decode("latin-1").split("\r\n")[:-1]:
+        name, colon, value = line.partition(":")
+        if not colon or _FIELD_NAME.fullmatch(name) is None:
+            raise MalformedMessage("illegal header line")
+        pairs.append((name, value.strip(" \t")))
+    return Headers(pairs)
 
 
 def require_version(version: str, *, is_chunked: bool) -> None:
