@@ -65,7 +65,7 @@ class Lab:
 
     def __init__(self, folder: Path) -> None:
         self.notebooks = folder / "notebooks"
-        self.notebooks.mkdir(exist_ok=True)
+        self.notebooks.mkdir()
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         argv = [
@@ -92,13 +92,6 @@ class Lab:
         return any(kernel["execution_state"] == "idle" for kernel in kernels)
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    lab = Lab(tmp_path_factory.mktemp("jupyter"))
-    yield lab
-    lab.process.kill()
-
-
 @pytest.fixture(scope="module", params=["standalone", "appengine"])
 def shape(request: pytest.FixtureRequest, folder: Path) -> Iterator[Shape]:
     """With the time-outs of its defaults, which must be enough for the shim."""
@@ -110,6 +103,14 @@ def shape(request: pytest.FixtureRequest, folder: Path) -> Iterator[Shape]:
         shape = AppEngine(folder, RESPONSE_TIMEOUT=patience, IDLE_TIMEOUT=patience)
     yield shape
     shape.stop()
+
+
+@pytest.fixture(scope="module")
+def lab(shape: Shape, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A new one for each shape: a lab remembers what was open in it."""
+    lab = Lab(tmp_path_factory.mktemp("jupyter"))
+    yield lab
+    lab.process.kill()
 
 
 @pytest.fixture(scope="module")
