@@ -8,8 +8,10 @@ used.
 import logging
 import os
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Final
 
 from agent.commandline.flags import FlagError
 from agent.composition import build_service
@@ -25,6 +27,9 @@ from agent.telemetry.assembly import Telemetry
 from agent.telemetry.monitoring import MonitoringError, Target, make_target
 
 logger = logging.getLogger("agent")
+
+_FAREWELLS: Final = timedelta(seconds=1)
+"""How long the backends' websockets may take to answer that they are closed, once nothing else runs."""
 
 
 def main() -> int:
@@ -61,10 +66,12 @@ def main() -> int:
     ending = endings.wait()
     notify(os.environ.get("NOTIFY_SOCKET", ""), STOPPING)
     if ending == FAILED:
-        return _give_up("a loop of the agent died: its error stands above")
-    status = drain(fleet, endings, limit=settings.running.graceful_shutdown_timeout)
+        return _give_up("a loop of the agent died: its error stands above", telemetry)
+    if not drain(fleet, endings, limit=settings.running.graceful_shutdown_timeout):
+        return _give_up("stopped with requests unfinished", telemetry)
     telemetry.stop()
-    return 1 if ending == UNHEALTHY else status
+    logger.info("stopped")
+    return 1 if ending == UNHEALTHY else 0
 
 
 def build_telemetry(settings: Settings, fleet: Fleet) -> Telemetry:
@@ -95,14 +102,16 @@ def monitoring_target(settings: MonitoringSettings) -> Target | None:
         return None
 
 
-def drain(fleet: Fleet, endings: Endings, *, limit: timedelta) -> int:
-    """Ask for no more, finish what runs; the exit status."""
+def drain(fleet: Fleet, endings: Endings, *, limit: timedelta) -> bool:
+    """Ask for no more, finish what runs; False if that took too long, or another signal came."""
     running = fleet.stop()
     logger.info("stopping: %d requests run, they have %g s", running, limit.total_seconds())
-    if endings.wait(limit.total_seconds()) == DRAINED:
-        logger.info("stopped")
-        return 0
-    return _give_up("stopped with requests unfinished")
+    if endings.wait(limit.total_seconds()) != DRAINED:
+        return False
+    give_up_at = time.monotonic() + _FAREWELLS.total_seconds()
+    while not fleet.are_parts_stopped and time.monotonic() < give_up_at:
+        time.sleep(0.02)
+    return True
 
 
 def _refuse(error: str) -> int:
@@ -110,11 +119,15 @@ def _refuse(error: str) -> int:
     return 2
 
 
-def _give_up(why: str) -> int:
+def _give_up(why: str, telemetry: Telemetry) -> int:
+    """End with status 1, and a few seconds for the last counts."""
     logger.error(why)
-    logging.shutdown()
-    # The threads of what is unfinished would keep the interpreter waiting.
-    os._exit(1)
+    try:
+        telemetry.stop()
+    finally:
+        logging.shutdown()
+        # The threads of what is unfinished would keep the interpreter waiting.
+        os._exit(1)
 
 
 if __name__ == "__main__":

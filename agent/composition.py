@@ -22,7 +22,7 @@ from agent.poller import Poller, yielding
 from agent.proxy.client import AgentIdentity, ProxyClient
 from agent.routing import Routes
 from agent.seen import SeenIds
-from agent.service import Reports, Service
+from agent.service import Part, Reports, Service
 from agent.settings.backend import BackendSettings
 from agent.settings.google import GoogleEnvironment
 from agent.settings.load import VERSION, AgentSettings
@@ -52,11 +52,11 @@ def build_service(settings: AgentSettings, google: GoogleEnvironment, reports: R
         users_scheme=settings.proxy.proxy.partition(":")[0],
         added=settings.backend.request_header,
     )
-    stops: list[Callable[[], None]] = []
+    parts: list[Part] = []
     handler = build_pipeline(
         lambda request: backends.choose(request.head.target)(request),
         rules=rules,
-        shim=build_shim(settings, backends, stops),
+        shim=build_shim(settings, backends, record, parts),
         pages=build_pages(settings),
         sessions=build_sessions(settings.sessions),
     )
@@ -76,7 +76,7 @@ def build_service(settings: AgentSettings, google: GoogleEnvironment, reports: R
         poller,
         served=ServedBackend(record, settings.backend.host, lambda: poller.is_working),
         watch=build_watch(settings, poller, record, reports),
-        stops=stops,
+        parts=parts,
     )
 
 
@@ -198,9 +198,9 @@ def build_pages(settings: AgentSettings) -> list[Wrapper]:
 
 
 def build_shim(
-    settings: AgentSettings, backends: Routes[BackendClient], stops: list[Callable[[], None]]
+    settings: AgentSettings, backends: Routes[BackendClient], observer: Observer, parts: list[Part]
 ) -> Callable[[Handler, Wrapper], Handler] | None:
-    """What puts the shim around a handler, and its end among `stops`; None where nobody asks for websockets."""
+    """What puts the shim around a handler, and adds it to `parts`; None where nobody asks for websockets."""
     if not settings.websockets.path:
         return None
     from agent.shim.assembly import assemble_shim
@@ -222,8 +222,9 @@ def build_shim(
             endpoint_of=endpoint_of,
             around=around,
             yielding=yielding,
+            observer=observer,
         )
-        stops.append(assembled.stop)
+        parts.append(assembled)
         return assembled.shim
 
     return shim

@@ -31,6 +31,11 @@ class Fleet:
         """Ask no more, at once; the number of requests that still run."""
         return sum([service.stop() for service in self._services])
 
+    @property
+    def are_parts_stopped(self) -> bool:
+        """See `Service`."""
+        return all(service.are_parts_stopped for service in self._services)
+
     def _count_drained(self) -> None:
         with self._lock:
             self._undrained -= 1

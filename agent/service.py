@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from agent.health.watch import HealthWatch
 from agent.poller import Poller
@@ -20,11 +21,22 @@ class Reports:
     """The backend was healthy and is no more."""
 
 
+class Part(Protocol):
+    """What works beside the poller and ends with it."""
+
+    def stop(self) -> None:
+        """Begin to end, at once, so that no request waits for it any more."""
+
+    @property
+    def is_stopped(self) -> bool:
+        """True once, after `stop`, nothing of it is on its way any more."""
+
+
 class Service:
     """A poller, and what goes with it.
 
-    `watch` has it pause while the backend is not healthy; None without health checks. `stops` are called after the
-    poller has been stopped: they end the waits that would otherwise keep its requests running.
+    `watch` has it pause while the backend is not healthy; None without health checks. `parts` are stopped after the
+    poller: that ends the waits that would otherwise keep its requests running.
     """
 
     def __init__(
@@ -33,12 +45,12 @@ class Service:
         *,
         served: ServedBackend,
         watch: HealthWatch | None,
-        stops: Sequence[Callable[[], None]],
+        parts: Sequence[Part],
     ) -> None:
         self.served = served
         self._poller = poller
         self._watch = watch
-        self._stops = stops
+        self._parts = parts
 
     def start(self) -> None:
         if self._watch is not None:
@@ -50,6 +62,11 @@ class Service:
         if self._watch is not None:
             self._watch.stop()
         running = self._poller.stop()
-        for stop in self._stops:
-            stop()
+        for part in self._parts:
+            part.stop()
         return running
+
+    @property
+    def are_parts_stopped(self) -> bool:
+        """True once, after `stop`, the parts have ended what they began; that requests have, `Reports.drained` says."""
+        return all(part.is_stopped for part in self._parts)

@@ -13,6 +13,7 @@ from agent.shim.handler import Shim, ShimOptions
 from agent.shim.handshake import Dialer, Endpoint
 from agent.shim.loop import Loop
 from agent.shim.sessions import Sessions
+from agent.telemetry.observer import UNOBSERVED, Observer
 
 MOST_SESSIONS: Final = 1000
 MOST_SESSIONS_EACH: Final = 200
@@ -32,6 +33,11 @@ class AssembledShim:
         """The agent stops: see `Shim.stop`."""
         self.shim.stop()
 
+    @property
+    def is_stopped(self) -> bool:
+        """True once, after `stop`, all closing handshakes are over."""
+        return self.shim.is_stopped
+
 
 def assemble_shim(
     inner: Handler,
@@ -44,12 +50,15 @@ def assemble_shim(
     most_sessions: int = MOST_SESSIONS,
     most_sessions_each: int = MOST_SESSIONS_EACH,
     now: Callable[[], float] = time.monotonic,
+    observer: Observer = UNOBSERVED,
 ) -> AssembledShim:
     """`endpoint_of` a target is where its websockets are opened.
 
     Raises `ValueError` for a path that cannot be used. Threads begin with the first websocket."""
     loop = Loop()
-    sessions = Sessions(most=most_sessions, most_each=most_sessions_each, idle_limit=options.idle_limit)
+    sessions = Sessions(
+        most=most_sessions, most_each=most_sessions_each, idle_limit=options.idle_limit, observer=observer
+    )
     dialer = Dialer(endpoint_of, wake=loop.wake, limits=limits or Limits(), timeout=HANDSHAKE_LIMIT)
     shim = Shim(inner, options=options, sessions=sessions, dial=dialer.dial, around=around, yielding=yielding, now=now)
     loop.on_tick = shim.sweep

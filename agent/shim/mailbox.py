@@ -54,6 +54,7 @@ class Mailbox:
         self._turn = 0
         self._is_shut = False
         self._closing: Closing | None = None
+        self._on_finished: list[Callable[[], None]] = []
 
     @property
     def is_full(self) -> bool:
@@ -84,7 +85,19 @@ class Mailbox:
         with self._changed:
             if self._closing is None:
                 self._closing = closing
+            callbacks, self._on_finished = self._on_finished, []
             self._changed.notify_all()
+        for callback in callbacks:
+            callback()
+
+    def when_finished(self, callback: Callable[[], None]) -> None:
+        """Call it once the websocket has ended: now if it has, otherwise from the thread that ends it."""
+        with self._changed:
+            is_finished = self._closing is not None
+            if not is_finished:
+                self._on_finished.append(callback)
+        if is_finished:
+            callback()
 
     def shut(self) -> None:
         """The page closes: it wants nothing more but how that ends (WHATWG: no message events once it is closing)."""

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from agent.shim.mailbox import Mailbox
 from agent.shim.protocol import Closing, Message
+from agent.telemetry.observer import UNOBSERVED, Observer
 
 _ENDED_FOR: Final = 60.0
 """Seconds for which an ended websocket is known, so that its page learns how it ended."""
@@ -59,12 +60,19 @@ class Sessions:
     """At most `most` at a time, and `most_each` for one known user. A user knows his own sessions, nobody else does."""
 
     def __init__(
-        self, *, most: int, most_each: int, idle_limit: timedelta, make_id: Callable[[], str] = secrets.token_urlsafe
+        self,
+        *,
+        most: int,
+        most_each: int,
+        idle_limit: timedelta,
+        make_id: Callable[[], str] = secrets.token_urlsafe,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         self._most = most
         self._most_each = most_each
         self._idle_seconds = idle_limit.total_seconds()
         self._make_id = make_id
+        self._observer = observer
         self._lock = threading.Lock()  # guards all below, and the times in sessions
         self._sessions: dict[str, Session] = {}
         self._reserved: dict[str, int] = {}  # places by user
@@ -102,6 +110,8 @@ class Sessions:
             self._give_back(user_id)
             self._sessions[session.session_id] = session
             self._forget_over(4 * self._most)
+        self._observer.shim_session_opened()
+        websocket.mailbox.when_finished(self._observer.shim_session_closed)
         return session
 
     def _forget_over(self, limit: int) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from agent.composition import build_service
-from agent.service import Reports
+from agent.service import Reports, Service
 from agent.settings.load import load_settings
 from tests.agent.peers import ProxyPeer, Received, Wire, an_answer, answering, peer, proxy_peer
 from tests.timing import SECOND, wait_until
@@ -20,7 +20,7 @@ GET = b"GET /path?secret=1 HTTP/1.1\r\nHost: example.com\r\n\r\n"
 
 
 @contextmanager
-def an_agent(proxy: ProxyPeer, backend_url: str, *flags: str) -> Iterator[None]:
+def an_agent(proxy: ProxyPeer, backend_url: str, *flags: str) -> Iterator[Service]:
     """An agent at work; at the end everything it ran has finished."""
     arguments = [f"--proxy={proxy.url}", "--backend=notebook", f"--host={backend_url}", "--credentials=none", *flags]
     drained = threading.Event()
@@ -29,7 +29,7 @@ def an_agent(proxy: ProxyPeer, backend_url: str, *flags: str) -> Iterator[None]:
     service = build_service(settings.agents[0], settings.google, reports)
     service.start()
     try:
-        yield
+        yield service
     finally:
         service.stop()
         assert drained.wait(20 * SECOND)

@@ -60,7 +60,7 @@ def test_polls_that_wait_take_no_slots_and_end_with_the_agent() -> None:
     with a_server() as server, proxy_peer() as proxy:
         url = f"http://127.0.0.1:{server.socket.getsockname()[1]}"
         client = Client(proxy)
-        with an_agent(proxy, url, *FLAGS):
+        with an_agent(proxy, url, *FLAGS) as agent:
             ids = []
             for _ in range(OPEN_SOCKETS):
                 status, opened = client.answer(client.add("open", "ws://x/socket"))
@@ -74,6 +74,8 @@ def test_polls_that_wait_take_no_slots_and_end_with_the_agent() -> None:
             )
             sent = client.answer(client.add("data", json.dumps([{"id": ids[0], "msg": "x", "n": 0}])))
             received = client.answer(polls[0])
+            counted = agent.served.record.snapshot().shim_open
         rest = [client.answer(each) for each in polls[1:]]
     assert (sent, received) == ((200, b"ok"), (200, ["x"]))
+    assert (counted, agent.served.record.snapshot().shim_open) == (OPEN_SOCKETS, 0)
     assert {(status, said["code"], said["reason"]) for status, said in rest} == {(400, 1001, "the agent stops")}

@@ -7,6 +7,8 @@ import pytest
 from agent.shim.mailbox import Mailbox
 from agent.shim.protocol import LOST, Closing, Message
 from agent.shim.sessions import Session, Sessions, TooManySessions
+from agent.telemetry.observer import UNOBSERVED, Observer
+from agent.telemetry.record import BackendRecord
 
 
 class FakeWebsocket:
@@ -24,8 +26,8 @@ class FakeWebsocket:
         raise AssertionError
 
 
-def a_table(*, most: int = 10, most_each: int = 10) -> Sessions:
-    return Sessions(most=most, most_each=most_each, idle_limit=timedelta(seconds=100))
+def a_table(*, most: int = 10, most_each: int = 10, observer: Observer = UNOBSERVED) -> Sessions:
+    return Sessions(most=most, most_each=most_each, idle_limit=timedelta(seconds=100), observer=observer)
 
 
 def opened(table: Sessions, user: str = "a", *, now: float = 0.0) -> Session:
@@ -119,3 +121,23 @@ def test_the_table_stays_small_however_fast_they_come_and_go() -> None:
     for _ in range(50):
         opened(table).websocket.mailbox.finish(LOST)
     assert (len(table.everything()), first in table.everything()) == (8, True)
+
+
+def test_an_operator_sees_how_many_are_open() -> None:
+    record = BackendRecord("notebook", now=lambda: 0.0)
+    table = a_table(observer=record)
+    first, second = opened(table), opened(table)
+    first.websocket.mailbox.finish(LOST)
+    first.websocket.mailbox.finish(LOST)
+    halfway = record.snapshot()
+    second.websocket.mailbox.finish(LOST)
+    assert (halfway.shim_open, halfway.shim_opened, record.snapshot().shim_open) == (1, 2, 0)
+
+
+def test_one_that_has_ended_before_it_stands_in_the_table_is_not_counted_as_open() -> None:
+    record = BackendRecord("notebook", now=lambda: 0.0)
+    table, websocket = a_table(observer=record), FakeWebsocket()
+    websocket.mailbox.finish(LOST)
+    table.reserve("a")
+    table.add(websocket, user_id="a", version=1, target="/", now=0.0)
+    assert (record.snapshot().shim_open, record.snapshot().shim_opened) == (0, 1)
