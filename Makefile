@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 PORT ?= 8080
+MINUTES ?= 10
 BACKEND_URL ?=
 IMAGE ?= inverting-proxy-agent
 
@@ -24,11 +25,11 @@ MAKEFLAGS += --no-print-directory
 
 ##@ Use
 
-.PHONY: help run run-appengine deploy image
+.PHONY: help run run-appengine deploy image agent.pyz
 help: ## This list
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z.-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: .venv/standalone/.installed .venv/agent/.installed ## Proxy, agent and a demo page: PORT=8080, BACKEND_URL=http://… for a server of yours
 	@exec $(PYTHON) -m scripts.run --port='$(PORT)' --backend-url='$(BACKEND_URL)'
@@ -39,17 +40,28 @@ run-appengine: .venv/appengine/.installed .venv/agent/.installed ## The three Ap
 deploy: ## To App Engine: PROJECT_ID=…, DRY_RUN=1 only prints the commands
 	@$(PYTHON) -m scripts.deploy --project='$(PROJECT_ID)' $(if $(filter-out 0,$(DRY_RUN)),--dry-run)
 
+agent.pyz: .venv/dev/.installed ## The agent in one file, for a machine with Python and nothing else
+	@$(DEV)/python -m scripts.build_pyz --output $@
+
 image: ## The agent as a container image: IMAGE=inverting-proxy-agent
 	docker build --file agent/Dockerfile --tag '$(IMAGE)' .
 
 ##@ Check
 
-.PHONY: check lint types imports test test-fast test-contract test-standalone test-agent test-system test-browser test-runtime cover
-check: lint types imports test ## All of the following: what CI runs
+.PHONY: check lint lint-js types imports test test-fast test-contract test-standalone test-agent test-system test-browser test-runtime cover
+check: lint lint-js types imports test ## All of the following: what CI runs
 
 lint: .venv/dev/.installed ## Style and format
 	$(DEV)/ruff check .
 	$(DEV)/ruff format --check .
+
+lint-js: ## Style and format of the JavaScript, with npm
+	@if command -v npm >/dev/null; then \
+		npm ci --silent --no-fund --no-audit --prefix tests/javascript \
+			&& npm run --silent --prefix tests/javascript check; \
+	else \
+		echo "NOT CHECKED: the JavaScript; npm is missing (apt-get install npm)"; \
+	fi
 
 types: .venv/dev/.installed ## mypy, strict
 	$(DEV)/mypy
@@ -96,6 +108,11 @@ endif
 .PHONY: bench
 bench: .venv/dev/.installed .venv/standalone/.installed .venv/agent/.installed .venv/appengine/.installed .venv/peers/.installed ## Latency and throughput of both shapes, calls to Datastore: some minutes
 	@GRPC_ENABLE_FORK_SUPPORT=0 $(DEV)/python -m benchmarks.latency
+	@$(DEV)/python -m benchmarks.agent
+
+.PHONY: soak
+soak: .venv/dev/.installed .venv/standalone/.installed .venv/agent/.installed .venv/peers/.installed ## Does an agent grow that works for long? MINUTES=10
+	@$(DEV)/python -m benchmarks.soak --minutes '$(MINUTES)'
 
 ##@ Develop
 
