@@ -53,7 +53,7 @@ def exchange(proxy: ProxyPeer, serve: Callable[[Wire], None], raw: bytes, *flags
 
 
 def sent_to_backend(raw: bytes, *flags: str, user: str = "") -> Received:
-    """What the backend gets for a request; the proxy does not say who set X-Forwarded fields, so they are left alone."""
+    """What the backend gets for a request; X-Forwarded fields of a proxy that says nothing of them are left alone."""
     seen: list[Received] = []
     with proxy_peer() as proxy:
         exchange(proxy, answering(an_answer(), record=seen), raw, "--forwarded-headers=keep", *flags, user=user)
