@@ -66,9 +66,9 @@ def main() -> int:
     ending = endings.wait()
     notify(os.environ.get("NOTIFY_SOCKET", ""), STOPPING)
     if ending == FAILED:
-        return _give_up("a loop of the agent died: its error stands above", telemetry)
+        return give_up("a loop of the agent died: its error stands above", telemetry)
     if not drain(fleet, endings, limit=settings.running.graceful_shutdown_timeout):
-        return _give_up("stopped with requests unfinished", telemetry)
+        return give_up("stopped with requests unfinished", telemetry)
     telemetry.stop()
     logger.info("stopped")
     return 1 if ending == UNHEALTHY else 0
@@ -119,7 +119,7 @@ def _refuse(error: str) -> int:
     return 2
 
 
-def _give_up(why: str, telemetry: Telemetry) -> int:
+def give_up(why: str, telemetry: Telemetry) -> int:
     """End with status 1, and a few seconds for the last counts."""
     logger.error(why)
     try:

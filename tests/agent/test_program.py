@@ -1,5 +1,7 @@
 """The agent as a process: start, wrong flags, signals, tokens from a file."""
 
+import base64
+import hashlib
 import os
 import signal
 import subprocess
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.__main__ import give_up
 from tests.agent.peers import ProxyPeer, Wire, an_answer, answering, peer, proxy_peer
 from tests.timing import SECOND, wait_until
 
@@ -145,6 +148,65 @@ def test_a_second_signal_ends_it_at_once() -> None:
         begin_to_stop(process)
         process.send_signal(signal.SIGTERM)
         assert process.wait(5 * SECOND) == 1
+
+
+class BackendOfWebsockets:
+    """Takes one, and notes whether the agent is still there a while after it has said that it closes."""
+
+    def __init__(self) -> None:
+        self.is_agent_there: bool | None = None
+
+    def __call__(self, wire: Wire) -> None:
+        [key] = wire.read_head().get_all("Sec-WebSocket-Key")
+        accept = base64.b64encode(hashlib.sha1(f"{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode()).digest())
+        fields = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %b\r\n\r\n" % accept
+        wire.send(b"HTTP/1.1 101 Switching Protocols\r\n" + fields)
+        assert wire.socket.recv(1)[0] == 0x88  # a Close frame, whole
+        wire.socket.recv(1024)
+        wire.socket.settimeout(0.3 * SECOND)
+        try:
+            self.is_agent_there = wire.socket.recv(1) != b""
+        except TimeoutError:
+            self.is_agent_there = True
+        wire.send(b"\x88\x02\x03\xe9")
+
+
+def test_backends_of_websockets_have_a_moment_to_answer_that_they_are_closed() -> None:
+    websockets = BackendOfWebsockets()
+    with proxy_peer() as proxy, peer(websockets) as backend:
+        further = ("--shim-websockets", "--shim-path=shim")
+        with a_process(*flags(proxy.url, backend.url), *further) as process:
+            proxy.add(b"POST /shim/open HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\nws://x/a")
+            assert b'"id"' in proxy.next_post().head.body
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(5 * SECOND) == 0
+    assert websockets.is_agent_there
+
+
+class Ended(Exception):
+    """What `os._exit` is in a test."""
+
+
+@pytest.mark.parametrize("error", [None, OSError("no network")])
+def test_who_gives_up_sends_the_last_counts_first(
+    error: Exception | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    done: list[str] = []
+
+    class Counts:
+        def stop(self) -> None:
+            done.append("counts")
+            if error is not None:
+                raise error
+
+    def end(status: int) -> None:
+        done.append(f"exit {status}")
+        raise Ended
+
+    monkeypatch.setattr(os, "_exit", end)
+    with pytest.raises(Ended):
+        give_up("a reason", Counts())  # type: ignore[arg-type]  # as much of telemetry as is used
+    assert (done, caplog.messages) == (["counts", "exit 1"], ["a reason"])
 
 
 def test_a_token_is_read_again_when_its_file_changes_and_is_never_logged(tmp_path: Path) -> None:
