@@ -37,6 +37,7 @@ def test_a_fetched_request_says_whose_it_is_and_since_when(agent: Agent) -> None
         "Content-Type",
         "X-Inverting-Proxy-Request-ID",
         "X-Inverting-Proxy-Request-Start-Time",
+        "X-Inverting-Proxy-Forwarded",
         "Content-Length",
     ]
     assert (fetched.get("Content-Type"), fetched.get(NAME)) == ("application/http; msgtype=request", request_id)

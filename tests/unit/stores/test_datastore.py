@@ -343,6 +343,7 @@ METHODS: Final[dict[str, Callable[[Store], object]]] = {
     "read_request": lambda store: store.read_request(BACKEND, REQUEST, 0),
     "append_answer": lambda store: answer(store, b"say"),
     "fail_exchange": lambda store: store.fail_exchange(BACKEND, REQUEST, agent_id=AGENT, reason="test"),
+    "release_offers": lambda store: store.release_offers(BACKEND, agent_id=AGENT),
     "release_agent": lambda store: store.release_agent(BACKEND, agent_id=AGENT),
     "sweep": lambda store: store.sweep(now=NOON),
 }
