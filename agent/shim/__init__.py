@@ -58,12 +58,14 @@ the original's agent every 400 is final: it has no JSON body; treat it as code 1
 
 ## close
 
-Request: `{"id": "…", "code": 3000, "reason": "…"}`; `code` (1000, 1001 or 3000 to 4999; browsers say 1001 when the page
-ends) and `reason` (at most 123 bytes in UTF-8) *ours* and optional: without them the backend gets a close frame without
-a code, as from a browser. What was taken by `data` is sent to it first; what the backend still sends is dropped.
+Request: `{"id": "…", "code": 3000, "reason": "…", "n": 18}`; `code` (1000, 1001 or 3000 to 4999; browsers say 1001 when
+the page ends) and `reason` (at most 123 bytes in UTF-8) *ours* and optional: without them the backend gets a close
+frame without a code, as from a browser. What was taken by `data` is sent to it first; what the backend still sends is
+dropped. `n` *ours*, for a page that cannot wait for the answers to its `data` because it ends: how many messages it has
+sent in all. Requests overtake each other, so the agent closes when it has taken as many, and after 2 s in any case.
 
-200 `ok`, at once: the closing handshake goes on behind it. A page that wants the backend's code and reason polls until
-    400, which comes within some seconds.
+200 `ok`, when the closing handshake has begun, which goes on behind it. A page that wants the backend's code and reason
+    polls until 400, which comes within some seconds.
 400 with `code`: was closed or unknown already; the body says how. 400 without `code`: malformed; the session lives on.
 
 ## The error object

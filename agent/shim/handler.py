@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 LONGEST_POLL: Final = timedelta(seconds=20)
 """As in the original: below the 30 s for which a proxy on App Engine waits."""
 _SEND_SECONDS: Final = 20.0
+_LATE_SECONDS: Final = 2.0
+"""For messages that `close` has overtaken: their requests were made before it."""
 _HELD_SECONDS: Final = 10.0
 _MOST_HELD: Final = 100
 
@@ -217,7 +219,7 @@ class Shim:
                     sent += session.websocket.send(new[sent:], timeout=_SEND_SECONDS)
         except Finished as exc:
             return _ended(exc.closing)
-        session.taken += sent
+        session.take(sent)
         if sent < len(new):
             return _error(503, "the backend does not read what this websocket sends", taken=session.taken)
         return _ok()
@@ -270,6 +272,9 @@ class Shim:
         closing = session.websocket.mailbox.closing
         if closing is not None:
             return _ended(closing)
+        if asked.count is not None and asked.count > session.taken:
+            with self._yielding():
+                session.wait_until_taken(asked.count, timeout=_LATE_SECONDS)
         session.websocket.close(asked.code, asked.reason)
         return _ok()
 

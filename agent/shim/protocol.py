@@ -69,6 +69,8 @@ class CloseRequest:
     code: int | None
     """None for a close frame without one."""
     reason: str
+    count: int | None
+    """How many messages go before it, if the page says so."""
 
 
 def shim_prefix(shim_path: str) -> str:
@@ -203,7 +205,7 @@ def parse_close(body: bytes) -> CloseRequest:
         raise BadRequest(f"reason: not a text of at most {MAX_REASON_BYTES} bytes in UTF-8")
     if reason and code is None:
         raise BadRequest("reason: a close frame without a code has none")
-    return CloseRequest(_session_id(fields), code, scalar_text(reason))
+    return CloseRequest(_session_id(fields), code, scalar_text(reason), _count(fields, "n"))
 
 
 def encode_error(

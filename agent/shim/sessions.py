@@ -45,7 +45,9 @@ class Session:
     polls: int = 0
     """Those that wait now: their page is there."""
     taken: int = 0
-    """Messages from the page so far, in all; guarded by `sending`."""
+    """Messages from the page so far, in all; changed by `take` alone, while `sending` is held."""
+    arrived: threading.Condition = field(default_factory=threading.Condition)
+    """Told when `taken` grows."""
     sending: threading.Lock = field(default_factory=threading.Lock)
     """Held while messages are sent, so that those of two requests do not mix."""
     is_told: bool = False
@@ -54,6 +56,17 @@ class Session:
     @property
     def is_open(self) -> bool:
         return self.websocket.mailbox.closing is None
+
+    def take(self, count: int) -> None:
+        """So many more messages have come from the page."""
+        with self.arrived:
+            self.taken += count
+            self.arrived.notify_all()
+
+    def wait_until_taken(self, count: int, *, timeout: float) -> None:
+        """Return when so many messages have come in all, or after `timeout` seconds."""
+        with self.arrived:
+            self.arrived.wait_for(lambda: self.taken >= count, timeout=timeout)
 
 
 class Sessions:

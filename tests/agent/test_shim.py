@@ -8,7 +8,9 @@ import queue
 import random
 import socket
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -340,6 +342,23 @@ def test_the_backends_close_reaches_the_page_after_its_messages(code: int, reaso
         assert connected.received == ["last"]
         assert connected.send("late").json["code"] == code
         assert connected.close().json["code"] == code
+
+
+def test_messages_that_the_pages_close_has_overtaken_reach_the_backend_before_it() -> None:
+    received: list[object] = []
+
+    async def handle(websocket: ServerConnection) -> None:
+        async for message in websocket:
+            received.append(message)
+
+    with a_backend(handle) as backend, a_shim(backend) as assembled, ThreadPoolExecutor(1) as pool:
+        connected = Page(assembled).open()
+        closing = pool.submit(connected.close, code=1001, n=2)
+        time.sleep(0.1)
+        assert connected.send("a", "b").status == 200
+        assert closing.result(20 * SECOND).body == b"ok"
+        assert backend.closed.get(timeout=10 * SECOND) == (1001, "")
+    assert received == ["a", "b"]
 
 
 @pytest.mark.parametrize(

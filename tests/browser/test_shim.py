@@ -56,6 +56,23 @@ def test_a_tab_that_is_closed_closes_its_websockets(page: Chrome, backend: PageS
     assert what_came(backend, key) == [["hello"], [1001, ""]]
 
 
+def test_what_a_page_sends_in_its_last_moment_comes_before_its_end(page: Chrome, backend: PageServer) -> None:
+    """Both are requests that nobody waits for any more, made at once: the one may overtake the other."""
+    for _ in range(5):
+        key = uuid.uuid4().hex
+        run(
+            page,
+            """
+            const socket = await opened(`/record?key=${arguments[0]}`);
+            window.addEventListener("beforeunload", () => socket.send("last words"));
+            """,
+            key,
+        )
+        page.get(page.current_url)
+
+        assert what_came(backend, key) == [["last words"], [1001, ""]]
+
+
 def test_a_page_that_is_left_and_come_back_to_finds_its_websocket_closed(page: Chrome, backend: PageServer) -> None:
     key = uuid.uuid4().hex
     run(page, "window.kept = await opened(`/record?key=${arguments[0]}`);", key)

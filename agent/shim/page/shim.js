@@ -10,7 +10,7 @@
  * from the server (`about:blank`, `srcdoc`).
  *
  * What a page can tell from the browser's own socket: `extensions` is always empty, events are not `isTrusted`, and what
- * it sends in its last moments may be lost.
+ * it sends in its last moments may be lost: in a handler of `pagehide`, or while a request with messages is under way.
  *
  * The file is ES2020, strict, and has no build step. The agent puts its path in place of the text in the last line.
  */
@@ -287,6 +287,7 @@
       this.isNumbered = false; // Whether the agent numbers messages, so that a request can be made again.
       this.received = 0; // Messages from the server.
       this.sent = 0; // Messages that the agent has taken.
+      this.handed = 0; // Those that are on their way to it, too.
       this.outbox = []; // {size, message}: those that it has not.
       this.isPumping = false;
       this.isRefused = false; // The agent has said that the session has ended.
@@ -438,6 +439,7 @@
       const batch = await this.nextBatch();
       if (batch === undefined || !this.canSend()) return;
       const body = JSON.stringify(batch);
+      this.handed = this.sent + batch.length;
       let failures = 0;
       while (this.canSend()) {
         // A browser that has no room for one more request that outlives its page refuses: hence only the first time.
@@ -500,7 +502,7 @@
     async sayGoodbye() {
       const { reason } = this.wanted;
       const code = this.wanted.code === NO_STATUS ? undefined : this.wanted.code;
-      const answer = await call("close", JSON.stringify({ id: this.id, code, reason }), CLOSE_LIMIT);
+      const answer = await call("close", this.goodbye(code, reason), CLOSE_LIMIT);
       if (answer.status === 200 && !this.isNumbered) this.end(this.wanted);
       else if (answer.status === 200 || answer.status === 400) setTimeout(() => this.fail(), CLOSE_LIMIT);
       else this.fail();
@@ -509,7 +511,12 @@
     /** Have the agent forget the session; there is nobody to hear the answer. */
     leave(code) {
       if (this.id === undefined) return;
-      call("close", JSON.stringify({ id: this.id, code }), CLOSE_LIMIT, { keepalive: true });
+      call("close", this.goodbye(code), CLOSE_LIMIT, { keepalive: true });
+    }
+
+    /** The request may overtake those of the messages: the agent is told how many go before it. */
+    goodbye(code, reason) {
+      return JSON.stringify({ id: this.id, code, reason, n: this.isNumbered ? this.handed : undefined });
     }
 
     /** The connection is lost, and so is what was on its way. */

@@ -66,7 +66,7 @@ class Scene:
             sessions=self.sessions,
             dial=self.dial,  # type: ignore[arg-type]  # a scripted websocket is as much of a connection as is used
             around=self.around,
-            yielding=self.yielding,
+            yielding=lambda: self.yielding(),
             now=lambda: self.seconds,
         )
 
@@ -320,6 +320,39 @@ def test_a_close_is_passed_on_once() -> None:
     assert scene.call("/shim/close", {"id": session_id, "code": 3000, "reason": "x"}) == (200, b"ok")
     status, said = scene.call("/shim/close", {"id": session_id, "code": 3001})
     assert (status, said["code"], scene.websockets[0].closes) == (400, 3000, [(3000, "x")])
+
+
+def test_a_close_that_has_overtaken_messages_waits_for_them_without_a_slot() -> None:
+    scene = Scene()
+    session_id = scene.open()
+    messages = [{"id": session_id, "msg": str(number), "n": number} for number in range(2)]
+
+    @contextmanager
+    def late() -> Iterator[None]:
+        scene.yields += 1
+        for message in messages:
+            assert (scene.websockets[0].closes, scene.call("/shim/data", [message])[0]) == ([], 200)
+        yield
+
+    scene.yielding = late  # type: ignore[method-assign]
+    assert scene.call("/shim/close", {"id": session_id, "code": 1001, "n": 2}) == (200, b"ok")
+    assert (scene.yields, scene.websockets[0].sent) == (1, ["0", "1"])
+    assert scene.websockets[0].closes == [(1001, "")]
+
+
+def test_a_close_that_comes_last_waits_for_nothing() -> None:
+    scene = Scene()
+    session_id = scene.open()
+    scene.call("/shim/data", [{"id": session_id, "msg": "x", "n": 0}])
+    assert scene.call("/shim/close", {"id": session_id, "n": 1})[0] == 200
+    assert (scene.yields, scene.websockets[0].closes) == (0, [(None, "")])
+
+
+def test_a_close_does_not_wait_for_long_for_messages_that_never_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.shim.handler._LATE_SECONDS", 0.01)
+    scene = Scene()
+    assert scene.call("/shim/close", {"id": scene.open(), "n": 1})[0] == 200
+    assert (scene.yields, scene.websockets[0].closes) == (1, [(None, "")])
 
 
 def test_everything_of_another_user_is_unknown() -> None:

@@ -182,11 +182,13 @@ def test_a_poll_may_confirm(ack: int | None, read: int | None) -> None:
 @pytest.mark.parametrize(
     ("fields", "read"),
     [
-        ({}, CloseRequest("a", None, "")),
-        ({"code": None, "reason": None}, CloseRequest("a", None, "")),
-        ({"code": 1000}, CloseRequest("a", 1000, "")),
-        ({"code": 4999, "reason": "ü" * 61}, CloseRequest("a", 4999, "ü" * 61)),
-        ({"code": 3000, "reason": "\ud800"}, CloseRequest("a", 3000, "\ufffd")),
+        ({}, CloseRequest("a", None, "", None)),
+        ({"code": None, "reason": None, "n": None}, CloseRequest("a", None, "", None)),
+        ({"code": 1000}, CloseRequest("a", 1000, "", None)),
+        ({"code": 1001, "n": 0}, CloseRequest("a", 1001, "", 0)),
+        ({"n": 18}, CloseRequest("a", None, "", 18)),
+        ({"code": 4999, "reason": "ü" * 61}, CloseRequest("a", 4999, "ü" * 61, None)),
+        ({"code": 3000, "reason": "\ud800"}, CloseRequest("a", 3000, "\ufffd", None)),
     ],
 )
 def test_a_close_may_have_code_and_reason(fields: dict[str, object], read: CloseRequest) -> None:
@@ -196,7 +198,8 @@ def test_a_close_may_have_code_and_reason(fields: dict[str, object], read: Close
 @pytest.mark.parametrize(
     "fields",
     [{"code": code} for code in (999, 1002, 1005, 1006, 2999, 5000, True, "1000", 1000.0)]
-    + [{"reason": "x"}, {"code": 1000, "reason": "ü" * 62}, {"code": 1000, "reason": 1}],
+    + [{"reason": "x"}, {"code": 1000, "reason": "ü" * 62}, {"code": 1000, "reason": 1}]
+    + [{"n": n} for n in (-1, "1", 1.0, True, 1 << 53)],
 )
 def test_a_close_that_no_browser_would_send_is_refused(fields: dict[str, object]) -> None:
     with pytest.raises(BadRequest):

@@ -364,7 +364,7 @@ test("a session that nobody wants any more is closed when it opens", async () =>
   await browser.take("open").answer(200, { id: "7", v: 1, ack: true });
 
   assert.deepEqual(seen, ["error", BROKEN]);
-  assert.deepEqual([browser.take("close").json, browser.waiting()], [{ id: "7" }, []]);
+  assert.deepEqual([browser.take("close").json, browser.waiting()], [{ id: "7", n: 0 }, []]);
 });
 
 test("the server must choose one of the subprotocols", async () => {
@@ -394,7 +394,7 @@ test("close is said after all that was sent, and the poll says how it ended", as
   await browser.take("poll").answer(200, ["not delivered"]);
   await browser.take("poll").answer(400, CLOSED);
 
-  assert.deepEqual(goodbye.json, { id: "7", code: 3000, reason: "enough" });
+  assert.deepEqual(goodbye.json, { id: "7", code: 3000, reason: "enough", n: 1 });
   assert.deepEqual(seen, ["open", [4001, "bye", true]]);
 });
 
@@ -404,7 +404,7 @@ test("close without a code says none", async () => {
   socket.close();
   await settled();
 
-  assert.deepEqual(browser.take("close").json, { id: "7", reason: "" });
+  assert.deepEqual(browser.take("close").json, { id: "7", reason: "", n: 0 });
 });
 
 test("a reason without a code goes with 1000", async () => {
@@ -413,7 +413,7 @@ test("a reason without a code goes with 1000", async () => {
   socket.close(undefined, "reason");
   await settled();
 
-  assert.deepEqual(browser.take("close").json, { id: "7", code: 1000, reason: "reason" });
+  assert.deepEqual(browser.take("close").json, { id: "7", code: 1000, reason: "reason", n: 0 });
 });
 
 test("a closing handshake that does not end is ended", async () => {
@@ -500,8 +500,28 @@ test("the end of the page closes its sockets", async () => {
   const call = browser.take("close");
   await settled();
 
-  assert.deepEqual([call.json, call.options.keepalive], [{ id: "7", code: 1001 }, true]);
+  assert.deepEqual([call.json, call.options.keepalive], [{ id: "7", code: 1001, n: 0 }, true]);
   assert.deepEqual(seen, ["open"]);
+});
+
+test("the end of the page says how many messages are on their way", async () => {
+  for (const [isOurs, n] of [
+    [true, { n: 3 }],
+    [false, {}],
+  ]) {
+    const browser = new Browser();
+    const { socket } = await browser.opened({ isOurs });
+    socket.send("a");
+    await settled();
+    await browser.take("data").answer(200, "ok");
+    socket.send("b");
+    socket.send("c");
+    await settled();
+    socket.send("too late to be on its way");
+    browser.window.dispatchEvent(new Event("pagehide"));
+
+    assert.deepEqual(browser.take("close").json, { id: "7", code: 1001, ...n });
+  }
 });
 
 test("a page that comes back finds its sockets closed", async () => {
