@@ -29,12 +29,15 @@ TESTED_THROUGH: Final = {
     "tests/unit/edge/test_oidc.py": ["edge/certificates"],
     "tests/services": ["agent_service/app", "api_service/app", "proxy_service/app"],
     "tests/services/test_main.py": ["agent_service/settings", "api_service/settings", "proxy_service/settings"],
-    "tests/agent/test_program.py": ["agent/composition", "agent/fleet", "agent/service"],
+    "tests/agent/test_agent.py": ["agent/composition"],
     "tests/unit/agent/settings/test_load.py": [
         *[f"agent/settings/{group}" for group in ("backend", "banner", "file", "group", "health", "monitoring")],
         *[f"agent/settings/{group}" for group in ("proxy", "running", "sessions", "websockets")],
     ],
-    "tests/agent/test_google_identity.py": ["agent/identity/google", "agent/identity/vm"],
+    "tests/agent/test_google_identity.py": [
+        *[f"agent/identity/{part}" for part in ("accounts", "google", "google_calls", "machine", "metadata")],
+        *[f"agent/identity/{part}" for part in ("opening", "search", "vm")],
+    ],
     "tests/agent/test_backend_client.py": [
         *["agent/backend_client", "agent/failures", "agent/messages"],
         *["agent/proxy/inner_request", "agent/transport/client", "agent/transport/errors"],
@@ -43,6 +46,9 @@ TESTED_THROUGH: Final = {
         *[f"agent/transport/http2_{part}" for part in ("client", "connection", "stream")],
     ],
     "tests/agent/test_tls.py": ["agent/transport/tls"],
+    "tests/agent/test_shim.py": ["agent/shim/assembly", "agent/shim/handshake"],
+    "tests/agent/test_status.py": ["agent/telemetry/status_server"],
+    "tests/agent/test_monitoring.py": ["agent/telemetry/assembly"],
     "tests/agent/test_proxy_client.py": ["agent/transport/connections", "agent/proxy/client"],
 }
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[2]
 LINES = [
     "redirects are not followed, --proxy must name the target",
     "the proxy answered with a page, not a list: is --proxy the agent service?",
     "it does not accept this agent's credentials for this backend",
     "is the right account active (`gcloud auth list`), and --oidc-audience what the proxy expects (OIDC_AUDIENCE)?",
     "is this agent's account the backendUser that the backend is registered with, and --backend its id?",
-    "it is behind a login (",
+    "it is behind a login",
     "the outbound proxy of HTTP_PROXY wants",
     "is not the URL of an HTTP proxy",
     "the request broke off, and this proxy gives it only once",
