@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from agent import failures as agent_failures
+from agent.commandline.flags import Flag
 from agent.failures import Failure as AgentFailure
-from agent.settings.load import FLAGS
+from agent.settings.load import BACKEND_GROUPS, FLAGS, PROCESS_GROUPS
 from wire import protocol
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,12 +29,29 @@ def reasons() -> set[str]:
     return written | {value.reason for value in vars(agent_failures).values() if isinstance(value, AgentFailure)}
 
 
+def documented_flags() -> dict[str, tuple[str, str, str, str]]:
+    """By the flag's name what the tables of docs/agent.md say: the group, its variables, its default, what it means."""
+    rows, group = {}, ""
+    for line in text_of("docs/agent.md").splitlines():
+        group = line.removeprefix("### ") if line.startswith("### ") else group
+        if found := re.fullmatch(r"\| `--([a-z0-9-]+)` \| (.+?) \| (.*?) ?\| (.+) \|", line):
+            assert found[1] not in rows
+            rows[found[1]] = (group, found[2], found[3].strip(), found[4])
+    return rows
+
+
+def test_the_tables_have_every_flag_of_the_agent_in_the_order_and_the_groups_of_its_help() -> None:
+    groups = {**BACKEND_GROUPS, **PROCESS_GROUPS}
+    assert [(group, name) for name, (group, *_) in documented_flags().items()] == [
+        (group, flag.name) for group, flags in groups.items() for flag in flags
+    ]
+
+
 @pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.name)
-def test_every_flag_of_the_agent_is_documented_with_its_environment_name(flag: object) -> None:
-    name, environment = flag.name, flag.environment_name  # type: ignore[attr-defined]
-    documented = text_of("docs/agent.md")
-    assert f"`--{name}`" in documented
-    assert f"`{environment}`" in documented or environment == "HOSTNAME:PORT"
+def test_every_flag_of_the_agent_is_documented_with_its_variable_and_its_default(flag: Flag) -> None:
+    _, variables, default, _ = documented_flags()[flag.name]
+    assert variables == " and ".join(f"`{name}`" for name in flag.environment_name.split(":"))
+    assert default == ("required" if flag.is_required else f"`{flag.default}`" if flag.default else "")
 
 
 @pytest.mark.parametrize("reason", sorted(reasons()))
@@ -65,6 +83,24 @@ def test_every_setting_of_the_services_is_documented() -> None:
 def test_every_link_to_a_file_leads_somewhere(document: Path) -> None:
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text("utf-8"))
     assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+def anchors_of(document: Path) -> set[str]:
+    """What a link may name behind `#`: its headings, as GitHub spells them."""
+    prose = re.sub(r"^```.*?^```$", "", document.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_to_a_heading_leads_to_one(document: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]*)#([^)]+)\)", document.read_text("utf-8"))
+    missing = [
+        (name, anchor)
+        for name, anchor in links
+        if anchor not in anchors_of(document.parent / name if name else document)
+    ]
+    assert missing == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
