@@ -1,16 +1,25 @@
 """The agent: asks the proxy for requests, has its backend answer them, and posts the answers. It ships alone.
 
-    __main__        the composition root: settings → clients → pipeline → poller
-    settings        the flags, and what each takes; read by commandline/
-    endings         signals, and the end of draining
+    __main__        the program: settings → fleet → endings
+    composition     what the settings ask for, put together: the services, one for each backend
+    fleet           the services of the process; service: one of them, its poller and what goes with it
+    endings         signals, and what else ends the process; service_manager: a word to systemd
+    healthcheck     a program of its own: the health check of the image
     poller          the loop: list → skip what is known → hand to a bounded pool of threads; seen, backoff: its memory
     exchanges       one request from fetch to posted answer, and its line in the log
     pipeline        `Handler`, and the order in which handlers are put around each other; messages: what they pass
     hygiene         the header fields that pass; failures: the answers that the agent makes when its backend fails
-    backend_client  one call to the backend: the innermost handler
-    proxy/          the three calls to the proxy
-    transport/      HTTP/1.1 to one origin, under both
+    backend_client  one call to the backend: the innermost handler; routing: which server has a path
+    settings/       the flags, and what each takes; commandline/: how texts become settings
     identity/       who the agent is to the proxy
+    proxy/          the calls to the proxy
+    transport/      HTTP/1.1 and HTTP/2 to one origin, under both
+    shim/           websockets over ordinary requests
+    html/           what the agent knows of pages: enough to put a script into one, and one into a frame
+    banner/         a banner above every page
+    sessions/       the backend's cookies, kept here
+    health/         is the backend healthy?
+    telemetry/      what an operator sees: logs, the status port, Cloud Monitoring
 
 Imports nothing of ours but `wire`. Runs with urllib3 1.26 and 2.
 """
