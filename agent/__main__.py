@@ -17,7 +17,7 @@ from agent.commandline.flags import FlagError
 from agent.composition import build_service
 from agent.endings import DRAINED, FAILED, UNHEALTHY, Endings, log_deaths
 from agent.fleet import Fleet
-from agent.proxy.errors import UnusableCredentials
+from agent.identity.errors import UnusableCredentials
 from agent.service import Reports
 from agent.service_manager import READY, STOPPING, notify
 from agent.settings.load import VERSION, Settings, SettingsRequest, load_settings

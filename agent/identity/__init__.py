@@ -8,4 +8,5 @@ gcloud          the active account of the Google Cloud CLI
 google          accounts in files, by google.auth, which is imported only when it is needed; google_calls: its transport
 impersonation   a service account that another account may be
 metadata        the metadata server of a Google machine; vm: which Compute Engine VM this is
+errors          why the agent cannot say who it is
 """

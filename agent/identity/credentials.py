@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from agent.proxy.errors import CredentialsError
+from agent.identity.errors import CredentialsError
 
 
 class Credentials(Protocol):

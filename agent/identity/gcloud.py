@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.proxy.errors import UnusableCredentials
+from agent.identity.errors import UnusableCredentials
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,10 @@ import google.oauth2.credentials
 import google.oauth2.service_account
 
 from agent.identity.accounts import Account
+from agent.identity.errors import CredentialsError, UnusableCredentials
 from agent.identity.google_calls import GoogleCalls, cause_of
 from agent.identity.impersonation import ImpersonatedAccount, impersonated_by_url
 from agent.identity.tokens import Token, jwt_claims, jwt_token
-from agent.proxy.errors import CredentialsError, UnusableCredentials
 
 _TOKEN_URL: Final = "https://oauth2.googleapis.com/token"
 _AWS_SUBJECT: Final = "urn:ietf:params:aws:token-type:aws4_request"

@@ -9,7 +9,7 @@ import google.auth.transport
 import google.auth.transport.requests
 import requests
 
-from agent.proxy.errors import CredentialsError
+from agent.identity.errors import CredentialsError
 
 _SECONDS: Final = 10.0
 

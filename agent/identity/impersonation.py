@@ -10,9 +10,9 @@ from typing import Final
 
 from agent.identity.accounts import SCOPES, Account
 from agent.identity.credentials import is_bearer_token
+from agent.identity.errors import CredentialsError, UnusableCredentials
 from agent.identity.google_calls import GoogleCalls
 from agent.identity.tokens import Token, jwt_token
-from agent.proxy.errors import CredentialsError, UnusableCredentials
 
 _ENDPOINT: Final = "https://iamcredentials.googleapis.com/"
 _ACCOUNTS: Final = "v1/projects/-/serviceAccounts/"

@@ -11,8 +11,8 @@ from typing import Final
 from urllib.parse import quote
 
 from agent.identity.credentials import is_bearer_token
+from agent.identity.errors import CredentialsError, UnusableCredentials
 from agent.identity.tokens import Token, jwt_token
-from agent.proxy.errors import CredentialsError, UnusableCredentials
 from agent.transport.client import HttpClient
 from agent.transport.connections import ConnectionPool
 from agent.transport.errors import TransportError

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from agent.identity.accounts import SCOPES
 from agent.identity.credentials import Combined, Credentials, NoCredentials, TokenFile
+from agent.identity.errors import CredentialsError, UnusableCredentials
 from agent.identity.machine import GoogleMachine
 from agent.identity.search import find_account
 from agent.identity.tokens import KeptToken, ShownToken, Token
 from agent.identity.vm import VmIdentity
-from agent.proxy.errors import CredentialsError, UnusableCredentials
 
 if TYPE_CHECKING:
     from agent.identity.google_calls import GoogleCalls

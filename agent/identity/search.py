@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.identity.accounts import Account
+from agent.identity.errors import UnusableCredentials
 from agent.identity.gcloud import GcloudAccount, read_active_account
 from agent.identity.machine import GoogleMachine
 from agent.identity.metadata import MetadataServer, is_google_machine
-from agent.proxy.errors import UnusableCredentials
 
 if TYPE_CHECKING:
     from agent.identity.google_calls import GoogleCalls

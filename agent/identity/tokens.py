@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Final
 
 from agent.backoff import Backoff
-from agent.proxy.errors import CredentialsError
+from agent.identity.errors import CredentialsError
 
 logger = logging.getLogger(__name__)
 

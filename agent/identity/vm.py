@@ -9,9 +9,9 @@ from datetime import timedelta
 from typing import Final
 
 from agent.backoff import Backoff
+from agent.identity.errors import CredentialsError
 from agent.identity.metadata import MetadataServer
 from agent.identity.tokens import KeptToken
-from agent.proxy.errors import CredentialsError
 from wire.protocol import VM_ID
 
 logger = logging.getLogger(__name__)

@@ -15,12 +15,13 @@ from urllib.parse import urlsplit
 
 from agent.backoff import CALLING
 from agent.identity.credentials import Credentials
+from agent.identity.errors import CredentialsError
 from agent.messages import Request, Response
 from agent.proxy.errors import (
-    CredentialsError,
     ProxyError,
     ProxyUnavailable,
     Unauthorized,
+    Unidentified,
     require_no_page,
     require_success,
 )
@@ -232,7 +233,10 @@ class ProxyClient:
             reply.read(_ANSWER_BYTES)
 
     def _head(self, method: str, path: str, *fields: tuple[str, str], length: Length = None) -> RequestHead:
-        headers = Headers([*self._fields, *fields, *self._credentials.fields()])
+        try:
+            headers = Headers([*self._fields, *fields, *self._credentials.fields()])
+        except CredentialsError as exc:
+            raise Unidentified(str(exc)) from exc
         return RequestHead(method, self._prefix + path, headers, length)
 
     def _retried(
@@ -250,7 +254,7 @@ class ProxyClient:
                 is_refreshed = True
                 self._credentials.refresh()
                 continue
-            except (TransportError, ProxyUnavailable, CredentialsError) as exc:
+            except (TransportError, ProxyUnavailable) as exc:
                 delay = CALLING.delay(number, jitter=self._jitter()).total_seconds()
                 if not may_repeat() or time.monotonic() + delay >= give_up_at:
                     raise

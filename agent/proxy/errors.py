@@ -36,12 +36,8 @@ class Gone(ProxyError):
     """Nobody waits for this exchange any more, or another agent has it."""
 
 
-class CredentialsError(ProxyError):
-    """There is no token to show to the proxy; asking for one again may help."""
-
-
-class UnusableCredentials(CredentialsError):
-    """The credentials cannot work as they are set up: at the start the agent ends with this line for the operator."""
+class Unidentified(ProxyUnavailable):
+    """There is no token to show to the proxy now."""
 
 
 _REASON: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")

@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from agent.identity.credentials import Credentials, NoCredentials
+from agent.identity.errors import CredentialsError
 from agent.poller import Poller
 from agent.proxy.client import AgentIdentity, ProxyClient
-from agent.proxy.errors import CredentialsError
 from agent.seen import SeenIds
 from agent.transport.client import HttpClient
 from agent.transport.connections import ConnectionPool

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from agent.identity.accounts import SCOPES, Account
+from agent.identity.errors import CredentialsError, UnusableCredentials
 from agent.identity.google_calls import GoogleCalls
 from agent.identity.machine import GoogleMachine
 from agent.identity.opening import open_credentials
 from agent.identity.search import find_account
 from agent.identity.tokens import jwt_claims
 from agent.identity.vm import VmIdentity
-from agent.proxy.errors import CredentialsError, UnusableCredentials
 from tests.agent.google_peers import (
     FLAVOR,
     GoogleServer,

@@ -8,9 +8,10 @@ from datetime import timedelta
 import pytest
 
 from agent.identity.credentials import Credentials, NoCredentials
+from agent.identity.errors import CredentialsError
 from agent.messages import Response, whole_body
 from agent.proxy.client import AgentIdentity, ProxyClient
-from agent.proxy.errors import CredentialsError, Gone, NotAProxy, ProxyError, ProxyUnavailable, Redirected, Unauthorized
+from agent.proxy.errors import Gone, NotAProxy, ProxyError, ProxyUnavailable, Redirected, Unauthorized, Unidentified
 from agent.transport.client import HttpClient, Interrupt
 from agent.transport.connections import ConnectionPool
 from agent.transport.errors import Broken, SourceBroke, TransportError
@@ -389,7 +390,7 @@ def test_a_streamed_answer_waits_for_it_too() -> None:
 
 
 def test_a_poll_without_a_token_is_left_to_the_poller() -> None:
-    with proxy_peer() as proxy, pytest.raises(CredentialsError, match="not yet"):
+    with proxy_peer() as proxy, pytest.raises(Unidentified, match="not yet"):
         a_client(proxy.url, credentials=Absent(1)).list_pending(Interrupt())
     assert proxy.calls == []
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.identity.credentials import Combined, NoCredentials, TokenFile, is_bearer_token
-from agent.proxy.errors import CredentialsError
+from agent.identity.errors import CredentialsError
 
 
 def test_nobody_shows_nothing() -> None:

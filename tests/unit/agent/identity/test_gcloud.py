@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from agent.identity.errors import UnusableCredentials
 from agent.identity.gcloud import read_active_account
-from agent.proxy.errors import UnusableCredentials
 
 ACCOUNTS = {
     "a@example.com": {"type": "authorized_user", "refresh_token": "a"},

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from agent.identity.accounts import SCOPES
+from agent.identity.errors import CredentialsError, UnusableCredentials
 from agent.identity.impersonation import ImpersonatedAccount, impersonated_by_url
 from agent.identity.tokens import Token
-from agent.proxy.errors import CredentialsError, UnusableCredentials
 
 ROBOT = "robot@project.iam.gserviceaccount.com"
 URL = f"https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/{ROBOT}"

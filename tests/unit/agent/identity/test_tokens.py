@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.identity.errors import CredentialsError, UnusableCredentials
 from agent.identity.tokens import KeptToken, ShownToken, Token, jwt_claims, jwt_token
-from agent.proxy.errors import CredentialsError, UnusableCredentials
 from tests.timing import SECOND, wait_until
 
 
