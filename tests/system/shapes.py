@@ -169,9 +169,9 @@ class AppEngine:
     def api_url(self) -> str:
         return self._api.url
 
-    def register(self, backend_id: str) -> None:
-        """As `curl -d` does it."""
-        backend = {"id": backend_id, "backendUser": AGENT, "endUser": "allUsers", "pathPrefixes": ["/"]}
+    def register(self, backend_id: str, *, prefix: str = "/") -> None:
+        """As `curl -d` does it. With a `prefix` it serves the paths that begin so."""
+        backend = {"id": backend_id, "backendUser": AGENT, "endUser": "allUsers", "pathPrefixes": [prefix]}
         form = ("Content-Type", "application/x-www-form-urlencoded")
         self._call_api("POST", "/api/backends", form, body=json.dumps(backend).encode())
 
