@@ -10,7 +10,7 @@
  * from the server (`about:blank`, `srcdoc`).
  *
  * What a page can tell from the browser's own socket: `extensions` is always empty, events are not `isTrusted`, and what
- * it sends in its last moments may be lost: in a handler of `pagehide`, or while a request with messages is under way.
+ * it sends in a handler of `pagehide` may be lost.
  *
  * The file is ES2020, strict, and has no build step. The agent puts its path in place of the text in the last line.
  */
@@ -514,6 +514,24 @@
       call("close", this.goodbye(code), CLOSE_LIMIT, { keepalive: true });
     }
 
+    /**
+     * The page ends. What the agent has not taken goes at once, and once more if it is on its way already: the agent
+     * knows by the numbers what is new to it. Not what has to be read first, and not more than outlives a page.
+     */
+    goAway() {
+      if (this.isNumbered && this.canSend()) {
+        const unread = this.outbox.findIndex(({ message }) => typeof message !== "string" && !Array.isArray(message));
+        const messages = unread < 0 ? this.outbox : this.outbox.slice(0, unread);
+        const batch = messages.map(({ message }, index) => ({ id: this.id, msg: message, n: this.sent + index }));
+        const body = JSON.stringify(batch);
+        if (batch.length > this.handed - this.sent && body.length < KEEPALIVE_LIMIT) {
+          this.handed = this.sent + batch.length;
+          call("data", body, DATA_LIMIT, { keepalive: true });
+        }
+      }
+      this.leave(GOING_AWAY);
+    }
+
     /** The request may overtake those of the messages: the agent is told how many go before it. */
     goodbye(code, reason) {
       return JSON.stringify({ id: this.id, code, reason, n: this.isNumbered ? this.handed : undefined });
@@ -707,7 +725,7 @@
   let left = [];
   window.addEventListener("pagehide", () => {
     left = [...live];
-    left.forEach((connection) => connection.leave(GOING_AWAY));
+    left.forEach((connection) => connection.goAway());
   });
   window.addEventListener("pageshow", () => left.splice(0).forEach((connection) => connection.fail()));
 

@@ -504,24 +504,49 @@ test("the end of the page closes its sockets", async () => {
   assert.deepEqual(seen, ["open"]);
 });
 
-test("the end of the page says how many messages are on their way", async () => {
-  for (const [isOurs, n] of [
-    [true, { n: 3 }],
-    [false, {}],
-  ]) {
-    const browser = new Browser();
-    const { socket } = await browser.opened({ isOurs });
-    socket.send("a");
-    await settled();
-    await browser.take("data").answer(200, "ok");
-    socket.send("b");
-    socket.send("c");
-    await settled();
-    socket.send("too late to be on its way");
+/** One message is taken, one is on its way, and the last ones came after that. */
+async function sending({ isOurs = true, last = ["c"] } = {}) {
+  const browser = new Browser();
+  const { socket } = await browser.opened({ isOurs });
+  socket.send("a");
+  await settled();
+  await browser.take("data").answer(200, "ok");
+  socket.send("b");
+  await settled();
+  last.forEach((message) => socket.send(message));
+  const onItsWay = browser.take("data");
+  assert.equal(onItsWay.json.length, 1);
+  return { browser, onItsWay };
+}
+
+test("the end of the page sends all that was not taken, and then says how much that is", async () => {
+  const { browser } = await sending({ last: ["c", new Uint8Array([1])] });
+  browser.window.dispatchEvent(new Event("pagehide"));
+  const data = browser.take("data");
+
+  assert.equal(data.options.keepalive, true);
+  assert.deepEqual(data.json, [
+    { id: "7", msg: "b", n: 1 },
+    { id: "7", msg: "c", n: 2 },
+    { id: "7", msg: ["AQ=="], n: 3 },
+  ]);
+  assert.deepEqual(browser.take("close").json, { id: "7", code: 1001, n: 4 });
+});
+
+test("what has to be read first, or is too much, does not outlive the page", async () => {
+  for (const message of [new Blob(["c"]), "c".repeat(10000)]) {
+    const { browser } = await sending({ last: [message, "d"] });
     browser.window.dispatchEvent(new Event("pagehide"));
 
-    assert.deepEqual(browser.take("close").json, { id: "7", code: 1001, ...n });
+    assert.deepEqual([browser.take("close").json, browser.waiting()], [{ id: "7", code: 1001, n: 2 }, ["poll"]]);
   }
+});
+
+test("the original's agent: at the end of the page nothing is sent twice", async () => {
+  const { browser } = await sending({ isOurs: false });
+  browser.window.dispatchEvent(new Event("pagehide"));
+
+  assert.deepEqual([browser.take("close").json, browser.waiting()], [{ id: "7", code: 1001 }, ["poll"]]);
 });
 
 test("a page that comes back finds its sockets closed", async () => {
