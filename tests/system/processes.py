@@ -3,15 +3,16 @@
 A process dies with the test run, also when that is killed: the kernel sends it SIGKILL (prctl PR_SET_PDEATHSIG).
 """
 
-import contextlib
 import ctypes
 import os
+import random
 import re
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
@@ -105,7 +106,7 @@ class Process:
 
     def kill(self) -> None:
         """SIGKILL to it and to the workers that it has started, and wait."""
-        with contextlib.suppress(ProcessLookupError):
+        with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._end()
 
@@ -118,7 +119,7 @@ class Process:
             self._popen.stdin.close()
         else:
             self._popen.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        with suppress(subprocess.TimeoutExpired):
             self._popen.wait(within)
         self.kill()
         return self._popen.returncode
@@ -144,11 +145,17 @@ def start_entrypoint(name: str, command: str, *, environment_name: str, log: Pat
     return Process(name, ["/bin/sh", "-c", f"exec {command}"], log=log, env={**env, "PATH": path})
 
 
-def free_port() -> int:
-    """A port of loopback that nobody has just now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+def free_port(*, in_a_row: int = 1) -> int:
+    """The first of some ports of loopback that nobody has just now.
+
+    Below those that Linux gives to connections (`ip_local_port_range`): the next one that anybody opens takes none.
+    """
+    while True:
+        first = random.randrange(10_000, 32_000)
+        with suppress(OSError), ExitStack() as stack:
+            for port in range(first, first + in_a_row):
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+            return first
 
 
 def _die_with_parent() -> None:

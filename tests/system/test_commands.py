@@ -117,7 +117,7 @@ def test_a_server_of_ones_own_that_does_not_run_yet_is_waited_for(tmp_path: Path
 
 
 def test_the_app_engine_shape_starts_from_the_yaml_files_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    port = free_port()
+    port = free_port(in_a_row=3)
     with command(tmp_path, "scripts.run_appengine", f"--port={port}", python=interpreter("appengine")) as run:
         reply = get(wait_for_address(run), "/")
         assert (reply.status, b"user@example.com" in reply.body) == (200, True)
