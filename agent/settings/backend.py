@@ -48,6 +48,10 @@ class BackendSettings(Group):
         return max(proxy_timeout, self.request_forwarding_timeout) if proxy_timeout else None
 
     def check(self) -> None:
+        prefixes = [prefix.removesuffix("/") for prefix, _ in self.path_map]
+        for prefix in prefixes:
+            if prefixes.count(prefix) > 1:
+                raise FlagError(f"--path-map: {prefix or '/'} stands twice: expected each path once")
         if self.backend_client_key is not None and self.backend_client_certificate is None:
             raise FlagError("--backend-client-key is given: expected --backend-client-certificate with it")
         if self.backend_insecure_skip_verify and self.backend_ca_file is not None:

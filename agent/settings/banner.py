@@ -1,9 +1,9 @@
 """The flags about the banner above every page."""
 
-import re
 from dataclasses import dataclass
 from typing import Final
 
+from agent.banner.frame import is_valid_height
 from agent.commandline.flags import Flag
 from agent.settings.group import Group
 
@@ -15,14 +15,14 @@ class BannerSettings(Group):
     inject_banner: str
     """HTML; empty for no banner."""
     banner_height: str
-    """A length of CSS."""
+    """See `is_valid_height`."""
     favicon_url: str
     """Empty for the page's own."""
 
 
-def _parse_length(text: str) -> str:
-    if not re.fullmatch(r"\d{1,4}(\.\d{1,3})?(px|em|rem|ex|ch|vh|vw|%|pt|pc|cm|mm|in)", text, re.ASCII):
-        raise ValueError("not a length")
+def _parse_height(text: str) -> str:
+    if not is_valid_height(text):
+        raise ValueError("not a height")
     return text
 
 
@@ -34,6 +34,6 @@ def _parse_url(text: str) -> str:
 
 FLAGS: Final = (
     Flag("inject-banner", "", "HTML", "HTML to show above every page, which is then served inside a frame.", str),
-    Flag("banner-height", "40px", "a CSS length such as 40px", "Height of the banner.", _parse_length),
+    Flag("banner-height", "40px", "a number with px, em, rem, vh or %", "Height of the banner.", _parse_height),
     Flag("favicon-url", "", "a URL", "Icon of pages under the banner; the page's own without it.", _parse_url),
 )

@@ -37,7 +37,7 @@ _PATH: Final = "websocket-shim"
 
 def _parse_path(text: str) -> str:
     path = text.strip("/")
-    if path and not re.fullmatch(r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*", path):
+    if path and not re.fullmatch(r"(?!.*(^|/)\.\.?(/|$))[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*", path):
         raise ValueError("not a path")
     return path
 

@@ -159,9 +159,12 @@ def test_credentials_are_one_of_three_kinds(text: str) -> None:
         ("--backend-ca-file=/nowhere", "a file that exists"),
         ("--shim-path=a b", "a path"),
         ("--shim-path=a//b", "a path"),
+        ("--shim-path=..", "a path"),
+        ("--shim-path=a/./b", "a path"),
         ("--session-cookie-name=a b", "the name of a cookie"),
         ("--session-cookie-cache-limit=0", "1 to 1000000"),
-        ("--banner-height=calc(1px)", "a CSS length"),
+        ("--banner-height=calc(1px)", "a number with px"),
+        ("--banner-height=10pt", "a number with px"),
         ("--favicon-url=javascript:alert(1)", "a URL"),
         ("--health-check-path=a b", "a path"),
         ("--health-check-interval-seconds=-1", "0 to 86400"),
@@ -222,6 +225,7 @@ def test_googles_places_may_be_elsewhere() -> None:
         (["--credentials=none", "--oidc-audience=c"], "--credentials=google"),
         (["--backend-client-key={file}"], "--backend-client-certificate"),
         (["--backend-insecure-skip-verify", "--backend-ca-file={file}"], "contradict"),
+        (["--path-map=/a=b", "--path-map=/a/=c"], "/a stands twice"),
     ],
 )
 def test_flags_that_do_not_fit_together_are_one_line(arguments: list[str], expected: str, tmp_path: Path) -> None:
