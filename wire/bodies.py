@@ -15,7 +15,7 @@ from wire.protocol import MAX_HEAD_BYTES
 NO_TRAILERS: Final = Headers()
 
 # RFC 9112 section 7.1; extensions are skipped. A size of more digits than this is that of no body.
-_CHUNK_HEAD: Final = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t -~\x80-\xff]*)?[ \t]*")
+_CHUNK_HEAD: Final = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t -~\x80-\xff]*|[ \t]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,8 @@ class ChunkedBody:
         self._expects: Literal["head", "data", "footer", "trailers"] = "head"
         self._left = 0
         """Bytes of the current chunk that are still to come."""
+        self._searched = 0
+        """Where in the buffer to go on looking for the end of a line or section: before it there is none."""
 
     def feed(self, data: bytes, events: list[bytes | End]) -> bytes:
         self._buffer += data
@@ -101,8 +103,13 @@ class ChunkedBody:
             return self._read_footer()
         return self._read_trailers(events)
 
+    def _find(self, mark: bytes) -> int:
+        end = self._buffer.find(mark, self._searched)
+        self._searched = max(0, len(self._buffer) - len(mark) + 1) if end < 0 else 0
+        return end
+
     def _read_head(self) -> bool:
-        end = self._buffer.find(b"\r\n")
+        end = self._find(b"\r\n")
         if (len(self._buffer) if end < 0 else end) > MAX_HEAD_BYTES:
             raise MessageTooLarge(f"chunk header over {MAX_HEAD_BYTES} bytes", status_hint=431)
         if end < 0:
@@ -140,7 +147,7 @@ class ChunkedBody:
 
     def _read_trailers(self, events: list[bytes | End]) -> bool:
         # A section without a field is the empty line alone.
-        end = 0 if self._buffer.startswith(b"\r\n") else self._buffer.find(b"\r\n\r\n") + 2
+        end = 0 if self._buffer.startswith(b"\r\n") else self._find(b"\r\n\r\n") + 2
         is_whole = end != 1
         if (end if is_whole else len(self._buffer)) > MAX_HEAD_BYTES:
             raise MessageTooLarge(f"message trailers over {MAX_HEAD_BYTES} bytes", status_hint=431)

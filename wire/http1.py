@@ -73,9 +73,7 @@ class _Parser(ABC):
     def feed(self, data: bytes) -> list[Event]:
         """The events that `data` completes. Raises `WireError`; bytes behind the end of the message are an error."""
         events: list[Any] = []
-        rest = data
-        while rest and self._head is not None:
-            rest = self._feed_head(self._head, rest, events)
+        rest = data if self._head is None else self._feed_head(self._head, data, events)
         if rest and not self._body.is_over:
             rest = self._body.feed(rest, events)
         if rest:
@@ -83,18 +81,22 @@ class _Parser(ABC):
         return events
 
     def _feed_head(self, head: bytearray, data: bytes, events: list[Any]) -> bytes:
-        """Add to the head; once it is whole, read it, and return what stood behind it."""
+        """Add to the head; once it is whole, read it, and return what stood behind it and its body."""
         searched_from = max(0, len(head) - 3)
         head += data
-        end = head.find(b"\r\n\r\n", searched_from)
-        size = len(head) if end < 0 else end + 4
-        if size > MAX_HEAD_BYTES:
-            raise MessageTooLarge(f"message head over {MAX_HEAD_BYTES} bytes", status_hint=431)
-        if end < 0:
-            return b""
-        complete, rest = bytes(head[:size]), bytes(head[size:])
-        strictness.require_strict_head(complete)
-        first_line, _, lines = complete[:-2].partition(b"\r\n")
+        while complete := _take_head(head, searched_from):
+            read = self._read_whole_head(complete)
+            if read is not None:
+                self._head = None
+                event, self._body = read
+                events.append(event)
+                return self._body.feed(bytes(head), events)
+            searched_from = 0
+        return b""
+
+    def _read_whole_head(self, head: bytes) -> tuple[Event, Body] | None:
+        strictness.require_strict_head(head)
+        first_line, _, lines = head[:-2].partition(b"\r\n")
         if not first_line:
             raise MalformedMessage("an empty line before the message")
         fields = strictness.parse_fields(lines)
@@ -102,14 +104,7 @@ class _Parser(ABC):
         length: Length = None if announced is None else int(announced)
         if "Transfer-Encoding" in fields:
             length = CHUNKED
-        read = self._read_head(first_line, fields.without(*_FRAMING), length)
-        if read is None:
-            head.clear()
-            return rest
-        self._head = None
-        event, self._body = read
-        events.append(event)
-        return self._body.feed(rest, events)
+        return self._read_head(first_line, fields.without(*_FRAMING), length)
 
     def close(self) -> list[Event]:
         """The events that the end of the bytes completes. Raises `MalformedMessage` when the message is not whole."""
@@ -122,6 +117,22 @@ class _Parser(ABC):
         if not self._may_follow.startswith(data):
             raise MalformedMessage("bytes behind the end of the message")
         self._may_follow = self._may_follow[len(data) :]
+
+
+def _take_head(buffer: bytearray, searched_from: int) -> bytes:
+    """A head off the front of the buffer, with the empty line at its end; nothing when it is not whole yet.
+
+    It is cut off in place: what stands behind it is not copied again for each of many interim heads.
+    """
+    end = buffer.find(b"\r\n\r\n", searched_from)
+    size = len(buffer) if end < 0 else end + 4
+    if size > MAX_HEAD_BYTES:
+        raise MessageTooLarge(f"message head over {MAX_HEAD_BYTES} bytes", status_hint=431)
+    if end < 0:
+        return b""
+    head = bytes(buffer[:size])
+    del buffer[:size]
+    return head
 
 
 # RFC 9112 sections 3 and 4; some servers leave the space before an absent reason out.
@@ -166,9 +177,9 @@ class ResponseParser(_Parser):
         if match is None:
             raise MalformedMessage("illegal status line")
         version, status = match[1].decode("ascii"), int(match[2])
+        strictness.require_version(version, is_chunked=length == CHUNKED)
         if status < 200:
             return None
-        strictness.require_version(version, is_chunked=length == CHUNKED)
         self._is_last = version == "1.0" or "close" in connection_options(fields)
         if not (self._is_head or status in (204, 304)):
             self._is_last = self._is_last or length is None

@@ -26,7 +26,7 @@ _HOST = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")
 _FORBIDDEN = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _FOLDED = re.compile(rb"\r\n[ \t]")
 
-_FRAMING = re.compile(rb"(?i)\r\n(content-length|transfer-encoding):[ \t]*([^\r]*?)[ \t]*(?=\r\n)")
+_FRAMING = re.compile(rb"(?i)\r\n(content-length|transfer-encoding):([^\r]*)")
 _LENGTH = re.compile(rb"[0-9]{1,19}")
 _SWITCH = re.compile(rb"HTTP/[0-9]\.[0-9] 101\b")
 
@@ -36,7 +36,7 @@ def require_strict_head(head: bytes) -> None:
     require_strict_lines(head, what="head")
     if _SWITCH.match(head):
         raise MalformedMessage("status 101: an answer cannot switch protocols")
-    framing = [(name.lower(), value) for name, value in _FRAMING.findall(head)]
+    framing = [(name.lower(), value.strip(b" \t")) for name, value in _FRAMING.findall(head)]
     if len(framing) > 1:
         # RFC 9112 sections 6.1 and 6.3: it may be an attempt at request smuggling.
         raise MalformedMessage("more than one Content-Length or Transfer-Encoding")

@@ -104,3 +104,10 @@ def test_many_small_chunks_cost_no_more_than_their_bytes() -> None:
     body = ChunkedBody()
     events, _ = read(body, [b"1\r\nx\r\n" * 200_000, last_chunk()])
     assert len(joined(events)) == 200_000
+
+
+def test_spaces_in_an_extension_cost_no_more_than_their_bytes() -> None:
+    """A pattern that tries every way to share them out takes ten seconds for each of these lines."""
+    for _ in range(60):
+        with pytest.raises(MalformedMessage, match="illegal chunk header"):
+            read(ChunkedBody(), [b"5;" + b" " * 60_000 + b"\x00\r\n"])

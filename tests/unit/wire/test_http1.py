@@ -247,6 +247,22 @@ def test_a_chunk_header_without_an_end_is_refused_at_the_limit() -> None:
     assert caught.value.status_hint == 431
 
 
+def test_spaces_within_a_length_cost_no_more_than_their_bytes() -> None:
+    """A pattern that tries every way to share them out takes a quarter of a minute for each of these heads."""
+    raw = b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1" + b" " * 60_000 + b"1\r\n\r\n"
+
+    for _ in range(40):
+        with pytest.raises(MalformedMessage, match="^Content-Length: not a number$"):
+            RequestParser().feed(raw)
+
+
+def test_many_interim_answers_cost_no_more_than_their_bytes() -> None:
+    """What stands behind each is not copied again: three megabytes of them would take minutes."""
+    raw = b"HTTP/1.1 100\r\n\r\n" * 200_000 + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+    assert read(get_response_parser(), [raw]) == (ResponseHead(200, Headers(), 2), b"ok", End())
+
+
 @pytest.mark.parametrize(
     ("head", "raw"),
     [
