@@ -8,7 +8,7 @@ import pytest
 from agent import failures as agent_failures
 from agent.commandline.flags import Flag
 from agent.failures import Failure as AgentFailure
-from agent.settings.load import BACKEND_GROUPS, FLAGS, PROCESS_GROUPS
+from agent.settings.load import BACKEND_GROUPS, FLAGS, PROCESS_GROUPS, load_settings
 from wire import protocol
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,6 +52,21 @@ def test_every_flag_of_the_agent_is_documented_with_its_variable_and_its_default
     _, variables, default, _ = documented_flags()[flag.name]
     assert variables == " and ".join(f"`{name}`" for name in flag.environment_name.split(":"))
     assert default == ("required" if flag.is_required else f"`{flag.default}`" if flag.default else "")
+
+
+def test_the_file_in_the_documents_is_one_that_the_agent_takes(tmp_path: Path) -> None:
+    found = re.search(r"^```toml\n(.+?)^```", text_of("docs/agent.md"), re.MULTILINE | re.DOTALL)
+    assert found
+    (tmp_path / "agents.toml").write_text(found[1], "utf-8")
+    settings = load_settings([f"--config={tmp_path / 'agents.toml'}"], {})
+    assert [agent.proxy.backend for agent in settings.agents] == ["notebook", "site"]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_command_line_of_the_agent_has_flags_that_there_are(document: Path) -> None:
+    lines = document.read_text("utf-8").replace("\\\n", " ").splitlines()
+    given = {flag for line in lines if "python -m agent " in line for flag in re.findall(r" --([a-z0-9-]+)", line)}
+    assert given - {flag.name for flag in FLAGS} == set()
 
 
 @pytest.mark.parametrize("reason", sorted(reasons()))
