@@ -35,8 +35,8 @@ TESTED_THROUGH: Final = {
         *[f"agent/settings/{group}" for group in ("proxy", "running", "sessions", "websockets")],
     ],
     "tests/agent/test_google_identity.py": [
-        *[f"agent/identity/{part}" for part in ("accounts", "google", "google_calls", "machine", "metadata")],
-        *[f"agent/identity/{part}" for part in ("opening", "search", "vm")],
+        *[f"agent/identity/{part}" for part in ("accounts", "errors", "google", "google_calls", "machine")],
+        *[f"agent/identity/{part}" for part in ("metadata", "opening", "search", "vm")],
     ],
     "tests/agent/test_backend_client.py": [
         *["agent/backend_client", "agent/failures", "agent/messages"],
