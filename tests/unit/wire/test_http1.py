@@ -257,8 +257,8 @@ def test_spaces_within_a_length_cost_no_more_than_their_bytes() -> None:
 
 
 def test_many_interim_answers_cost_no_more_than_their_bytes() -> None:
-    """What stands behind each is not copied again: three megabytes of them would take minutes."""
-    raw = b"HTTP/1.1 100\r\n\r\n" * 200_000 + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    """What stands behind each is not copied again: eight megabytes of them would take minutes."""
+    raw = b"HTTP/1.1 100\r\n\r\n" * 500_000 + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
     assert read(get_response_parser(), [raw]) == (ResponseHead(200, Headers(), 2), b"ok", End())
 
