@@ -151,7 +151,7 @@ def build_watch(settings: AgentSettings, poller: Poller, observer: Observer, rep
         build_check(backend, host=backend.host, path=health.health_check_path, user_agent=_USER_AGENT),
         poller,
         interval=health.health_check_interval_seconds,
-        threshold=health.health_check_unhealthy_threshold,
+        threshold=max(1, health.health_check_unhealthy_threshold),
         report=observer.health_changed,
         on_unhealthy=reports.unhealthy if health.exit_when_unhealthy else _do_nothing,
         on_death=reports.died,

@@ -2,5 +2,6 @@
 
 handler     which requests get the frame, and what changes for the page in it
 frame       the frame as HTML: `frame.html`, filled in
+templates   the HTML files beside this one
 departure   a page that leads out of the frame, for redirects to other sites
 """

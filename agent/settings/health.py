@@ -17,6 +17,7 @@ class HealthSettings(Group):
     health_check_interval_seconds: int
     """0 for no checks."""
     health_check_unhealthy_threshold: int
+    """0 counts as 1, as in the original."""
     health_check_timeout: timedelta
     exit_when_unhealthy: bool
 
@@ -35,7 +36,7 @@ def _parse_path(text: str) -> str:
 FLAGS: Final = (
     Flag("health-check-path", "/", "a path", "Path of the backend that is asked.", _parse_path),
     number("health-check-interval-seconds", "0", "Seconds from check to check; 0 for none.", least=0, most=86_400),
-    number("health-check-unhealthy-threshold", "2", "Failures in a row that end service.", least=1, most=1_000),
+    number("health-check-unhealthy-threshold", "2", "Failures in a row that end service.", least=0, most=1_000),
     duration("health-check-timeout", timedelta(seconds=5), "Limit of one check."),
     boolean("exit-when-unhealthy", "Exit when the backend is unhealthy, instead of checking until it is well again."),
 )

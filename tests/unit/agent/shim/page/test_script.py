@@ -2,6 +2,7 @@
 
 import json
 import re
+from importlib import resources
 
 import pytest
 from hypothesis import example, given
@@ -53,3 +54,16 @@ def test_no_path_leaves_its_string_literal_or_the_script_element(shim_path: str)
 def test_the_same_path_gives_the_same_bytes_and_another_path_others() -> None:
     assert PageScript.for_path("a") == PageScript.for_path("/a")
     assert PageScript.for_path("a") != PageScript.for_path("b")
+
+
+def test_pages_get_the_script_without_its_comments() -> None:
+    body = PageScript.for_path("shim").body.decode("ascii")
+    assert re.search(r"^\s*(//|/?\*)", body, re.MULTILINE) is None
+    assert "class" in body
+
+
+def test_no_literal_of_the_script_goes_over_a_line() -> None:
+    """A line of one could look like a comment, and would be left out."""
+    source = resources.files("agent.shim.page").joinpath("shim.js").read_text("ascii")
+    code = [line for line in source.splitlines() if not line.strip().startswith(("/*", "*", "//"))]
+    assert [line for line in code if re.sub(r"\s//.*|/\^.*/\.test", "", line).count("`") % 2] == []
