@@ -108,9 +108,13 @@ class ChunkedBody:
         self._searched = max(0, len(self._buffer) - len(mark) + 1) if end < 0 else 0
         return end
 
+    def _least_size(self) -> int:
+        """Of what has not ended yet: a CR may be the first half of its end, which does not count."""
+        return len(self._buffer) - self._buffer.endswith(b"\r")
+
     def _read_head(self) -> bool:
         end = self._find(b"\r\n")
-        if (len(self._buffer) if end < 0 else end) > MAX_HEAD_BYTES:
+        if (self._least_size() if end < 0 else end) > MAX_HEAD_BYTES:
             raise MessageTooLarge(f"chunk header over {MAX_HEAD_BYTES} bytes", status_hint=431)
         if end < 0:
             return False
@@ -149,7 +153,7 @@ class ChunkedBody:
         # A section without a field is the empty line alone.
         end = 0 if self._buffer.startswith(b"\r\n") else self._find(b"\r\n\r\n") + 2
         is_whole = end != 1
-        if (end if is_whole else len(self._buffer)) > MAX_HEAD_BYTES:
+        if (end if is_whole else self._least_size()) > MAX_HEAD_BYTES:
             raise MessageTooLarge(f"message trailers over {MAX_HEAD_BYTES} bytes", status_hint=431)
         if not is_whole:
             return False

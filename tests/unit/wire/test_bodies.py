@@ -111,3 +111,22 @@ def test_spaces_in_an_extension_cost_no_more_than_their_bytes() -> None:
     for _ in range(60):
         with pytest.raises(MalformedMessage, match="illegal chunk header"):
             read(ChunkedBody(), [b"5;" + b" " * 60_000 + b"\x00\r\n"])
+
+
+@pytest.mark.parametrize(
+    ("start", "line", "end"),
+    [
+        (b"", b"1;" + b"a" * (MAX_HEAD_BYTES - 2), b"\r\nx"),
+        (b"0\r\n", b"A:" + b"b" * (MAX_HEAD_BYTES - 4), b"\r\n\r\n"),
+    ],
+    ids=["chunk header", "trailers"],
+)
+@pytest.mark.parametrize("cut", range(5))
+def test_what_is_as_long_as_the_limit_passes_wherever_it_is_cut(
+    start: bytes, line: bytes, end: bytes, cut: int
+) -> None:
+    events, _ = read(ChunkedBody(), [start, line + end[:cut], end[cut:]])
+    assert events
+
+    with pytest.raises(MessageTooLarge):
+        read(ChunkedBody(), [start, line + b"b" + end[:cut], end[cut:]])
