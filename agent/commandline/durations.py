@@ -11,8 +11,9 @@ _LONGEST: Final = timedelta(days=365)
 
 def parse_duration(text: str) -> timedelta:
     """`10ms`, `1m30s`, `12h` or `0` as a duration of at most a year. Raises `ValueError`, also for negative ones."""
-    if text == "0":
+    if text in ("0", "+0"):
         return timedelta()
+    text = text.removeprefix("+")
     if re.fullmatch(f"(?:{_PART})+", text, re.ASCII) is None:
         raise ValueError("not a duration")
     seconds = sum(float(number) * _SECONDS[unit] for number, unit in re.findall(_PART, text, re.ASCII))

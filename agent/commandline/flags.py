@@ -4,6 +4,7 @@
 variable counts as absent. Arguments, environment and file are given, nothing is read here.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -26,6 +27,8 @@ class Flag:
     repeats: bool = False
     """May be given several times; the text then has a line for each."""
     is_required: bool = False
+    is_secret: bool = False
+    """What is given may hold a secret: no error repeats it."""
     environment: str = ""
     """The environment name where it is not the flag's own."""
 
@@ -46,6 +49,9 @@ class Given:
     text: str
     origin: str
 
+
+_USER: Final = re.compile("//[^/]*@")
+"""User and password of a URL, which must not get into a log."""
 
 _TRUE: Final = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE: Final = frozenset({"0", "f", "F", "FALSE", "false", "False"})
@@ -74,6 +80,8 @@ def read_arguments(flags: Sequence[Flag], arguments: Sequence[str]) -> dict[str,
     rest = list(arguments)
     while rest:
         argument = rest.pop(0)
+        if argument == "--" and not rest:
+            break
         name, equals, text = argument.removeprefix("-").removeprefix("-").partition("=")
         if not argument.startswith("-") or name not in known:
             raise FlagError(f"{argument.partition('=')[0]}: no such flag (--help lists them)")
@@ -102,7 +110,8 @@ def _parse(flag: Flag, given: Given | None) -> object:
     try:
         return flag.parse(given.text)
     except ValueError as exc:
-        raise FlagError(f"{given.origin} is {given.text!r}: expected {flag.expects}") from exc
+        said = "is not usable" if flag.is_secret else f"is {_USER.sub('//…@', given.text)!r}"
+        raise FlagError(f"{given.origin} {said}: expected {flag.expects}") from exc
 
 
 def describe(groups: Mapping[str, Sequence[Flag]]) -> str:

@@ -51,7 +51,8 @@ def parse_lines(parse: Callable[[str], T]) -> Callable[[str], tuple[T, ...]]:
 
 def number(name: str, default: str, text: str, *, least: int, most: int) -> Flag:
     def parse(given: str) -> int:
-        if not given.isascii() or not least <= (value := int(given)) <= most:
+        # Base 0 as in Go, for 0x10; but not for 010, which Go takes to be eight.
+        if not given.isascii() or not least <= (value := int(given, 0)) <= most:
             raise ValueError("out of range")
         return value
 

@@ -158,6 +158,7 @@ FLAGS: Final = (
         "A header field to set on every request to the backend; may be given several times.",
         parse_lines(_parse_field),
         repeats=True,
+        is_secret=True,
     ),
     Flag(
         "forwarded-headers",

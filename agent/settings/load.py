@@ -110,7 +110,7 @@ def _agents(
             if name in spoken:
                 raise FlagError(f"--{name} is given: expected it in the file of --config, which lists the backends")
     agents = tuple(_agent({**surroundings, **config.common, **own, **spoken}) for own in config.backends or [{}])
-    places = [(agent.proxy.proxy, agent.proxy.backend) for agent in agents]
+    places = [(agent.proxy.proxy.rstrip("/"), agent.proxy.backend) for agent in agents]
     for url, backend_id in places:
         if places.count((url, backend_id)) > 1:
             raise FlagError(f"backend {backend_id!r} of {url} stands twice in the file of --config: expected it once")

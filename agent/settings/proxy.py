@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -18,7 +17,8 @@ class ProxySettings(Group):
     """What the agent was told about its proxy."""
 
     proxy: str
-    """URL of the proxy, without a trailing slash."""
+    """URL of the proxy, with the slash at its end if it was given one: the VM's identity tokens name it as it was given,
+    as those of the original's agent do."""
     backend: str
     """The ID under which the backend is registered."""
     credentials: str
@@ -53,6 +53,10 @@ def _may_carry_credentials(url: str) -> bool:
     return parts.scheme == "https" or is_loopback(parts.hostname or "")
 
 
+def _parse_proxy(text: str) -> str:
+    return parse_url(text, is_origin=False) + ("/" if text.endswith("/") else "")
+
+
 def _parse_backend(text: str) -> str:
     # Registered by others than us too: only what a header field can carry is asked for here.
     if not is_valid_request_id(text):
@@ -78,7 +82,7 @@ FLAGS: Final = (
         "",
         "an http:// or https:// URL",
         "URL of the proxy; on App Engine of its agent service.",
-        partial(parse_url, is_origin=False),
+        _parse_proxy,
         is_required=True,
     ),
     Flag("backend", "", "a backend ID", "ID under which the backend is registered.", _parse_backend, is_required=True),

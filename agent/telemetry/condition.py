@@ -15,6 +15,8 @@ def why_not_connected(snapshot: Snapshot) -> str:
     if snapshot.unanswered_age is not None and snapshot.unanswered_age > STALE:
         return f"the proxy has not answered a poll for {snapshot.unanswered_age:.0f} s"
     # The first poll has its time, too: until it is over nobody knows.
+    if snapshot.answered_age is None and snapshot.unhealthy:
+        return "the proxy is asked for nothing while the backend is not healthy"
     if snapshot.answered_age is None:
         return "the proxy has not answered a poll yet"
     return ""
@@ -24,6 +26,7 @@ def why_not_ready(snapshot: Snapshot) -> str:
     """Empty if requests can be answered."""
     if snapshot.is_draining:
         return "the agent is stopping"
-    if why := why_not_connected(snapshot):
-        return why
-    return f"the backend is not healthy: {snapshot.unhealthy}" if snapshot.unhealthy else ""
+    # First: a backend that has never been healthy is why the proxy has never been asked.
+    if snapshot.unhealthy:
+        return f"the backend is not healthy: {snapshot.unhealthy}"
+    return why_not_connected(snapshot)

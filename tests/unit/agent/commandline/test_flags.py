@@ -67,6 +67,7 @@ def test_an_empty_environment_variable_counts_as_absent() -> None:
     ("arguments", "message"),
     [
         (["--nonsense=secret"], "--nonsense: no such flag (--help lists them)"),
+        (["--", "word"], "--: no such flag (--help lists them)"),
         (["word"], "word: no such flag (--help lists them)"),
         (["---name=x"], "---name: no such flag (--help lists them)"),
         (["--name"], "--name: needs a value, expected a name"),
@@ -109,3 +110,7 @@ def test_help_names_groups_defaults_and_environment() -> None:
         "  --word  (default none; WORD)",
         "      A word.",
     ]
+
+
+def test_two_dashes_end_the_flags_and_nothing_may_follow() -> None:
+    assert texts("--name=x", "--") == {"name": "x"}

@@ -44,10 +44,10 @@ def test_lines_are_parsed_one_by_one() -> None:
     assert parse_lines(int)("1\n2\n") == (1, 2)
 
 
-@pytest.mark.parametrize("text", ["0", "6", "x", "", "٣", "1.5"])
+@pytest.mark.parametrize("text", ["0", "6", "x", "", "٣", "1.5", "05"])
 def test_a_number_has_bounds(text: str) -> None:
     flag = number("n", "1", "A number.", least=1, most=5)
-    assert flag.parse("5") == 5
+    assert flag.parse("5") == flag.parse("0x5") == flag.parse("+5") == 5
     with pytest.raises(ValueError):
         flag.parse(text)
 

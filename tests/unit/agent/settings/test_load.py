@@ -33,7 +33,7 @@ def test_the_defaults_are_those_of_the_original() -> None:
     settings = load_all(HOME="/home/somebody")
     (agent,) = settings.agents
     assert (agent.proxy.proxy, agent.proxy.backend, agent.backend.host) == (
-        "https://proxy.example.com",
+        "https://proxy.example.com/",
         "notebook",
         "http://localhost:8080",
     )
@@ -83,7 +83,11 @@ def test_the_environment_of_the_originals_image_is_enough() -> None:
     }  # fmt: skip
     settings = load_settings([], environment)
     (agent,) = settings.agents
-    assert (agent.proxy.proxy, agent.proxy.backend, agent.backend.host) == ("https://p.example.com", "b", "http://h:81")
+    assert (agent.proxy.proxy, agent.proxy.backend, agent.backend.host) == (
+        "https://p.example.com/",
+        "b",
+        "http://h:81",
+    )
     assert agent.proxy.poll_limit == timedelta(seconds=50)
     assert agent.backend.forwarding_limit(agent.proxy.proxy_timeout) == timedelta(minutes=1)
     assert (settings.running.debug, agent.backend.forward_user_id) == (True, True)
@@ -334,6 +338,11 @@ def test_the_environment_may_name_the_file(tmp_path: Path) -> None:
         (COMMON + "path-map = [1]", [], "agents.toml: path-map is [1]"),
         (COMMON + "path-map = { '/a' = 1 }", [], "agents.toml: path-map is {'/a': 1}"),
         (TWO.replace('"b"', '"a"'), [], "backend 'a' of https://p.example.com stands twice"),
+        (
+            TWO.replace('"b"', '"a"\nproxy = "https://p.example.com/"'),
+            [],
+            "backend 'a' of https://p.example.com stands twice",
+        ),
         (TWO, ["--host=h"], "--host is given"),
         (TWO, ["--backend=c"], "--backend is given"),
     ],
@@ -349,3 +358,13 @@ def test_a_wrong_file_is_one_line_that_names_the_place(
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(FlagError, match="nowhere.toml: cannot be read: No such file"):
         load_settings([f"--config={tmp_path / 'nowhere.toml'}"], {})
+
+
+@pytest.mark.parametrize(
+    "argument",
+    ["--request-header=Authorization Bearer s3cr3t", "--proxy=http://user:s3cr3t@host", "--host=http://u:s3cr3t@h"],
+)
+def test_an_error_repeats_no_secret(argument: str) -> None:
+    with pytest.raises(FlagError, match="expected") as caught:
+        load(argument)
+    assert "s3cr3t" not in str(caught.value)

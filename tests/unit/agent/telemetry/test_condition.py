@@ -69,3 +69,10 @@ def test_a_failed_poll_says_so() -> None:
 )
 def test_who_is_connected_may_not_be_ready(event: Callable[[BackendRecord], None], why: str) -> None:
     assert after(BEGAN, ANSWERED, event) == ("", why)
+
+
+def test_a_backend_that_was_never_healthy_is_why_nothing_was_asked() -> None:
+    assert after(unhealthy, 36.0) == (
+        "the proxy is asked for nothing while the backend is not healthy",
+        "the backend is not healthy: status 503",
+    )
