@@ -17,8 +17,8 @@ class ProxySettings(Group):
     """What the agent was told about its proxy."""
 
     proxy: str
-    """URL of the proxy, with the slash at its end if it was given one: the VM's identity tokens name it as it was given,
-    as those of the original's agent do."""
+    """URL of the proxy, with the slash at its end if it was given one: the VM's identity tokens name the proxy as it
+    was given, as those of the original's agent do."""
     backend: str
     """The ID under which the backend is registered."""
     credentials: str
