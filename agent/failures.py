@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from agent.messages import Response, whole_body
-from agent.transport.errors import NotHttp2, SourceBroke, TimedOut, TransportError, Unreachable
+from agent.transport.errors import NotHttp2, SourceBroke, TimedOut, TlsFailed, TransportError, Unreachable
 from wire.headers import Headers
 from wire.http1 import ResponseHead
 from wire.protocol import ERROR
@@ -24,6 +24,13 @@ UNREACHABLE: Final = Failure(
     "backend-unreachable",
     "The proxy and its agent work, but the agent could not connect to its backend.\n"
     "Check on the agent's machine that the backend runs and listens where --host says.",
+)
+TLS_FAILED: Final = Failure(
+    502,
+    "backend-tls",
+    "The proxy and its agent work, and the agent reached its backend, but the two could not agree on TLS,\n"
+    "or the backend's certificate is not to be trusted. The agent's log says which.\n"
+    "Flags of the agent for it are --backend-ca-file and --backend-server-name.",
 )
 NOT_HTTP2: Final = Failure(
     502,
@@ -51,6 +58,8 @@ AGENT_FAILED: Final = Failure(502, "agent-failed", "The agent failed to handle t
 
 def failure_of(exc: TransportError | SourceBroke) -> Failure:
     """What a call to the backend that raised `exc` is to the client."""
+    if isinstance(exc, TlsFailed):
+        return TLS_FAILED
     if isinstance(exc, Unreachable):
         return UNREACHABLE
     if isinstance(exc, NotHttp2):

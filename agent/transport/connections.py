@@ -21,7 +21,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.util.ssl_match_hostname import CertificateError
 from urllib3.util.wait import wait_for_socket  # type: ignore[import-untyped]
 
-from agent.transport.errors import Broken, TimedOut, Unreachable
+from agent.transport.errors import Broken, TimedOut, TlsFailed, Unreachable
 from agent.transport.tls import REQUESTS_RULES, Tls, http2_context
 
 _RECEIVE_BYTES: Final = 1 << 16
@@ -190,7 +190,7 @@ class ConnectionPool:
         )
 
     def take(self) -> Connection:
-        """An idle connection that still lives, or a new one. Raises `Unreachable`."""
+        """An idle connection that still lives, or a new one. Raises `Unreachable`, or its kind `TlsFailed`."""
         pooled = self._pool._get_conn()
         is_reused = pooled.sock is not None
         if not is_reused:
@@ -198,7 +198,7 @@ class ConnectionPool:
         return Connection(self._pool, pooled, is_reused=is_reused)
 
     def open_socket(self) -> socket.socket:
-        """A new connected socket, blocking and without a time-out, that is the caller's alone. Raises `Unreachable`."""
+        """A new connected socket, blocking and without a time-out, that is the caller's alone. Raises as `take`."""
         pooled = self._pool._new_conn()
         self._connect(pooled)
         connected, pooled.sock = pooled.sock, None
@@ -215,11 +215,17 @@ class ConnectionPool:
                 pooled.connect()
         except (HTTPError, OSError, CertificateError) as exc:
             pooled.close()
-            raise Unreachable(f"no connection: {_cause(exc)}") from exc
+            causes = _causes(exc)
+            # The comparison of names is urllib3's own, with an error that is none of ssl's.
+            is_tls = any(isinstance(cause, (ssl.SSLError, CertificateError)) for cause in causes)
+            # The first cause has the operating system's word, without urllib3's wrapping and object addresses.
+            word = getattr(causes[-1], "strerror", None) or causes[-1]
+            raise (TlsFailed if is_tls else Unreachable)(f"no connection: {word}") from exc
 
 
-def _cause(exc: BaseException) -> str:
-    """The operating system's word for a failure, without urllib3's wrapping and object addresses."""
-    while exc.__cause__ or exc.__context__:
-        exc = exc.__cause__ or exc.__context__ or exc
-    return str(getattr(exc, "strerror", None) or exc)
+def _causes(exc: BaseException) -> list[BaseException]:
+    """An error and what led to it, the first of all last."""
+    causes = [exc]
+    while cause := causes[-1].__cause__ or causes[-1].__context__:
+        causes.append(cause)
+    return causes

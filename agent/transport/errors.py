@@ -9,6 +9,10 @@ class Unreachable(TransportError):
     """No connection: nothing was sent."""
 
 
+class TlsFailed(Unreachable):
+    """The peer is there, but there is no agreement on TLS, or its certificate is not to be trusted."""
+
+
 class NotHttp2(TransportError):
     """The peer was asked to speak HTTP/2 and does not: no request was sent."""
 

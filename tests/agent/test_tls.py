@@ -12,7 +12,7 @@ import pytest
 from agent.backend_client import BackendClient
 from agent.messages import Request
 from agent.transport.client import Body
-from agent.transport.errors import Broken, NotHttp2, Unreachable
+from agent.transport.errors import Broken, NotHttp2, TlsFailed, Unreachable
 from agent.transport.tls import Tls
 from tests.agent.certificates import Authority
 from tests.agent.http2_peer import Call, Http2Wire, serving
@@ -93,14 +93,14 @@ def test_a_certificate_of_a_trusted_authority_is_accepted(
 def test_an_unknown_certificate_is_refused(
     hello: Callable[[Wire], None], server_side: ssl.SSLContext, is_http2: bool
 ) -> None:
-    with peer(hello, server_side) as server, pytest.raises(Unreachable, match="certificate"):
+    with peer(hello, server_side) as server, pytest.raises(TlsFailed, match="certificate"):
         call(server.url, Tls(), is_http2=is_http2)
 
 
 def test_a_certificate_for_another_name_is_refused(
     hello: Callable[[Wire], None], named_side: ssl.SSLContext, trusted: Tls, is_http2: bool
 ) -> None:
-    with peer(hello, named_side) as server, pytest.raises(Unreachable, match="127.0.0.1|match"):
+    with peer(hello, named_side) as server, pytest.raises(TlsFailed, match="127.0.0.1|match"):
         call(server.url, trusted, is_http2=is_http2)
 
 
@@ -119,7 +119,7 @@ def test_a_given_name_that_the_certificate_does_not_have_is_refused(
     hello: Callable[[Wire], None], server_side: ssl.SSLContext, authority: Authority, is_http2: bool
 ) -> None:
     tls = Tls(ca_file=str(authority.file), server_name=NAME)
-    with peer(hello, server_side) as server, pytest.raises(Unreachable, match="match|valid for"):
+    with peer(hello, server_side) as server, pytest.raises(TlsFailed, match="match|valid for"):
         call(server.url, tls, is_http2=is_http2)
 
 
@@ -188,6 +188,28 @@ def test_both_directions_of_http2_may_be_busy_at_once(server_side: ssl.SSLContex
 
 
 # What is agreed on
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(b"HTTP/1.1 400 Bad Request\r\n\r\n", id="clear-text"),
+        pytest.param(b"\x15\x03\x03\x00\x02\x02\x46", id="protocol-version"),  # RFC 8446 section 6.2
+    ],
+)
+def test_a_server_without_tls_that_we_speak_is_told_from_one_that_is_not_there(said: bytes, is_http2: bool) -> None:
+    def serve(wire: Wire) -> None:
+        wire.socket.recv(65536)
+        wire.send(said)
+
+    with peer(serve) as server, pytest.raises(TlsFailed):
+        call(server.url.replace("http:", "https:"), Tls(), is_http2=is_http2)
+
+
+def test_nobody_who_listens_is_no_failure_of_tls(is_http2: bool) -> None:
+    with pytest.raises(Unreachable) as caught:
+        call("https://127.0.0.1:1", Tls(), is_http2=is_http2)
+    assert type(caught.value) is Unreachable
 
 
 def test_a_server_that_offers_no_http2_is_named_as_such(server_side: ssl.SSLContext, trusted: Tls) -> None:

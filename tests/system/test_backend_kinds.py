@@ -88,12 +88,12 @@ def test_a_backend_over_tls_with_all_the_trimmings(serve_fresh: Serve, authority
         assert seen(site)["name"] == "tls"
 
 
-def test_a_certificate_that_nobody_vouches_for_is_a_backend_that_is_not_reached(
+def test_a_certificate_that_nobody_vouches_for_is_told_from_a_backend_that_is_not_there(
     serve_fresh: Serve, authority: Authority
 ) -> None:
     with a_server("tls", tls_server(authority.issue("127.0.0.1"))) as url:
         reply = get(serve_fresh(url).url, "/x")
-    assert (reply.status, reply.reason) == (502, "backend-unreachable")
+    assert (reply.status, reply.reason) == (502, "backend-tls")
 
 
 def test_verification_may_be_turned_off_and_the_log_says_so_once(serve_fresh: Serve, authority: Authority) -> None:

@@ -5,7 +5,7 @@ import pytest
 from agent.hygiene import RequestRules
 from agent.messages import Request, Response, whole_body
 from agent.pipeline import Handler, build_pipeline
-from agent.transport.errors import Broken, NothingReceived, SourceBroke, TimedOut, Unreachable
+from agent.transport.errors import Broken, NothingReceived, SourceBroke, TimedOut, TlsFailed, Unreachable
 from wire.headers import Headers
 from wire.http1 import RequestHead, ResponseHead
 from wire.protocol import RequestId
@@ -59,6 +59,7 @@ def raising(error: Exception) -> Handler:
     ("error", "status", "reason"),
     [
         (Unreachable(SECRET), 502, "backend-unreachable"),
+        (TlsFailed(SECRET), 502, "backend-tls"),
         (Broken(SECRET), 502, "backend-broke"),
         (NothingReceived(SECRET), 502, "backend-broke"),
         (TimedOut(SECRET), 504, "backend-timeout"),
