@@ -269,6 +269,13 @@ def test_headers_go_into_messages_as_the_backend_would_get_them() -> None:
     assert scene.websockets[0].sent == ['{"resource":{"headers":{"Cookie":"c"}}}']
 
 
+def test_a_message_that_cannot_be_looked_through_for_headers_is_refused() -> None:
+    scene = Scene(adds_headers=True)
+    deep = f'{{"resource":{{"headers":{{}}}},"x":{"[" * 100_000}{"]" * 100_000}}}'
+    status, said = scene.call("/shim/data", [{"id": scene.open(), "msg": deep}])
+    assert (status, "too deep" in said["error"], scene.websockets[0].sent) == (400, True, [])
+
+
 def test_a_poll_yields_its_slot_and_is_empty_after_half_the_idle_limit() -> None:
     scene = Scene()
     assert scene.call("/shim/poll", {"id": scene.open(), "ack": 0}) == (408, b"")

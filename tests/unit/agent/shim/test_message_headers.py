@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.shim.message_headers import canonical, with_headers
+from agent.shim.protocol import BadRequest
 
 FIELDS = [("cookie", "a=b"), ("X-User", "ü"), ("x-user", "second")]
 
@@ -42,6 +43,56 @@ def test_of_repeated_keys_the_last_counts() -> None:
     assert (
         changed == '{"resource":{"headers":{}},"resource":{"headers":1,"headers":{"B":"1","a":{}}},"x":{"resource":{}}}'
     )
+
+
+OURS = [("X-Inverting-Proxy-User-ID", "alice@x")]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "X-Inverting-Proxy-User-Id", "x-inverting-proxy-user-id", "X_Inverting_Proxy_User_ID", "X-INVERTING-PROXY-new",
+        "\\u0078-inverting\\u002dproxy-user-id",
+    ],
+)  # fmt: skip
+def test_what_the_page_puts_there_in_our_name_is_taken_out(name: str) -> None:
+    message = f'{{ "resource":{{"headers":{{"a":1.0, "{name}":"root@x" ,"b" : "\\u0041"}} }},"z":1e5}}'
+    assert (
+        with_headers(message, OURS)
+        == '{ "resource":{"headers":{"X-Inverting-Proxy-User-Id":"alice@x","a":1.0,"b" : "\\u0041"} },"z":1e5}'
+    )
+    assert with_headers(message.encode(), []) == b'{ "resource":{"headers":{"a":1.0,"b" : "\\u0041"} },"z":1e5}'
+
+
+def test_nothing_of_the_pages_is_left_beside_ours() -> None:
+    message = '{"resource":{"headers":{"X-Inverting-Proxy-User-Id":"root@x","x-inverting-proxy-user-id":"root2"}}}'
+    assert with_headers(message, OURS) == '{"resource":{"headers":{"X-Inverting-Proxy-User-Id":"alice@x"}}}'
+    assert with_headers(message, []) == '{"resource":{"headers":{}}}'
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('"resource":{"headers":{"x-inverting-proxy-a":"1"}},', '"resource":{"headers":{}},'),
+        ('"resource":{"headers":{"x-inverting-proxy-a":"1"},"headers":0},', '"resource":{"headers":{},"headers":0},'),
+    ],
+)
+def test_it_is_taken_out_also_of_what_only_readers_of_the_first_of_repeated_keys_see(before: str, after: str) -> None:
+    last = '"resource":{"headers":{"b":1}}'
+    assert with_headers(f"{{{before}{last}}}", []) == f"{{{after}{last}}}"
+    assert with_headers(f'{{{before}"resource":0}}', OURS) == f'{{{after}"resource":0}}'
+
+
+def test_numbers_of_any_length_hide_nothing() -> None:
+    digits = "1" * 10_000
+    message = f'{{"n":{digits},"resource":{{"headers":{{"x-inverting-proxy-a":"1"}}}}}}'
+    assert with_headers(message, []) == f'{{"n":{digits},"resource":{{"headers":{{}}}}}}'
+
+
+def test_an_object_too_deep_to_be_looked_through_is_refused() -> None:
+    deep = f"{'[' * 200_000}{']' * 200_000}"
+    with pytest.raises(BadRequest, match="deep"):
+        with_headers(f' {{"resource":{{"headers":{{"x-inverting-proxy-a":"1"}}}},"x":{deep}}}', OURS)
 
 
 JSON = st.recursive(
