@@ -37,8 +37,8 @@ def can_decode(codings: list[str]) -> bool:
 def decoded(events: Events, codings: list[str]) -> Events:
     """The body without its codings. Raises `Broken`, as it is read, when what comes is not in these codings.
 
-    A body that ends early ends early here too, because browsers show what there is; so do they leave out what follows
-    its end.
+    So does a body that ends early, once all that there is has been given: without its coding it would look whole. One
+    without a byte is whole. What follows the end of a coding is left out, as browsers do it.
     """
     for coding in reversed(codings):
         events = _DECODERS[coding](events)
@@ -60,8 +60,9 @@ def _inflated(events: Events, choose_format: Callable[[int], int], *, has_member
     has_ended = is_over = False
     for event in events:
         if isinstance(event, End):
-            if inflater is not None and (rest := inflater.flush()):
-                yield rest
+            # Nothing is left in it to be flushed: every piece but the last of some data was a full one.
+            if inflater is not None:
+                raise Broken("the body ends early in the coding that its head names")
             yield event
             return
         data, is_full = event, False

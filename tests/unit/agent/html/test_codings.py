@@ -71,10 +71,30 @@ def test_a_small_body_that_unfolds_far_comes_in_small_pieces() -> None:
     assert {len(piece) for piece in pieces if isinstance(piece, bytes)} == {64 * 1024}
 
 
-def test_a_body_that_ends_early_ends_early_as_in_browsers() -> None:
-    body = gzip.compress(TEXT)
-    assert TEXT.startswith(unpacked([body[:-30]], ["gzip"]))
-    assert unpacked([body[:-4]], ["gzip"]) == TEXT
+@pytest.mark.parametrize(
+    ("codings", "body"),
+    [
+        (["gzip"], gzip.compress(TEXT)[:-1]),
+        (["deflate"], zlib.compress(TEXT)[:-1]),
+        (["deflate"], raw_deflate(TEXT)[:-1]),
+        (["deflate", "gzip"], gzip.compress(zlib.compress(TEXT)[:-1])),
+        (["gzip"], gzip.compress(b"") + gzip.compress(TEXT)[:-1]),
+    ],
+)
+def test_a_body_that_ends_early_is_broken_when_what_there_is_has_been_read(codings: list[str], body: bytes) -> None:
+    for length in (1, 15, len(body) // 2, len(body)):
+        events = decoded(iter([body[:length], End()]), codings)
+        read = b""
+        with pytest.raises(Broken, match="early"):
+            for event in events:
+                assert isinstance(event, bytes)
+                read += event
+        assert TEXT.startswith(read)
+
+
+@pytest.mark.parametrize("codings", [["gzip"], ["deflate"], ["deflate", "gzip"]])
+def test_a_body_without_a_byte_is_whole(codings: list[str]) -> None:
+    assert unpacked([], codings) == b""
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
