@@ -92,7 +92,12 @@ def send_raw(site: Site, raw: bytes) -> Reply | None:
 
 
 def is_refusal(reply: Reply | None) -> bool:
-    return reply is None or reply.status in (400, 405, 408, 411, 413, 414, 417, 426, 431, 501, 505)
+    """True where no request can have reached the backend.
+
+    None is no answer at all: to the stand-alone proxy a client that has half closed is gone, and whether it sees that
+    before an agent has the request is chance.
+    """
+    return reply is not None and reply.status in (400, 405, 408, 411, 413, 414, 417, 426, 431, 501, 505)
 
 
 @pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
@@ -102,8 +107,8 @@ def test_a_request_does_not_hide_behind_doubtful_framing(head: str, site: Site, 
 
     reply = send_raw(site, raw.encode("latin-1"))
 
-    assert is_refusal(reply) or (reply and reply.status == 200)
-    assert watch.whole_requests() == (0 if is_refusal(reply) else 1)
+    assert reply is None or is_refusal(reply) or reply.status == 200
+    assert watch.whole_requests() in ([0, 1] if reply is None else [0] if is_refusal(reply) else [1])
     assert watch.hidden() == 0
 
 
@@ -121,7 +126,7 @@ def test_a_request_does_not_hide_behind_doubtful_chunks(chunks: str, site: Site,
 
     reply = send_raw(site, raw.encode())
 
-    assert is_refusal(reply) or (reply and reply.status in (200, 502))
+    assert reply is None or is_refusal(reply) or reply.status in (200, 502)
     assert watch.hidden() == 0
 
 
@@ -135,7 +140,7 @@ def test_a_bad_request_is_refused_or_arrives_as_one(vector: Vector, site: Site, 
 
     reply = send_raw(site, vector.raw)
 
-    assert is_refusal(reply) or (reply and reply.status in (200, 502))
+    assert reply is None or is_refusal(reply) or reply.status in (200, 502)
     # Behind a request that ends by itself stands the next one, by any reading.
     allowed = 2 if vector.name.startswith("request-behind") else 1
     assert watch.whole_requests() <= (0 if is_refusal(reply) else allowed)
