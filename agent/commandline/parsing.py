@@ -4,6 +4,7 @@ Every `parse_…` raises `ValueError` for what it does not take.
 """
 
 import ipaddress
+import ssl
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -70,9 +71,45 @@ def boolean(name: str, text: str) -> Flag:
 def file(name: str, text: str) -> Flag:
     """A file that has to be there when the agent starts; empty for none."""
 
-    def parse(given: str) -> Path | None:
-        if given and not (path := Path(given)).is_file():
-            raise ValueError("no such file")
-        return path if given else None
+    return Flag(name, "", "a file that exists", text, _parse_file)
 
-    return Flag(name, "", "a file that exists", text, parse)
+
+def authorities(name: str, text: str) -> Flag:
+    """A file with at least one certificate to trust (PEM); empty for none."""
+
+    def parse(given: str) -> Path | None:
+        path = _parse_file(given)
+        if path is not None:
+            _check_certificates(path)
+        return path
+
+    return Flag(name, "", "a file with certificates (PEM)", text, parse)
+
+
+def _parse_file(given: str) -> Path | None:
+    if given and not (path := Path(given)).is_file():
+        raise ValueError("no such file")
+    return path if given else None
+
+
+def _check_certificates(path: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(path)
+    except OSError as exc:
+        raise ValueError("not readable as PEM") from exc
+    if not context.cert_store_stats()["x509"]:
+        raise ValueError("lists of revocations alone")
+
+
+def check_own_certificate(certificate: Path, key: Path | None) -> None:
+    """Raises `ValueError` for a certificate (PEM) that cannot be shown with this key, or with the one in its file."""
+
+    def refuse() -> str:
+        # Without this OpenSSL would ask on the terminal.
+        raise ValueError("the key wants a password")
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, password=refuse)
+    except OSError as exc:
+        raise ValueError("not a certificate and its key") from exc

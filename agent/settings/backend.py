@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Final, cast, get_args
 
 from agent.commandline.flags import Flag, FlagError
-from agent.commandline.parsing import boolean, duration, file, number, parse_lines, parse_origin
+from agent.commandline.parsing import (
+    authorities,
+    boolean,
+    check_own_certificate,
+    duration,
+    file,
+    number,
+    parse_lines,
+    parse_origin,
+)
 from agent.hygiene import ForwardedHeaders
 from agent.settings.group import Group
 from wire.headers import HOP_BY_HOP
@@ -58,6 +67,19 @@ class BackendSettings(Group):
             raise FlagError(
                 "--backend-insecure-skip-verify and --backend-ca-file contradict each other: expected one of them"
             )
+        if self.backend_client_certificate is not None:
+            _check_own_certificate(self.backend_client_certificate, self.backend_client_key)
+
+
+def _check_own_certificate(certificate: Path, key: Path | None) -> None:
+    try:
+        check_own_certificate(certificate, key)
+    except ValueError as exc:
+        with_key = f" and --backend-client-key {str(key)!r}" if key is not None else ""
+        raise FlagError(
+            f"--backend-client-certificate is {str(certificate)!r}{with_key}: expected a certificate and the key that"
+            " belongs to it (PEM, without a password)"
+        ) from exc
 
 
 def with_host(environment: Mapping[str, str]) -> dict[str, str]:
@@ -133,7 +155,9 @@ FLAGS: Final = (
         "Limit of the backend's silence; the larger of this and --proxy-timeout counts.",
     ),
     boolean("force-http2", "Speak HTTP/2 to the backend: over TLS, or in clear with prior knowledge; gRPC needs it."),
-    file("backend-ca-file", "Trust the certificate authorities in this file (PEM) for the backend, and no others."),
+    authorities(
+        "backend-ca-file", "Trust the certificate authorities in this file (PEM) for the backend, and no others."
+    ),
     file("backend-client-certificate", "Show this certificate (PEM) to the backend."),
     file("backend-client-key", "The key of --backend-client-certificate, where it is not in the same file."),
     Flag(

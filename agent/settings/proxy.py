@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from agent.commandline.flags import Flag, FlagError
-from agent.commandline.parsing import boolean, duration, file, is_loopback, parse_url
+from agent.commandline.parsing import authorities, boolean, duration, is_loopback, parse_url
 from agent.settings.group import Group
 from wire.protocol import is_valid_request_id
 
@@ -108,6 +108,6 @@ FLAGS: Final = (
         _parse_audience,
     ),
     boolean("disable-gce-vm-header", "Do not send the identity token of the Compute Engine VM."),
-    file("proxy-ca-file", "Trust the certificate authorities in this file (PEM) for the proxy, and no others."),
+    authorities("proxy-ca-file", "Trust the certificate authorities in this file (PEM) for the proxy, and no others."),
     duration("proxy-timeout", timedelta(seconds=60), "Limit of one poll; 0 for none. Longer than the proxy's wait."),
 )

@@ -34,6 +34,12 @@ class Authority:
             .not_valid_after(now + timedelta(hours=1))
         )
 
+    def revocations(self) -> bytes:
+        """A list of what was revoked, which is nothing, as PEM."""
+        now = datetime.now(UTC)
+        made = x509.CertificateRevocationListBuilder().issuer_name(self._name).last_update(now)
+        return made.next_update(now + timedelta(hours=1)).sign(self._key, hashes.SHA256()).public_bytes(_PEM)
+
     def issue(self, name: str, *, is_split: bool = False) -> Path:
         """A certificate for a host name or an IP address, and its key in the same file, or in `NAME.key`."""
         key = ec.generate_private_key(ec.SECP256R1())

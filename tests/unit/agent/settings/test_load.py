@@ -4,9 +4,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from agent.commandline.flags import FlagError
 from agent.settings.load import FLAGS, AgentSettings, Settings, SettingsRequest, load_settings
+from tests.agent.certificates import Authority
 
 REQUIRED = ["--proxy=https://proxy.example.com/", "--backend=notebook"]
 
@@ -160,7 +162,7 @@ def test_credentials_are_one_of_three_kinds(text: str) -> None:
         ("--request-header=A: \u00e9", "'Name: value'"),
         ("--host-header=a b", "keep, backend"),
         ("--backend-server-name=a b", "a host name"),
-        ("--backend-ca-file=/nowhere", "a file that exists"),
+        ("--backend-client-key=/nowhere", "a file that exists"),
         ("--shim-path=a b", "a path"),
         ("--shim-path=a//b", "a path"),
         ("--shim-path=..", "a path"),
@@ -233,10 +235,93 @@ def test_googles_places_may_be_elsewhere() -> None:
     ],
 )
 def test_flags_that_do_not_fit_together_are_one_line(arguments: list[str], expected: str, tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
+    path = Authority(tmp_path).file
     with pytest.raises(FlagError) as caught:
-        load(*(argument.format(file=tmp_path / "file") for argument in arguments))
+        load(*(argument.format(file=path) for argument in arguments))
     assert (expected in str(caught.value), "\n" in str(caught.value)) == (True, False)
+
+
+@pytest.fixture(scope="module")
+def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of PEM files, good and bad ones."""
+    folder = tmp_path_factory.mktemp("pem")
+    authority = Authority(folder)
+    authority.issue("whole.test")
+    for name in ("split.test", "other.test"):
+        authority.issue(name, is_split=True)
+    (folder / "empty.pem").touch()
+    (folder / "text.pem").write_text("not a certificate\n", "ascii")
+    certificate = (folder / "split.test.pem").read_text("ascii")
+    (folder / "cut.pem").write_text(certificate[: len(certificate) // 2], "ascii")
+    key = serialization.load_pem_private_key((folder / "split.test.key").read_bytes(), None)
+    locked = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"password"),
+    )
+    (folder / "locked.key").write_bytes(locked)
+    (folder / "locked.pem").write_bytes(certificate.encode("ascii") + locked)
+    (folder / "revoked.pem").write_bytes(authority.revocations())
+    return folder
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--backend-ca-file={pem}/authority.pem", "--proxy-ca-file={pem}/authority.pem"],
+        ["--backend-ca-file={pem}/split.test.pem"],
+        ["--backend-client-certificate={pem}/whole.test.pem"],
+        ["--backend-client-certificate={pem}/split.test.pem", "--backend-client-key={pem}/split.test.key"],
+        ["--backend-ca-file=", "--proxy-ca-file=", "--backend-client-certificate=", "--backend-client-key="],
+    ],
+)
+def test_certificates_and_keys_that_ssl_takes_are_taken(arguments: list[str], pem: Path) -> None:
+    agent = load(*(argument.format(pem=pem) for argument in arguments))
+    files = [
+        agent.backend.backend_ca_file,
+        agent.proxy.proxy_ca_file,
+        agent.backend.backend_client_certificate,
+        agent.backend.backend_client_key,
+    ]
+    given = [argument.format(pem=pem).partition("=")[2] for argument in arguments]
+    assert {str(path) for path in files if path} == {text for text in given if text}
+
+
+@pytest.mark.parametrize("flag", ["--backend-ca-file", "--proxy-ca-file"])
+@pytest.mark.parametrize(
+    "name", ["nowhere.pem", ".", "empty.pem", "text.pem", "cut.pem", "split.test.key", "revoked.pem"]
+)
+def test_a_file_without_certificates_is_named_at_the_start(flag: str, name: str, pem: Path) -> None:
+    with pytest.raises(FlagError) as caught:
+        load(f"{flag}={pem / name}")
+    expected = "expected a file with certificates (PEM)"
+    assert str(caught.value) == f"{flag} is {str(pem / name)!r}: {expected}"
+
+
+@pytest.mark.parametrize(
+    ("certificate", "key"),
+    [
+        ("empty.pem", ""),
+        ("text.pem", ""),
+        ("split.test.pem", ""),
+        ("split.test.key", ""),
+        ("locked.pem", ""),
+        ("split.test.pem", "locked.key"),
+        ("split.test.pem", "other.test.key"),
+        ("split.test.pem", "empty.pem"),
+        ("cut.pem", "split.test.key"),
+    ],
+)
+def test_a_certificate_without_its_key_is_named_at_the_start_and_no_password_is_asked_for(
+    certificate: str, key: str, pem: Path
+) -> None:
+    keys = [f"--backend-client-key={pem / key}"] if key else []
+    with pytest.raises(FlagError) as caught:
+        load(f"--backend-client-certificate={pem / certificate}", *keys)
+    message = str(caught.value)
+    assert message.startswith(f"--backend-client-certificate is {str(pem / certificate)!r}")
+    assert (f"--backend-client-key {str(pem / key)!r}" in message, "\n" in message) == (bool(key), False)
+    assert message.endswith(": expected a certificate and the key that belongs to it (PEM, without a password)")
 
 
 @pytest.mark.parametrize(
