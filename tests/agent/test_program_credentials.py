@@ -139,7 +139,7 @@ def test_on_a_vm_it_is_its_service_account_and_shows_the_vm(
     assert fields["Authorization"].startswith("Bearer ya29.metadata-token-")
     assert (VM_ID in fields) is is_shown
     if is_shown:
-        assert jwt_claims(fields[VM_ID])["aud"] == proxy.url
+        assert jwt_claims(fields[VM_ID])["aud"] == f"{proxy.url}/"
 
 
 def test_id_tokens_go_where_the_flags_say(tmp_path: Path, server: GoogleServer) -> None:
