@@ -34,12 +34,16 @@ def mortal_peer(folder: Path) -> Iterator[Peer]:
 
 
 @pytest.mark.parametrize(
-    "backend_url",
-    ["http://127.0.0.1:{closed}", "http://no-such-host.invalid:80", "https://127.0.0.1:{plain}"],
+    ("backend_url", "reason"),
+    [
+        ("http://127.0.0.1:{closed}", "backend-unreachable"),
+        ("http://no-such-host.invalid:80", "backend-unreachable"),
+        ("https://127.0.0.1:{plain}", "backend-tls"),
+    ],
     ids=["refused", "unknown name", "not TLS"],
 )
 def test_a_backend_that_cannot_be_reached_is_told_at_once(
-    backend_url: str, serve_fresh: Serve, httpbin: Httpbin
+    backend_url: str, reason: str, serve_fresh: Serve, httpbin: Httpbin
 ) -> None:
     address = backend_url.format(closed=free_port(), plain=httpbin.url.rpartition(":")[2])
     site = serve_fresh(address)
@@ -47,7 +51,7 @@ def test_a_backend_that_cannot_be_reached_is_told_at_once(
 
     reply = get(site.url, "/")
 
-    assert (reply.status, reply.reason) == (502, "backend-unreachable")
+    assert (reply.status, reply.reason) == (502, reason)
     assert time.monotonic() - began < AT_ONCE
     assert site.agents[0].is_running
 
