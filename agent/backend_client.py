@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 
 from agent.hygiene import with_host
 from agent.messages import Request, Response
-from agent.transport.client import Body, HttpClient
+from agent.transport.client import HttpClient
 from agent.transport.connections import ConnectionPool
 from agent.transport.tls import REQUESTS_RULES, Tls
+from agent.transport.upload import Body
 from wire.http1 import End, RequestHead, ResponseHead
 
 logger = logging.getLogger(__name__)

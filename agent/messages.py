@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from agent.transport.client import Body
+from agent.transport.upload import Body
 from wire.http1 import End, RequestHead, ResponseHead
 from wire.protocol import RequestId
 

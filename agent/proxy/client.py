@@ -29,8 +29,9 @@ from agent.proxy.inner_request import read_request
 from agent.proxy.outbound import outbound_fields
 from agent.proxy.replay import Replay, encode_response, inner_head, is_small, whole
 from agent.telemetry.observer import UNOBSERVED, Observer
-from agent.transport.client import Body, HttpClient, Interrupt, Reply
+from agent.transport.client import HttpClient, Interrupt, Reply
 from agent.transport.errors import Broken, SourceBroke, TimedOut, TransportError
+from agent.transport.upload import Body
 from wire.errors import MalformedMessage
 from wire.headers import Headers
 from wire.http1 import CHUNKED, Length, RequestHead, ResponseHead

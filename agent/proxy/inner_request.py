@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import Final
 
-from agent.transport.client import Body, Reply
+from agent.transport.client import Reply
 from agent.transport.errors import Broken
+from agent.transport.upload import Body
 from wire.errors import MalformedMessage
 from wire.http1 import End, Event, RequestHead, RequestParser
 

@@ -9,29 +9,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from agent.transport.connections import Connection, ConnectionPool
 from agent.transport.errors import Broken, NothingReceived, SourceBroke, TimedOut, TransportError
+from agent.transport.upload import Body, Upload
 from wire.errors import WireError
 from wire.http1 import End, RequestHead, ResponseHead, ResponseParser, encode_body, encode_end, serialize_request_head
 from wire.protocol import IDEMPOTENT_METHODS
 
 logger = logging.getLogger(__name__)
-
-_OVERTAKING: Final = 0.05
-"""Seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """A body that is sent as it comes."""
-
-    events: Iterator[bytes | End]
-    """Pieces, then one `End`; raises `TransportError` or `WireError` when the rest does not come."""
-    abandon: Callable[[], None]
-    """Called, from another thread, when nobody will read the rest: makes a waiting read end, if that is wanted."""
 
 
 class Interrupt:
@@ -56,71 +43,18 @@ class Interrupt:
                 self._connection.abort()
 
 
-class _Upload:
-    """A body on its way. It has a thread, because the peer may answer, and want to be read, before the body ends."""
+def _upload(connection: Connection, body: Body, head: RequestHead, limit: float | None) -> Upload:
+    def send(event: bytes | End) -> None:
+        data = encode_end(event, head.length) if isinstance(event, End) else encode_body(event, head.length)
+        connection.send(data, timeout=limit)
 
-    def __init__(self, connection: Connection, body: Body, head: RequestHead, limit: float | None) -> None:
-        self._connection = connection
-        self._body = body
-        self._length = head.length
-        self._limit = limit
-        self._is_stopped = False
-        self.finished_at: float | None = None
-        self._is_complete = False
-        self.source_error: Exception | None = None
-        self._thread = threading.Thread(target=self._run, name="upload", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self._send_all()
-        except TransportError:
-            # The peer closed while it was sent to: whoever receives finds its answer, or that there is none.
-            return
-        except Exception as exc:
-            if not isinstance(exc, SourceBroke):
-                logger.exception("an upload failed")
-            self.source_error = exc
-            # Never a clean end: the peer must see that the body is not whole.
-            self._connection.abort()
-        finally:
-            self.finished_at = time.monotonic()
-
-    def _send_all(self) -> None:
-        while not self._is_stopped:
-            event = self._next_event()
-            is_end = isinstance(event, End)
-            data = encode_end(event, self._length) if isinstance(event, End) else encode_body(event, self._length)
-            if not self._is_stopped:
-                self._connection.send(data, timeout=self._limit)
-            if is_end:
-                self._is_complete = not self._is_stopped
-                return
-
-    def _next_event(self) -> bytes | End:
-        try:
-            return next(self._body.events)
-        except (TransportError, WireError, StopIteration) as exc:
-            raise SourceBroke(str(exc)) from exc
-
-    def has_completed(self) -> bool:
-        """True if all was sent. An answer may overtake the end of this thread by a moment, so that is waited for."""
-        self._thread.join(_OVERTAKING)
-        return self._is_complete
-
-    def stop(self) -> None:
-        """Send no more, and wait until the body is no longer being read."""
-        self._is_stopped = True
-        self._connection.abort()
-        if not self._is_complete:
-            self._body.abandon()
-        self._thread.join()
+    return Upload(body, send=send, abort=connection.abort)
 
 
 class Reply:
     """An answer as it comes; whoever gets one closes it."""
 
-    def __init__(self, connection: Connection, method: str, upload: _Upload | None, limit: float | None) -> None:
+    def __init__(self, connection: Connection, method: str, upload: Upload | None, limit: float | None) -> None:
         self._connection: Connection | None = connection
         self._parser = ResponseParser(method)
         self._upload = upload
@@ -281,7 +215,7 @@ class HttpClient:
             # A peer that closes while it is sent to may have answered first: what is received decides.
             with suppress(Broken):
                 connection.send(raw + body if isinstance(body, bytes) else raw, timeout=limit)
-            upload = None if isinstance(body, bytes) else _Upload(connection, body, head, limit)
+            upload = None if isinstance(body, bytes) else _upload(connection, body, head, limit)
             return Reply(connection, head.method, upload, limit)
         except TimedOut:
             connection.close()

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from agent.transport.client import Body
 from agent.transport.connections import ConnectionPool
 from agent.transport.errors import (
     Broken,
@@ -25,6 +24,7 @@ from agent.transport.errors import (
 from agent.transport.http2_connection import Http2Connection
 from agent.transport.http2_fields import request_fields, trailer_fields
 from agent.transport.http2_stream import Stream
+from agent.transport.upload import Body, Upload
 from wire.errors import WireError
 from wire.http1 import End, RequestHead
 from wire.protocol import IDEMPOTENT_METHODS
@@ -40,70 +40,21 @@ _GREETING_SECONDS: Final = 10.0
 _SMALL_BYTES: Final = 64 * 1024
 """Bodies up to this are sent by the thread that calls; most servers take as much without having read any of it."""
 
-_OVERTAKING: Final = 0.05
-"""Seconds."""
 
+def _upload(stream: Stream, body: Body, limit: float | None) -> Upload:
+    def send(event: bytes | End) -> None:
+        if isinstance(event, End):
+            stream.send_end(trailer_fields(event.trailers))
+        else:
+            stream.send(event, limit=limit)
 
-class _Upload:
-    """A body on its way. It has a thread, because the peer may answer, and want to be read, before the body ends."""
-
-    def __init__(self, stream: Stream, body: Body, limit: float | None) -> None:
-        self._stream = stream
-        self._body = body
-        self._limit = limit
-        self._is_complete = False
-        self.finished_at: float | None = None
-        self.source_error: Exception | None = None
-        self._thread = threading.Thread(target=self._run, name="upload", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self._send_all()
-        except TransportError:
-            # The stream has ended while it was sent to: whoever receives finds its answer, or that there is none.
-            return
-        except Exception as exc:
-            if not isinstance(exc, SourceBroke):
-                logger.exception("an upload failed")
-            self.source_error = exc
-            # Never a clean end: the peer must see that the body is not whole.
-            self._stream.reset()
-        finally:
-            self.finished_at = time.monotonic()
-            self._stream.wake()
-
-    def _send_all(self) -> None:
-        while True:
-            event = self._next_event()
-            if isinstance(event, End):
-                self._stream.send_end(trailer_fields(event.trailers))
-                self._is_complete = True
-                return
-            self._stream.send(event, limit=self._limit)
-
-    def _next_event(self) -> bytes | End:
-        try:
-            return next(self._body.events)
-        except (TransportError, WireError, StopIteration) as exc:
-            raise SourceBroke(str(exc)) from exc
-
-    def has_completed(self) -> bool:
-        """True if all was sent. An answer may overtake the end of this thread by a moment, so that is waited for."""
-        self._thread.join(_OVERTAKING)
-        return self._is_complete
-
-    def stop(self) -> None:
-        """Wait until the body is no longer being read; the stream has been reset."""
-        if not self._is_complete:
-            self._body.abandon()
-        self._thread.join()
+    return Upload(body, send=send, abort=stream.reset, on_finished=stream.wake)
 
 
 class Http2Reply:
     """An answer as it comes; whoever gets one closes it."""
 
-    def __init__(self, seat: "_Seat", stream: Stream, upload: _Upload | None, limit: float | None) -> None:
+    def __init__(self, seat: "_Seat", stream: Stream, upload: Upload | None, limit: float | None) -> None:
         self._seat = seat
         self._stream = stream
         self._upload = upload
@@ -224,9 +175,9 @@ class Http2Client:
             raise
         upload = None
         if isinstance(body, Body):
-            upload = _Upload(stream, body, limit)
+            upload = _upload(stream, body, limit)
         elif len(body) > _SMALL_BYTES:
-            upload = _Upload(stream, Body(iter([body, End()]), abandon=lambda: None), limit)
+            upload = _upload(stream, Body(iter([body, End()]), abandon=lambda: None), limit)
         elif body:
             try:
                 stream.send(body, limit=limit)

@@ -13,8 +13,8 @@ import pytest
 
 from agent.backend_client import BackendClient
 from agent.messages import Request, Response
-from agent.transport.client import Body
 from agent.transport.errors import Broken, SourceBroke, TimedOut, Unreachable
+from agent.transport.upload import Body
 from tests.agent.peers import Received, Wire, an_answer, answering, peer
 from tests.timing import SECOND
 from wire.headers import Headers

@@ -9,7 +9,6 @@ import pytest
 from h2.errors import ErrorCodes
 from hyperframe.frame import HeadersFrame
 
-from agent.transport.client import Body
 from agent.transport.connections import ConnectionPool
 from agent.transport.errors import (
     Broken,
@@ -23,6 +22,7 @@ from agent.transport.errors import (
 )
 from agent.transport.http2_client import MAX_CONNECTIONS, Http2Client, Http2Reply
 from agent.transport.http2_connection import STREAM_BYTES, Http2Connection
+from agent.transport.upload import Body
 from tests.agent.http2_peer import Call, Http2Wire, in_turn, scripted, serving
 from tests.agent.peers import Wire, peer
 from tests.timing import SECOND, wait_until

@@ -11,9 +11,9 @@ import pytest
 
 from agent.backend_client import BackendClient
 from agent.messages import Request
-from agent.transport.client import Body
 from agent.transport.errors import Broken, NotHttp2, TlsFailed, Unreachable
 from agent.transport.tls import Tls
+from agent.transport.upload import Body
 from tests.agent.certificates import Authority
 from tests.agent.http2_peer import Call, Http2Wire, serving
 from tests.agent.peers import Wire, an_answer, answering, peer

@@ -41,6 +41,7 @@ TESTED_THROUGH: Final = {
     "tests/agent/test_backend_client.py": [
         *["agent/backend_client", "agent/failures", "agent/messages"],
         *["agent/proxy/inner_request", "agent/transport/client", "agent/transport/errors"],
+        "agent/transport/upload",
     ],
     "tests/agent/test_http2.py": [
         *[f"agent/transport/http2_{part}" for part in ("client", "connection", "stream")],

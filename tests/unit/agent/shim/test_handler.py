@@ -15,8 +15,8 @@ from agent.shim.handler import Shim, ShimOptions, is_same_origin
 from agent.shim.mailbox import Finished, Mailbox
 from agent.shim.protocol import LOST, Closing, Message
 from agent.shim.sessions import Sessions
-from agent.transport.client import Body
 from agent.transport.errors import Broken, SourceBroke, TimedOut, TransportError, Unreachable
+from agent.transport.upload import Body
 from wire.headers import Headers
 from wire.http1 import CHUNKED, End, RequestHead, ResponseHead
 from wire.protocol import RequestId
