@@ -173,15 +173,20 @@ def fresh_bytes(stored: bytes | bytearray, offset: int, data: bytes, *, starts_a
     Raises `ConflictingBytes` for a gap, for a difference, and for an overlap with bytes that are no longer there.
     """
     stored_end = starts_at + len(stored)
-    if offset > stored_end:
-        raise ConflictingBytes(f"a gap: bytes at {offset}, stored up to {stored_end}")
-    if offset < starts_at:
-        raise ConflictingBytes(f"bytes at {offset} cannot be compared any more: kept from {starts_at}")
+    require_kept(offset, starts_at=starts_at, stored_end=stored_end)
     overlap = min(stored_end - offset, len(data))
     first = offset - starts_at
     if stored[first : first + overlap] != data[:overlap]:
         raise ConflictingBytes(f"bytes at {offset} differ from the stored ones")
     return data[overlap:]
+
+
+def require_kept(offset: int, *, starts_at: int, stored_end: int) -> None:
+    """Raises `ConflictingBytes` for an offset that is neither within nor at the end of the bytes that are stored."""
+    if offset > stored_end:
+        raise ConflictingBytes(f"a gap: bytes at {offset}, stored up to {stored_end}")
+    if offset < starts_at:
+        raise ConflictingBytes(f"bytes at {offset} cannot be compared any more: kept from {starts_at}")
 
 
 def require_end(*, stored_end: int, is_ended: bool, end: int, last: bool) -> None:

@@ -12,68 +12,17 @@ from broker.model import Answer, Backend, BackendStatus, Exchange, Part
 from broker.policy import Policy
 from broker.routing import end_users_serving
 from broker.waiting import ExchangeKey, Key, PendingKey, Wait
+from stores.window import Window
 from wire.protocol import BackendId, RequestId
 
 Listener = Callable[[Key], None]
 
 
-class _Stream:
-    """Bytes of one message: appended at the end, forgotten from the start when room is needed."""
-
-    def __init__(self, window: int) -> None:
-        self._window = window
-        self._start = 0
-        self._data = bytearray()
-        self._read = 0
-        self._ended = False
-
-    def append(self, offset: int, data: bytes, *, last: bool) -> int:
-        """Take what fits, and return the stored end."""
-        end = self._start + len(self._data)
-        rules.require_end(stored_end=end, is_ended=self._ended, end=offset + len(data), last=last)
-        fresh = rules.fresh_bytes(self._data, offset, data, starts_at=self._start)
-        taken = fresh[: self._room_for(len(fresh))]
-        self._data += taken
-        self._ended = self._ended or (last and len(taken) == len(fresh))
-        return end + len(taken)
-
-    def _room_for(self, size: int) -> int:
-        """Room for new bytes, after forgetting as many read ones as that needs."""
-        excess = len(self._data) + size - self._window
-        if excess > 0:
-            forgotten = min(excess, self._read - self._start)
-            del self._data[:forgotten]
-            self._start += forgotten
-        return max(0, self._window - len(self._data))
-
-    @property
-    def is_whole(self) -> bool:
-        """True while nothing has been forgotten."""
-        return self._start == 0
-
-    def rewind(self) -> None:
-        """Another reader begins anew: nothing has arrived at him."""
-        self._read = self._start
-
-    @property
-    def read_up_to(self) -> int:
-        """The offset behind the bytes that have arrived at the reader."""
-        return self._read
-
-    def read(self, offset: int) -> Part | None:
-        """What stands at `offset`, if anything is to be said about it yet."""
-        rules.fresh_bytes(self._data, offset, b"", starts_at=self._start)
-        self._read = max(self._read, offset)
-        with memoryview(self._data) as stored:
-            data = bytes(stored[offset - self._start :])
-        return Part(offset, data, self._ended) if data or self._ended else None
-
-
 @dataclass(slots=True)
 class _Record:
     exchange: Exchange
-    request: _Stream
-    answer: _Stream
+    request: Window
+    answer: Window
 
     def release(self) -> None:
         """Its agent has gone."""
@@ -197,7 +146,7 @@ class MemoryStore:
                 raise DuplicateRequest(exchange.request_id)
             if len(self._records) >= self._capacity:
                 raise Overloaded(f"{self._capacity} requests are waiting already")
-            record = _Record(exchange, _Stream(self._window), _Stream(self._window))
+            record = _Record(exchange, Window(self._window), Window(self._window))
             if record.request.append(0, request, last=last) < len(request):
                 raise Overloaded(f"the first part of a request is longer than the window of {self._window} bytes")
             self._queues.setdefault(exchange.backend_id, _Queue()).add(record)
