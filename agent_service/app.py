@@ -20,7 +20,7 @@ from edge.departures import Departures
 from edge.identity import Identity, require_agent
 from edge.logs import trace_of
 from edge.service import Record, current_record, make_service, new_request_id
-from edge.wsgi import Environ, PlainResponse, cut_into_parts, read_body, request_head, streamed, whole
+from edge.wsgi import Environ, PlainResponse, caller_of, cut_into_parts, read_body, request_head, streamed, whole
 from wire.headers import Headers
 from wire.http1 import RequestHead, ResponseHead
 from wire.protocol import ERROR, PENDING_PATH, REQUEST_PATH, RESPONSE_PATH, BackendId, RequestId, encode_pending
@@ -131,7 +131,7 @@ class _Agents:
 
     def _caller(self, environ: Environ, record: Record) -> _Caller:
         head = request_head(environ)
-        account = self.identity.backend_account(head.headers)
+        account = self.identity.backend_account(caller_of(environ, head))
         backend_id = backend_id_of(head.headers)
         require_agent(self._find_backend(backend_id), account)
         record.backend = backend_id

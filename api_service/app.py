@@ -18,10 +18,11 @@ from broker.model import Backend
 from broker.policy import Policy
 from broker.store import Store
 from broker.waiting import Clock
+from edge.audit import log_change
 from edge.errors import Failure, Refusal
 from edge.identity import Identity
 from edge.service import make_service, new_request_id
-from edge.wsgi import Environ, PlainResponse, read_body, request_head, whole, within
+from edge.wsgi import Environ, PlainResponse, caller_of, peer_of, read_body, request_head, whole, within
 from wire.errors import MessageTooLarge
 from wire.headers import Headers
 from wire.protocol import BackendId, RequestId
@@ -99,12 +100,13 @@ class _Admin:
 
     def add_backend(self, environ: Environ) -> PlainResponse:
         """Register, or replace; the body is read whatever its type, because `curl -d` names a form's."""
-        self._require_admin(environ)
+        admin = self._require_admin(environ)
         try:
             backend = decode_backend(_json_body(environ))
         except InvalidBackend as exc:
             raise Refusal(replace(_INVALID_BACKEND, details=exc.problems)) from exc
         self.store.put_backend(backend)
+        log_change("put-backend", by=admin, peer=peer_of(environ), **_registered(backend))
         return _as_json(self._encode([backend])[0])
 
     def get_backend(self, environ: Environ, backend_id: BackendId) -> PlainResponse:
@@ -112,8 +114,9 @@ class _Admin:
         return _as_json(self._encode([self.store.get_backend(backend_id)])[0])
 
     def delete_backend(self, environ: Environ, backend_id: BackendId) -> PlainResponse:
-        self._require_admin(environ)
+        admin = self._require_admin(environ)
         self.store.delete_backend(backend_id)
+        log_change("delete-backend", by=admin, peer=peer_of(environ), backend=backend_id)
         return whole((200, Headers(), b""))
 
     def sweep(self, environ: Environ) -> PlainResponse:
@@ -152,11 +155,16 @@ class _Admin:
             for backend in backends
         ]
 
-    def _require_admin(self, environ: Environ) -> None:
+    def _require_admin(self, environ: Environ) -> str:
         head = request_head(environ)
-        self.identity.admin(head.headers)
+        admin = self.identity.admin(caller_of(environ, head))
         if head.method not in _READING:
             _refuse_foreign_page(head.headers)
+        return admin
+
+
+def _registered(backend: Backend) -> dict[str, str]:
+    return {"backend": backend.backend_id, "backend_user": backend.backend_user, "end_user": backend.end_user}
 
 
 def _refuse_foreign_page(headers: Headers) -> None:

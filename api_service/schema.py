@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from broker.model import ALL_USERS, Backend
-from edge.identity import is_email
+from edge.identity import is_account, is_email
 from wire.protocol import BackendId, is_valid_backend_id
 
 _NEVER_USED: Final = "1970-01-01T00:00:00Z"
@@ -71,8 +71,12 @@ def _problem(name: str, decoded: Mapping[str, object]) -> str:
     return "" if is_valid(decoded[name]) else f"{name}: must be {wanted}"
 
 
-def _is_account(value: object) -> bool:
+def _is_address(value: object) -> bool:
     return isinstance(value, str) and is_email(value)
+
+
+def _is_account(value: object) -> bool:
+    return isinstance(value, str) and is_account(value)
 
 
 def _is_prefix(value: object) -> bool:
@@ -94,8 +98,11 @@ _CHECKS: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
         lambda value: isinstance(value, str) and is_valid_backend_id(value),
         "1 to 256 letters, digits or any of ._~@:+=,- and begin with a letter or a digit",
     ),
-    "endUser": (lambda value: value == ALL_USERS or _is_account(value), f"an e-mail address, or {ALL_USERS!r}"),
-    "backendUser": (_is_account, "the e-mail address of the account that runs the agent"),
+    "endUser": (lambda value: value == ALL_USERS or _is_address(value), f"an e-mail address, or {ALL_USERS!r}"),
+    "backendUser": (
+        _is_account,
+        "the account that runs the agent: its e-mail address, or its name in a list of tokens",
+    ),
     "pathPrefixes": (
         _are_prefixes,
         'a list of paths as they stand in URLs, each beginning with "/" and without "?", "#", "." and ".." segments; '

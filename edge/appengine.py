@@ -20,7 +20,7 @@ from google.appengine.runtime import apiproxy_errors, context, default_api_stub
 
 from broker.errors import NotAllowed, StoreUnavailable
 from broker.waiting import Clock
-from edge.identity import bearer_token, require_admin
+from edge.identity import Caller, bearer_token, require_admin
 from wire.headers import Headers
 
 T = TypeVar("T")
@@ -64,15 +64,15 @@ class AppEngineIdentity:
         context.READ_FROM_OS_ENVIRON = False
         default_api_stub.Register(default_api_stub.DefaultApiStub())
 
-    def end_user(self, headers: Headers) -> str:
-        user = _in_request_context(headers, users.get_current_user)
+    def end_user(self, caller: Caller) -> str:
+        user = _in_request_context(caller.headers, users.get_current_user)
         return str(user.email()) if user else ""
 
-    def backend_account(self, headers: Headers) -> str:
-        return self._account(headers).email
+    def backend_account(self, caller: Caller) -> str:
+        return self._account(caller.headers).email
 
-    def admin(self, headers: Headers) -> str:
-        account = self._account(headers)
+    def admin(self, caller: Caller) -> str:
+        account = self._account(caller.headers)
         if not account.is_admin:
             raise NotAllowed(f"{account.email} is not an administrator of this project", authenticated=True)
         return require_admin(account.email, self._admins) if self._admins else account.email

@@ -1,32 +1,44 @@
 """Who is calling: the port that every kind of identity fills, and the two simplest ones.
 
-Identities are e-mail addresses, compared without case. Agents and administrators are known by what they send in
-`Authorization` (or by an assertion that a proxy in front has signed), never by a cookie: a browser sends cookies along
-with what a foreign page makes it send.
+Identities are e-mail addresses, or other names of accounts, compared without case. Agents and administrators are known
+by what they send in `Authorization` (or by an assertion that a proxy in front has signed), never by a cookie: a browser
+sends cookies along with what a foreign page makes it send.
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from broker.errors import NotAllowed
-from broker.model import Backend
+from broker.model import ALL_USERS, Backend
 from wire.headers import Headers
+from wire.protocol import is_valid_backend_id
 
 _DEV_PREFIX: Final = "dev:"
 
 
-class Identity(Protocol):
-    """Reads a request's header fields. Raises `NotAllowed`, and `StoreUnavailable` when a service beneath fails."""
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """What there is to know somebody by: the fields of a request, and where its connection comes from."""
 
-    def end_user(self, headers: Headers) -> str:
+    headers: Headers
+    peer: str = ""
+    """The address at the other end of the connection, whatever a field says; empty where there is none."""
+
+
+class Identity(Protocol):
+    """Tells who calls. Raises `NotAllowed`, and `StoreUnavailable` when a service beneath fails. It may ask that
+    service, and wait for it: an event loop calls it in a thread."""
+
+    def end_user(self, caller: Caller) -> str:
         """The user at the browser; empty where nobody is identified and that is allowed."""
         ...
 
-    def backend_account(self, headers: Headers) -> str:
+    def backend_account(self, caller: Caller) -> str:
         """The account of an agent; what it may serve is `require_agent`'s to say."""
         ...
 
-    def admin(self, headers: Headers) -> str:
+    def admin(self, caller: Caller) -> str:
         """The account of an administrator. Raises `NotAllowed` for anybody else."""
         ...
 
@@ -35,6 +47,11 @@ def is_email(text: str) -> bool:
     """True for what can be the address of an account: one `@`, something on both sides, no space or control."""
     name, at, domain = text.partition("@")
     return bool(name and at and domain) and "@" not in domain and text.isprintable() and " " not in text
+
+
+def is_account(text: str) -> bool:
+    """True for what can name an account: an address, or a name that a proxy's own list of tokens gives to an agent."""
+    return is_email(text) or (is_valid_backend_id(text) and text.lower() != ALL_USERS.lower())
 
 
 def bearer_token(headers: Headers) -> str:
@@ -69,28 +86,28 @@ class DevIdentity:
         self._end_user = end_user
         self._admins = frozenset(admin.lower() for admin in admins)
 
-    def end_user(self, headers: Headers) -> str:
+    def end_user(self, caller: Caller) -> str:
         return self._end_user
 
-    def backend_account(self, headers: Headers) -> str:
-        token = bearer_token(headers)
+    def backend_account(self, caller: Caller) -> str:
+        token = bearer_token(caller.headers)
         account = token.removeprefix(_DEV_PREFIX)
         if account == token or not account:
             raise NotAllowed(f"the bearer token of a developer's proxy is {_DEV_PREFIX}EMAIL", authenticated=False)
         return account
 
-    def admin(self, headers: Headers) -> str:
-        return require_admin(self.backend_account(headers), self._admins)
+    def admin(self, caller: Caller) -> str:
+        return require_admin(self.backend_account(caller), self._admins)
 
 
 class OpenIdentity:
     """Everybody is nobody in particular, and may use and serve what is open to all; nobody is an administrator."""
 
-    def end_user(self, headers: Headers) -> str:
+    def end_user(self, caller: Caller) -> str:
         return ""
 
-    def backend_account(self, headers: Headers) -> str:
+    def backend_account(self, caller: Caller) -> str:
         return ""
 
-    def admin(self, headers: Headers) -> str:
+    def admin(self, caller: Caller) -> str:
         raise NotAllowed("an open proxy has no administrators", authenticated=True)

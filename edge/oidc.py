@@ -14,8 +14,7 @@ from google.auth.exceptions import GoogleAuthError
 
 from broker.errors import NotAllowed
 from edge.certificates import Certificates
-from edge.identity import bearer_token, require_admin
-from wire.headers import Headers
+from edge.identity import Caller, bearer_token, require_admin
 
 IAP_ASSERTION: Final = "X-Goog-IAP-JWT-Assertion"
 
@@ -98,18 +97,18 @@ class OidcIdentity:
         self._assertions = assertions
         self._admins = frozenset(admin.lower() for admin in admins)
 
-    def end_user(self, headers: Headers) -> str:
+    def end_user(self, caller: Caller) -> str:
         if self._assertions is None:
             return ""
-        assertions = headers.get_all(IAP_ASSERTION)
+        assertions = caller.headers.get_all(IAP_ASSERTION)
         if len(assertions) != 1:
             raise NotAllowed("the assertion of Identity-Aware Proxy is missing", authenticated=False)
         return self._assertions.email(assertions[0])
 
-    def backend_account(self, headers: Headers) -> str:
-        if self._assertions is not None and IAP_ASSERTION in headers:
-            return self.end_user(headers)
-        return self._tokens.email(bearer_token(headers))
+    def backend_account(self, caller: Caller) -> str:
+        if self._assertions is not None and IAP_ASSERTION in caller.headers:
+            return self.end_user(caller)
+        return self._tokens.email(bearer_token(caller.headers))
 
-    def admin(self, headers: Headers) -> str:
-        return require_admin(self.backend_account(headers), self._admins)
+    def admin(self, caller: Caller) -> str:
+        return require_admin(self.backend_account(caller), self._admins)

@@ -14,10 +14,12 @@ from typing import Final
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
+from broker.errors import NotAllowed
 from broker.waiting import Clock
+from edge.audit import log_refusal
 from edge.errors import INTERNAL, NO_SUCH_PATH, Failure, Form, describe, method_not_allowed, render
 from edge.logs import Access, cloud_trace_of, escaped, log_access, trace_of
-from edge.wsgi import PlainResponse, whole
+from edge.wsgi import PlainResponse, peer_of, whole
 from wire.errors import MalformedMessage
 from wire.headers import Headers
 from wire.protocol import RequestId
@@ -86,6 +88,8 @@ def make_service(
         record = current_record()
         failure = _describe(exc)
         record.reason = failure.reason
+        if isinstance(exc, NotAllowed):
+            log_refusal(f"{request.method} {request.path}", exc, peer=peer_of(request.environ))
         _log_cause(exc, failure, record)
         return whole(render(failure, form=form_for(request.headers.get("Accept")), trace=record.trace))
 

@@ -27,6 +27,7 @@ from broker.forwarding import Client
 from broker.model import Part
 from broker.waiting import Clock
 from edge.errors import Rendered
+from edge.identity import Caller
 from wire.errors import MalformedMessage, MessageTooLarge
 from wire.headers import Headers
 from wire.http1 import CHUNKED, Length, RequestHead, ResponseHead
@@ -94,6 +95,16 @@ def client_of(environ: Environ, *, on_appengine: bool) -> Client:
         scheme = "https" if environ.get("HTTP_X_APPENGINE_HTTPS", "").lower() == "on" else "http"
         scheme = environ.get("HTTP_X_FORWARDED_PROTO", scheme)
     return Client(address, scheme)
+
+
+def caller_of(environ: Environ, head: RequestHead) -> Caller:
+    """Who sent a request, for an identity to tell."""
+    return Caller(head.headers, peer_of(environ))
+
+
+def peer_of(environ: Environ) -> str:
+    """The address at the other end of the connection, or empty."""
+    return str(environ.get("REMOTE_ADDR", ""))
 
 
 def read_body(environ: Environ, length: Length) -> Iterator[bytes]:

@@ -19,7 +19,17 @@ from edge.identity import Identity
 from edge.logs import trace_of
 from edge.service import PLATFORM_PATHS, Record, current_record, make_service, new_request_id
 from edge.upgrades import refuse_upgrade
-from edge.wsgi import Environ, PlainResponse, client_of, cut_into_parts, read_body, request_head, streamed, within
+from edge.wsgi import (
+    Environ,
+    PlainResponse,
+    caller_of,
+    client_of,
+    cut_into_parts,
+    read_body,
+    request_head,
+    streamed,
+    within,
+)
 from proxy_service.answer import IncomingAnswer
 from wire.http1 import End, RequestHead, encode_body, encode_end
 from wire.protocol import RequestId
@@ -70,7 +80,7 @@ class _Users:
             self.clock,
             self.policy,
             head,
-            end_user=self.identity.end_user(head.headers),
+            end_user=self.identity.end_user(caller_of(environ, head)),
             client=client_of(environ, on_appengine=self.on_appengine),
             new_id=lambda: record.request_id,
         )

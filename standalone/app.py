@@ -6,9 +6,11 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
-from broker.errors import BrokerError
+from broker.errors import BrokerError, NotAllowed
 from broker.policy import Policy
+from broker.routing import path_of
 from broker.waiting import Clock
+from edge.audit import log_refusal
 from edge.errors import INTERNAL, Refusal, describe
 from edge.identity import Identity
 from edge.logs import access_line, log_access
@@ -83,6 +85,8 @@ class StandaloneApp:
         try:
             await serve(call)
         except (BrokerError, WireError, Refusal) as exc:
+            if isinstance(exc, NotAllowed):
+                log_refusal(f"{call.head.method} {path_of(call.head.target)}", exc, peer=call.caller.peer)
             await call.fail(describe(exc))
         except asyncio.CancelledError:
             call.reason = CLIENT_GONE

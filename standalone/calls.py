@@ -8,6 +8,7 @@ from typing import Any, Final
 from broker.forwarding import Client
 from broker.waiting import Clock
 from edge.errors import Failure, Refusal, choose_form, render
+from edge.identity import Caller
 from edge.logs import Access
 from wire.headers import Headers
 from wire.http1 import CHUNKED, End, Event, RequestHead, ResponseHead
@@ -42,6 +43,7 @@ class Call:
         self.head: RequestHead = scope["extensions"][REQUEST_EXTENSION]["head"]
         address, _ = scope["client"] or ("", 0)
         self.client = Client(address, scope["scheme"])
+        self.caller = Caller(self.head.headers, address)
         self.trace = ""
         """What names the exchange in the log and on error pages."""
         self.backend = ""

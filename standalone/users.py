@@ -70,7 +70,7 @@ class Users:
             self._clock,
             self._policy,
             call.head,
-            end_user=self._identity.end_user(call.head.headers),
+            end_user=self._identity.end_user(call.caller),
             client=call.client,
             new_id=lambda: request_id,
         )

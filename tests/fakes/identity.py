@@ -1,7 +1,7 @@
 """Whoever a test says is calling."""
 
 from broker.errors import NotAllowed
-from wire.headers import Headers
+from edge.identity import Caller
 
 
 class FakeIdentity:
@@ -23,17 +23,17 @@ class FakeIdentity:
         self.admin_account = admin_account
         self.error = error
 
-    def end_user(self, headers: Headers) -> str:
+    def end_user(self, caller: Caller) -> str:
         """The user. Raises `error`."""
         if self.error is not None:
             raise self.error
         return self.user
 
-    def backend_account(self, headers: Headers) -> str:
+    def backend_account(self, caller: Caller) -> str:
         """The agent's account. Raises `error`, and `NotAllowed` without one."""
         return self._known(self.account)
 
-    def admin(self, headers: Headers) -> str:
+    def admin(self, caller: Caller) -> str:
         """The administrator. Raises `error`, and `NotAllowed` without one."""
         return self._known(self.admin_account)
 

@@ -278,3 +278,26 @@ def test_a_stale_registration_that_somebody_else_removes_is_not_counted() -> Non
     api.store.touch_backend(BackendId("stale"), polled=NOON - timedelta(hours=2))
 
     assert api.client.get("/cron/delete").get_json()["backends"] == []
+
+
+def test_each_change_is_audited(caplog: pytest.LogCaptureFixture) -> None:
+    api = Api()
+    caplog.set_level("INFO", "inverting_proxy.audit")
+    api.post(BACKEND)
+    api.client.delete("/api/backends/notebook")
+
+    assert [message for message in caplog.messages if message.startswith("audit: ")] == [
+        "audit: put-backend by=admin@example.com peer=127.0.0.1 backend=notebook "
+        "backend_user=agent@example.com end_user=user@example.com",
+        "audit: delete-backend by=admin@example.com peer=127.0.0.1 backend=notebook",
+    ]
+
+
+def test_each_refusal_is_audited(caplog: pytest.LogCaptureFixture) -> None:
+    api = Api()
+    api.identity.admin_account = None
+    api.client.delete("/api/backends/notebook?token=secret")
+
+    assert [message for message in caplog.messages if message.startswith("audit: ")] == [
+        'audit: DELETE /api/backends/notebook refused=not-authenticated peer=127.0.0.1 because="no credentials"'
+    ]

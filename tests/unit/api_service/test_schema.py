@@ -69,8 +69,8 @@ def test_addresses_are_registered_in_lower_case_and_the_word_for_all_users_as_it
     assert decode_backend(json.dumps(VALID).encode()).end_user == "allUsers"
 
 
-@pytest.mark.parametrize("wrong", ["", "allUsers", "x", None, {}])
-def test_a_backend_user_is_an_address(wrong: object) -> None:
+@pytest.mark.parametrize("wrong", ["", "allUsers", "a b", "-x", None, {}])
+def test_a_backend_user_is_an_account(wrong: object) -> None:
     assert problems_with(backendUser=wrong) == ["backendUser"]
 
 

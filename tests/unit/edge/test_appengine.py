@@ -9,14 +9,15 @@ from google.appengine.runtime import apiproxy_errors
 
 from broker.errors import NotAllowed, StoreUnavailable
 from edge.appengine import SCOPE, AppEngineIdentity
+from edge.identity import Caller
 from tests.fakes.clock import FakeClock
 from wire.headers import Headers
 
-NOBODY = Headers()
+NOBODY = Caller(Headers())
 
 
-def token(text: str) -> Headers:
-    return Headers([("Authorization", f"Bearer {text}"), ("X-Appengine-Api-Ticket", "ticket")])
+def token(text: str) -> Caller:
+    return Caller(Headers([("Authorization", f"Bearer {text}"), ("X-Appengine-Api-Ticket", "ticket")]))
 
 
 class UserService(UserServiceStub):  # type: ignore[misc]
@@ -61,12 +62,12 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 def test_a_user_is_who_app_engine_says(world: World) -> None:
     headers = Headers([("X-Appengine-User-Email", "user@example.com"), ("X-Appengine-User-Id", "1")])
 
-    assert world.identity().end_user(headers) == "user@example.com"
+    assert world.identity().end_user(Caller(headers)) == "user@example.com"
 
 
 def test_nobody_is_signed_in_without_app_engines_word(world: World) -> None:
     identity = world.identity()
-    identity.end_user(Headers([("X-Appengine-User-Email", "user@example.com")]))
+    identity.end_user(Caller(Headers([("X-Appengine-User-Email", "user@example.com")])))
 
     assert identity.end_user(NOBODY) == ""
 
@@ -77,7 +78,7 @@ def test_an_agent_is_known_by_its_access_token(world: World) -> None:
 
 def test_without_a_token_app_engine_is_not_asked(world: World) -> None:
     with pytest.raises(NotAllowed) as caught:
-        world.identity().backend_account(Headers([("Cookie", "SACSID=x")]))
+        world.identity().backend_account(Caller(Headers([("Cookie", "SACSID=x")])))
     assert not caught.value.authenticated
     assert world.service.calls == 0
 

@@ -2,7 +2,7 @@
 
 from edge.appengine import AppEngineIdentity
 from edge.composition import choose_identity
-from edge.identity import DevIdentity
+from edge.identity import Caller, DevIdentity
 from edge.oidc import OidcIdentity
 from edge.settings import IdentitySettings
 from tests.fakes.clock import FakeClock
@@ -23,4 +23,4 @@ def test_each_kind_of_identity_can_be_chosen() -> None:
 def test_a_developers_identity_has_the_user_of_the_settings() -> None:
     identity = choose_identity(IdentitySettings(kind="dev", dev_end_user="me@b.c"), FakeClock())
 
-    assert identity.end_user(Headers()) == "me@b.c"
+    assert identity.end_user(Caller(Headers())) == "me@b.c"

@@ -3,13 +3,26 @@
 import pytest
 
 from broker.errors import NotAllowed
-from edge.identity import DevIdentity, OpenIdentity, bearer_token, is_email, require_admin, require_agent
+from edge.identity import (
+    Caller,
+    DevIdentity,
+    OpenIdentity,
+    bearer_token,
+    is_account,
+    is_email,
+    require_admin,
+    require_agent,
+)
 from tests.factories import a_backend
 from wire.headers import Headers
 
 
 def fields(*values: str) -> Headers:
     return Headers(("Authorization", value) for value in values)
+
+
+def caller(*values: str) -> Caller:
+    return Caller(fields(*values))
 
 
 @pytest.mark.parametrize("value", ["Bearer abc", "bearer abc", "BEARER  abc "])
@@ -25,27 +38,27 @@ def test_anything_but_one_bearer_token_is_refused(values: tuple[str, ...]) -> No
 
 
 def test_a_developers_token_names_its_bearer() -> None:
-    assert DevIdentity(end_user="", admins=()).backend_account(fields("Bearer dev:a@b.c")) == "a@b.c"
+    assert DevIdentity(end_user="", admins=()).backend_account(caller("Bearer dev:a@b.c")) == "a@b.c"
 
 
 @pytest.mark.parametrize("token", ["dev:", "a@b.c", "prod:a@b.c"])
 def test_another_token_is_none_of_a_developers(token: str) -> None:
     with pytest.raises(NotAllowed) as caught:
-        DevIdentity(end_user="", admins=()).backend_account(fields(f"Bearer {token}"))
+        DevIdentity(end_user="", admins=()).backend_account(caller(f"Bearer {token}"))
     assert not caught.value.authenticated
     assert token.removeprefix("dev:") == "" or token not in str(caught.value)
 
 
 def test_every_browser_of_a_developer_is_the_same_user() -> None:
-    assert DevIdentity(end_user="me@b.c", admins=()).end_user(Headers()) == "me@b.c"
+    assert DevIdentity(end_user="me@b.c", admins=()).end_user(caller()) == "me@b.c"
 
 
 def test_administrators_are_listed_and_compared_without_case() -> None:
     identity = DevIdentity(end_user="", admins=["Boss@B.C"])
 
-    assert identity.admin(fields("Bearer dev:bOSS@b.c")) == "bOSS@b.c"
+    assert identity.admin(caller("Bearer dev:bOSS@b.c")) == "bOSS@b.c"
     with pytest.raises(NotAllowed) as caught:
-        identity.admin(fields("Bearer dev:other@b.c"))
+        identity.admin(caller("Bearer dev:other@b.c"))
     assert caught.value.authenticated
 
 
@@ -70,9 +83,9 @@ def test_an_agent_may_serve_what_its_account_is_registered_for() -> None:
 def test_an_open_proxy_knows_nobody() -> None:
     identity = OpenIdentity()
 
-    assert (identity.end_user(Headers()), identity.backend_account(Headers())) == ("", "")
+    assert (identity.end_user(caller()), identity.backend_account(caller())) == ("", "")
     with pytest.raises(NotAllowed):
-        identity.admin(Headers())
+        identity.admin(caller())
 
 
 @pytest.mark.parametrize(
@@ -91,3 +104,13 @@ def test_an_open_proxy_knows_nobody() -> None:
 )
 def test_an_account_has_an_address(text: str, is_one: bool) -> None:
     assert is_email(text) is is_one
+
+
+@pytest.mark.parametrize("text", ["a@b.c", "ci", "build-7", "users:ada", "1"])
+def test_a_name_that_is_no_address_may_be_an_account(text: str) -> None:
+    assert is_account(text)
+
+
+@pytest.mark.parametrize("text", ["", " ", "a b", "-x", "allUsers", "a@b@c d", "a\nb", "x" * 257])
+def test_what_could_not_stand_in_a_file_of_tokens_is_no_account(text: str) -> None:
+    assert not is_account(text)

@@ -13,6 +13,7 @@ import requests
 
 from broker.errors import NotAllowed, StoreUnavailable
 from edge.certificates import Certificates
+from edge.identity import Caller
 from edge.oidc import GOOGLE, IAP, IAP_ASSERTION, OidcIdentity, TokenReader
 from tests.fakes.clock import FakeClock
 from tests.unit.edge.signers import AUDIENCE, CertificateServer, Signer, serving
@@ -67,12 +68,12 @@ def assertion(signer: Signer = IAP_SIGNER, **changes: Any) -> str:
     return signer.token(**(claims | changes))
 
 
-def bearer(token: str) -> Headers:
-    return Headers([("Authorization", f"Bearer {token}")])
+def bearer(token: str) -> Caller:
+    return Caller(Headers([("Authorization", f"Bearer {token}")]))
 
 
-def asserted(*assertions: str) -> Headers:
-    return Headers((IAP_ASSERTION.lower(), value) for value in assertions)
+def asserted(*assertions: str) -> Caller:
+    return Caller(Headers((IAP_ASSERTION.lower(), value) for value in assertions))
 
 
 def unsigned(header: object, payload: object) -> str:
@@ -200,7 +201,7 @@ def test_the_unsigned_fields_of_identity_aware_proxy_are_not_believed(world: Wor
     forged = Headers([("X-Goog-Authenticated-User-Email", "accounts.google.com:boss@example.com")])
 
     with pytest.raises(NotAllowed):
-        world.identity(behind_iap=True).end_user(forged)
+        world.identity(behind_iap=True).end_user(Caller(forged))
 
 
 def test_behind_identity_aware_proxy_agents_and_administrators_may_be_known_by_it(world: World) -> None:
