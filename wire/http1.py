@@ -220,7 +220,7 @@ def chunk(data: bytes) -> bytes:
 
 def last_chunk(trailers: Headers = NO_TRAILERS) -> bytes:
     """The end of a body in chunked coding."""
-    return b"0\r\n" + _fields(trailers) + b"\r\n"
+    return b"0\r\n" + serialize_fields(trailers) + b"\r\n"
 
 
 def encode_body(data: bytes, length: Length) -> bytes:
@@ -243,9 +243,10 @@ def _serialize(first_line: str, headers: Headers, length: Length) -> bytes:
         if length < 0:
             raise ValueError("length: negative")
         framing = b"Content-Length: %d\r\n" % length
-    return first_line.encode("ascii") + _fields(headers) + framing + b"\r\n"
+    return first_line.encode("ascii") + serialize_fields(headers) + framing + b"\r\n"
 
 
-def _fields(headers: Headers) -> bytes:
+def serialize_fields(headers: Headers) -> bytes:
+    """The lines of header or trailer fields. Raises `MalformedMessage` for what would not parse again."""
     strictness.require_fields(headers)
     return "".join(f"{name}: {value}\r\n" for name, value in headers).encode("latin-1")

@@ -1,4 +1,4 @@
-"""The protocol between proxy and agent, version 1: names, paths, limits and the small encodings.
+"""The protocol between proxy and agent: names, paths, limits and the small encodings.
 
 `docs/protocol.md` is the prose; the original is google/inverting-proxy, `agent/utils/utils.go`.
 """
@@ -26,12 +26,21 @@ VM_ID: Final = "X-Inverting-Proxy-VM-ID"
 AGENT_ID: Final = "X-Inverting-Proxy-Agent-ID"
 ERROR: Final = "X-Inverting-Proxy-Error"
 FORWARDED: Final = "X-Inverting-Proxy-Forwarded"
+POLL_ID: Final = "X-Inverting-Proxy-Poll-ID"
+CAPACITY: Final = "X-Inverting-Proxy-Capacity"
+LOST_POLL: Final = "X-Inverting-Proxy-Lost-Poll"
+RECEIVED: Final = "X-Inverting-Proxy-Received"
 
 OWNED_PREFIX: Final = "x-inverting-proxy-"
 """Every field of ours begins so, in the form that `wire.headers.normalise` gives."""
 
 REQUEST_MEDIA_TYPE: Final = "application/http; msgtype=request"
 RESPONSE_MEDIA_TYPE: Final = "application/http; msgtype=response"
+TO_FETCH_MEDIA_TYPE: Final = "application/http; msgtype=request; fetch=required"
+"""Of an entry without its request, which is too long for a batch, not whole yet, or no matter for one."""
+
+NO_REQUEST: Final = "-"
+"""A Request-ID that no request has, where a call speaks of none: the original takes a call without one for a poll."""
 
 FORWARDED_SET: Final = "set"
 """The value of `FORWARDED`: the proxy has dropped the client's own `Forwarded` and `X-Forwarded-*`, and set its own."""
@@ -44,6 +53,15 @@ MAX_PENDING_BYTES: Final = 1 << 20
 
 MAX_HEAD_BYTES: Final = 1 << 16
 """The longest head (request or status line and all fields) of a message inside the protocol."""
+
+MAX_ENTRIES: Final = 100
+"""The most entries in a batch."""
+
+MAX_ENTRY_BYTES: Final = 1 << 20
+"""The longest message in a batch."""
+
+MAX_BATCH_BYTES: Final = 8 << 20
+"""The most bytes that all messages of a batch have together."""
 
 MAX_ID_LENGTH: Final = 256
 

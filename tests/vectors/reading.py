@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wire.batches import Entry
 from wire.headers import Headers
 from wire.http1 import RequestHead, ResponseHead
 
@@ -36,6 +37,12 @@ class Vector:
     def trailers(self) -> Headers:
         """The expected trailers."""
         return _headers(self.expected["trailers"])
+
+    def entries(self) -> list[Entry]:
+        """The expected entries of a batch."""
+        return [
+            Entry(_headers(said["headers"]), said["message"].encode("latin-1")) for said in self.expected["entries"]
+        ]
 
     def __str__(self) -> str:
         return self.name
