@@ -7,21 +7,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, Literal, cast
+from typing import Literal, cast
 
 from broker.policy import Policy
 from edge.identity import is_email
 from edge.logs import LogFormat
+from edge.units import TIME, parse_time
 
 IdentityKind = Literal["appengine", "oidc", "dev"]
 
-_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h)")
-_UNITS: Final = {
-    "ms": timedelta(milliseconds=1),
-    "s": timedelta(seconds=1),
-    "m": timedelta(minutes=1),
-    "h": timedelta(hours=1),
-}
 _COUNT = re.compile(r"[1-9]\d{0,15}")
 
 
@@ -116,11 +110,10 @@ def read_duration(environ: Mapping[str, str], name: str, default: timedelta) -> 
     value = environ.get(name, "")
     if not value:
         return default
-    match = _DURATION.fullmatch(value)
-    duration = float(match[1]) * _UNITS[match[2]] if match else timedelta()
-    if not duration:
-        raise SettingsError(f"{name}: {_shown(value)}, but must be a time above zero, like 30s, 500ms or 2m")
-    return duration
+    try:
+        return parse_time(value)
+    except ValueError as exc:
+        raise SettingsError(f"{name}: {_shown(value)}, but must be {TIME}") from exc
 
 
 def read_count(environ: Mapping[str, str], name: str, default: int) -> int:

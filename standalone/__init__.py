@@ -1,7 +1,9 @@
 """The stand-alone proxy: users and agents on one port, over the memory of one process.
 
-    __main__       composition: settings → store → doors → server
-    settings       the command line
+    __main__       settings → parts → server
+    settings/      what may be set: file, environment, command line
+    composition    from settings to the parts
+    summary        what the settings mean, in words
     lifecycle      listening, and stopping without losing what is under way
     server         what is accepted as a request: the protocol class under uvicorn
     responding     how an answer is written to a connection, and how one that breaks off is made to look broken

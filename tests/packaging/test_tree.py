@@ -34,6 +34,10 @@ TESTED_THROUGH: Final = {
         *[f"agent/settings/{group}" for group in ("backend", "banner", "file", "group", "health", "monitoring")],
         *[f"agent/settings/{group}" for group in ("proxy", "running", "sessions", "websockets")],
     ],
+    "tests/unit/standalone/settings/test_load.py": [
+        *[f"standalone/settings/{table}" for table in ("limits", "listen", "log", "timeouts")],
+    ],
+    "tests/unit/standalone/settings/test_sources.py": ["standalone/settings/table"],
     "tests/agent/test_google_identity.py": [
         *[f"agent/identity/{part}" for part in ("accounts", "errors", "google", "google_calls", "machine")],
         *[f"agent/identity/{part}" for part in ("metadata", "opening", "search", "vm")],

@@ -18,7 +18,8 @@ Start = Callable[..., tuple[Process, str]]
 
 def start_proxy(folder: Path, *flags: str) -> tuple[Process, str]:
     """A proxy that listens, and its URL."""
-    argv = [interpreter("standalone"), "-m", "standalone", "--open", "--port=0", *flags]
+    port = [] if any(flag.startswith("--config=") for flag in flags) else ["--port=0"]
+    argv = [interpreter("standalone"), "-m", "standalone", "--open", *port, *flags]
     process = Process("standalone", argv, log=folder / "standalone.log")
     return process, process.wait_for_url()
 

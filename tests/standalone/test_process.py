@@ -1,10 +1,12 @@
 """The program: its flags, its start and its end."""
 
 import json
+import re
 import signal
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +21,13 @@ def run(*flags: str) -> subprocess.CompletedProcess[str]:
     """The program, until it ends by itself."""
     argv = [interpreter("standalone"), "-m", "standalone", *flags]
     return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=20 * SECOND, check=False)
+
+
+def write(folder: Path, *, users: str | list[str]) -> Path:
+    """A file of settings."""
+    path = folder / "proxy.toml"
+    path.write_text(f"[listen]\nusers = {users!r}\n")
+    return path
 
 
 def test_it_says_where_it_listens_and_that_it_is_open(start: Start) -> None:
@@ -55,6 +64,34 @@ def test_an_address_that_others_can_reach_is_warned_of(start: Start) -> None:
     process, _ = start("--host=0.0.0.0")
 
     assert "WARNING: other machines can reach this address" in process.printed()
+
+
+def test_it_serves_at_all_addresses_of_its_file(start: Start, tmp_path: Path) -> None:
+    path = tmp_path / "proxy.sock"
+    process, first = start(f"--config={write(tmp_path, users=['127.0.0.1:0', '[::1]:0', f'unix://{path}'])}")
+    _, second, third = re.findall(r"Listening on (\S+) - OPEN", process.printed())
+
+    assert [get(url, "/").status for url in (first, second)] == [404, 404]
+    assert third == f"unix://{path}"
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(path))
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: proxy\r\n\r\n")
+        assert connection.recv(1000).startswith(b"HTTP/1.1 404 ")
+
+
+def test_settings_that_cannot_be_used_are_one_clear_line(tmp_path: Path) -> None:
+    ended = run("--open", f"--config={write(tmp_path, users='8080')}")
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("proxy.toml: listen.users: is '8080', but must be an address")
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_settings_can_be_checked_without_serving(tmp_path: Path) -> None:
+    ended = run("--open", "--check-config", f"--config={write(tmp_path, users='127.0.0.1:1')}")
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == "users and agents: 127.0.0.1:1\nOPEN: no passwords, for users or agents\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -1,0 +1,30 @@
+"""[limits]: how much of what."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from standalone.settings.keys import count, size
+from standalone.settings.table import Table
+from wire.protocol import MAX_HEAD_BYTES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitSettings(Table):
+    """How much of what."""
+
+    body_bytes: int
+    head_bytes: int
+    connections: int
+    pipeline: int
+    exchanges: int
+    window_bytes: int
+
+    NAME: ClassVar = "limits"
+    KEYS: ClassVar = (
+        size("body-bytes", 32 * 10**6, "The longest body of a request: then 413."),
+        size("head-bytes", MAX_HEAD_BYTES, "The longest head of a request: then 431.", most=MAX_HEAD_BYTES),
+        count("connections", 10_000, "Connections at a time, of users and agents together: then 503."),
+        count("pipeline", 32, "Requests that a client may send ahead of their answers on one connection.", most=1000),
+        count("exchanges", 10_000, "Requests under way at a time: then 503."),
+        size("window-bytes", 1 << 20, "How much of each body is in memory at a time.", least=1 << 17, most=1 << 30),
+    )

@@ -1,0 +1,75 @@
+"""Where settings come from, and which of them wins: default < file < environment < command line."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from edge.settings import SettingsError
+from standalone.settings.flags import read_flags
+from standalone.settings.keys import Given
+from standalone.settings.limits import LimitSettings
+from standalone.settings.listen import ListenSettings
+from standalone.settings.log import LogSettings
+from standalone.settings.sources import PREFIX, GivenFile, read_environment, read_file
+from standalone.settings.table import Table
+from standalone.settings.timeouts import TimeoutSettings
+
+TABLES: Final[tuple[type[Table], ...]] = (ListenSettings, TimeoutSettings, LimitSettings, LogSettings)
+"""In the order of the documents."""
+
+LISTS: Final[tuple[type[Table], ...]] = ()
+"""Those of which the file may have any number: `[[name]]`."""
+
+CONFIG: Final = f"{PREFIX}CONFIG"
+
+_NEEDS_OPEN: Final = (
+    "--open: not given. This proxy cannot protect itself yet: with --open, whoever reaches its port can use every "
+    "backend, and can serve as one. Say --open if that is what you want; it listens on this machine alone, unless "
+    "--host says otherwise"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the proxy was told."""
+
+    is_open: bool
+    """True where nobody is asked for anything."""
+    only_checks: bool
+    """True where it shall say what it was told, and end."""
+    listen: ListenSettings
+    timeouts: TimeoutSettings
+    limits: LimitSettings
+    log: LogSettings
+
+    def check(self) -> None:
+        """Raises `SettingsError` for tables that do not fit together."""
+        if not self.is_open:
+            raise SettingsError(_NEEDS_OPEN)
+
+
+def load_settings(arguments: Sequence[str], environ: Mapping[str, str]) -> Settings:
+    """The settings that arguments, environment and the file that they name give.
+
+    Raises `SettingsError` with one line for the operator, and `SystemExit` for `--help` and for what is not a flag.
+    """
+    flags = read_flags(arguments)
+    path = flags.config or (Path(environ[CONFIG]) if environ.get(CONFIG) else None)
+    file = read_file(TABLES, path, lists=LISTS) if path else GivenFile({}, {})
+    surroundings = read_environment(TABLES, environ)
+
+    def given(table: type[Table]) -> Mapping[str, Given]:
+        sources = (file.tables, surroundings, flags.given)
+        return {key: value for source in sources for key, value in source.get(table.NAME, {}).items()}
+
+    settings = Settings(
+        is_open=flags.is_open,
+        only_checks=flags.only_checks,
+        listen=ListenSettings.of(given(ListenSettings)),
+        timeouts=TimeoutSettings.of(given(TimeoutSettings)),
+        limits=LimitSettings.of(given(LimitSettings)),
+        log=LogSettings.of(given(LogSettings)),
+    )
+    settings.check()
+    return settings

@@ -1,0 +1,82 @@
+from dataclasses import fields
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from edge.settings import SettingsError
+from standalone.settings.addresses import Address
+from standalone.settings.load import LISTS, TABLES, Settings, load_settings
+from standalone.settings.table import Table
+
+
+def load(*arguments: str, **environ: str) -> Settings:
+    return load_settings(["--open", *arguments], environ)
+
+
+def test_the_defaults_are_this_machine_alone() -> None:
+    settings = load()
+
+    assert settings.listen.users == (Address("", "127.0.0.1", 8080),)
+    assert (settings.timeouts.response, settings.timeouts.idle) == (timedelta(seconds=30), timedelta(seconds=30))
+    assert (settings.limits.body_bytes, settings.timeouts.shutdown) == (32_000_000, timedelta(seconds=8))
+    assert (settings.log.format, settings.log.least) == ("text", 20)
+
+
+def test_a_flag_wins_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "proxy.toml"
+    path.write_text('[timeouts]\nresponse = "1s"\nidle = "1s"\nhead = "1s"\n[limits]\nconnections = 5\n')
+
+    settings = load(
+        f"--config={path}",
+        "--response-timeout=3s",
+        INVERTING_PROXY_TIMEOUTS_RESPONSE="2s",
+        INVERTING_PROXY_TIMEOUTS_IDLE="2s",
+    )
+
+    timeouts = settings.timeouts
+    assert [time.total_seconds() for time in (timeouts.response, timeouts.idle, timeouts.head)] == [3, 2, 1]
+    assert settings.limits.connections == 5
+
+
+def test_the_environment_may_name_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "proxy.toml"
+    path.write_text('[log]\nformat = "json"\n')
+
+    assert load(INVERTING_PROXY_CONFIG=str(path)).log.format == "json"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["--response-timeout=0s"], "--response-timeout"),
+        (["--idle-timeout=30"], "--idle-timeout"),
+        (["--max-body-bytes=1e9"], "--max-body-bytes"),
+        (["--graceful-shutdown-timeout=soon"], "--graceful-shutdown-timeout"),
+        (["--host=a b"], "--host"),
+    ],
+)
+def test_a_flag_that_cannot_be_used_is_named(arguments: list[str], name: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name}: is '.*', but must be "):
+        load(*arguments)
+
+
+def test_a_variable_that_cannot_be_used_is_named() -> None:
+    with pytest.raises(SettingsError, match="^INVERTING_PROXY_LOG_FORMAT: is 'xml', but must be one of text, json$"):
+        load(INVERTING_PROXY_LOG_FORMAT="xml")
+
+
+def test_without_open_nothing_is_open() -> None:
+    with pytest.raises(SettingsError, match="^--open: not given"):
+        load_settings([], {})
+
+
+@pytest.mark.parametrize("table", [*TABLES, *LISTS], ids=lambda table: table.NAME)
+def test_each_key_has_its_field_and_a_default_that_it_takes(table: type[Table]) -> None:
+    assert [key.field for key in table.KEYS] == [field.name for field in fields(table)]  # type: ignore[arg-type]
+    for key in table.KEYS:
+        key.value_of(None)
+
+
+def test_each_table_is_a_field_of_the_whole() -> None:
+    assert {table.NAME for table in (*TABLES, *LISTS)} <= {field.name for field in fields(Settings)}

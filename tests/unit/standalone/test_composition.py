@@ -1,0 +1,51 @@
+from datetime import timedelta
+
+from broker.policy import Policy
+from standalone.composition import keep_alive_of, policy_of, protocol_of
+from standalone.server import Limits
+from standalone.settings.load import Settings, load_settings
+
+
+def settings(**environ: str) -> Settings:
+    return load_settings(["--open"], {f"INVERTING_PROXY_{name}": text for name, text in environ.items()})
+
+
+def test_the_defaults_are_those_of_the_rules_and_of_the_server() -> None:
+    assert policy_of(settings()) == Policy()
+    assert protocol_of(settings()).limits == Limits()
+    assert keep_alive_of(settings()) == 75
+
+
+def test_times_and_limits_arrive_where_they_count() -> None:
+    told = settings(
+        TIMEOUTS_RESPONSE="2m", TIMEOUTS_FETCH="1m", TIMEOUTS_LIST="10s", TIMEOUTS_OFFER="1s", LIMITS_BODY_BYTES="1GB"
+    )
+
+    policy = policy_of(told)
+    assert (policy.response_wait, policy.fetch_wait) == (timedelta(minutes=2), timedelta(minutes=1))
+    assert (policy.list_wait, policy.offer_lease) == (timedelta(seconds=10), timedelta(seconds=1))
+    assert policy.max_body_bytes == 10**9
+
+
+def test_a_request_is_not_waited_for_to_be_fetched_for_longer_than_to_be_answered() -> None:
+    assert policy_of(settings(TIMEOUTS_RESPONSE="3s")).fetch_wait == timedelta(seconds=3)
+
+
+def test_a_backend_is_online_for_longer_than_two_polls_take() -> None:
+    assert policy_of(settings(TIMEOUTS_LIST="2m")).backend_online > 2 * timedelta(minutes=2)
+
+
+def test_the_limits_of_a_connection_are_those_that_are_set() -> None:
+    told = settings(
+        TIMEOUTS_HEAD="1s",
+        TIMEOUTS_IDLE="2s",
+        TIMEOUTS_LINGER="3s",
+        LIMITS_HEAD_BYTES="8KiB",
+        LIMITS_CONNECTIONS="7",
+        LIMITS_PIPELINE="1",
+    )
+
+    assert protocol_of(told).limits == Limits(
+        head_bytes=8192, head_time=1, write_time=2, linger_time=3, connections=7, pipeline=1
+    )
+    assert protocol_of(settings(TIMEOUTS_IDLE="2s", TIMEOUTS_WRITE="9s")).limits.write_time == 9
