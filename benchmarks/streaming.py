@@ -64,8 +64,18 @@ def peak_memory(process: Process) -> int:
 
 def download(url: str, size: int) -> bool:
     """True when the pattern came, whole."""
+    return _download(url, f"/pour?n={size}", size)
+
+
+def download_in_chunks(url: str, size: int) -> bool:
+    """The same for an answer that does not say its length."""
+    return _download(url, f"/pour?n={size}&chunked", size)
+
+
+def _download(url: str, target: str, size: int) -> bool:
+    # In HTTP/1.0, so that no chunks have to be read here.
     with Connection(url, timeout=_PATIENCE) as client:
-        client.send(request_bytes("GET", f"/pour?n={size}", host=client.host))
+        client.send(f"GET {target} HTTP/1.0\r\nHost: {client.host}\r\n\r\n".encode())
         head = bytearray()
         while b"\r\n\r\n" not in head:
             head += client.receive()
@@ -94,7 +104,7 @@ def upload(url: str, size: int) -> bool:
     return bool(json.loads(reply.body) == {"length": size, "is_right": True})
 
 
-WAYS: Final = {"down": download, "up": upload}
+WAYS: Final = {"down": download, "down, in chunks": download_in_chunks, "up": upload}
 
 
 def move(way: str, url: str, size: int, processes: Sequence[Process]) -> Moved:

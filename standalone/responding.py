@@ -1,8 +1,9 @@
-"""How an answer is written to a connection, and how one that breaks off is made to look broken.
+"""One request and its answer on a connection: how a body is handed on, how an answer is written, and how one that
+breaks off is made to look broken.
 
-A request/response cycle in uvicorn's sense, whose reading side is uvicorn's. Its writing side is ours: it keeps the
-case of names, frames for HTTP/1.0 too, lets 304 have a Content-Length, writes trailers, gives up on a client that does
-not read, and breaks off visibly. An application breaks its answer off by returning before its end.
+A request/response cycle in uvicorn's sense. It hands on the body in the pieces in which the parser gives it. It keeps
+the case of names in answers, frames for HTTP/1.0 too, lets 304 have a Content-Length, writes trailers, gives up on a
+client that does not read, and breaks off visibly. An application breaks its answer off by returning before its end.
 """
 
 import asyncio
@@ -11,10 +12,14 @@ import struct
 from collections.abc import Callable
 from typing import Any, Final
 
-from uvicorn._types import ASGI3Application, ASGISendEvent, HTTPResponseStartEvent
+from uvicorn._types import ASGI3Application, ASGIReceiveEvent, ASGISendEvent, HTTPResponseStartEvent
 from uvicorn.protocols.http.httptools_impl import HEADER_RE, HEADER_VALUE_RE, STATUS_LINE, RequestResponseCycle
 
+from wire.http1 import chunk_around
+
 Fields = list[tuple[bytes, bytes]]
+
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 # SO_LINGER with no time: closing resets the connection instead of ending it in order.
 _RESET: Final = struct.pack("ii", 1, 0)
@@ -32,6 +37,31 @@ class ProxyCycle(RequestResponseCycle):
         self._write_time = write_time
         self._is_delimited_by_close = False
         self._has_trailers = False
+        self._pieces: list[bytes] = []
+        self.unread_bytes = 0
+        """Of the body, that have come and were not received yet."""
+
+    def take(self, piece: bytes) -> None:
+        """A piece of the body has come."""
+        self._pieces.append(piece)
+        self.unread_bytes += len(piece)
+        self.message_event.set()
+
+    async def receive(self) -> ASGIReceiveEvent:
+        """What has come of the body since the last call, as soon as there is something or its end."""
+        if self.waiting_for_100_continue and not self.transport.is_closing():
+            self.waiting_for_100_continue = False
+            self.transport.write(_CONTINUE)
+        if not self.disconnected and not self.response_complete:
+            self.flow.resume_reading()
+            await self.message_event.wait()
+            self.message_event.clear()
+        if self.disconnected or self.response_complete:
+            return {"type": "http.disconnect"}
+        body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._pieces.clear()
+        self.unread_bytes = 0
+        return {"type": "http.request", "body": body, "more_body": self.more_body}
 
     async def run_asgi(self, app: ASGI3Application) -> None:
         """Serve the request. An application logs its own errors; one that has not answered to the end breaks off."""
@@ -112,7 +142,7 @@ class ProxyCycle(RequestResponseCycle):
         if not body:
             return
         if self.chunked_encoding:
-            self.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+            self.transport.writelines(chunk_around(body))
         elif self._is_delimited_by_close:
             self.transport.write(body)
         elif self.scope["method"] != "HEAD":

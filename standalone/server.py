@@ -21,6 +21,7 @@ from urllib.parse import unquote
 
 import httptools
 from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from edge.errors import Failure, Refusal, describe, render
@@ -66,6 +67,7 @@ class Limits:
 class ProxyProtocol(HttpToolsProtocol):
     """Reads requests and starts their tasks; `limits` is there for a subclass to change."""
 
+    cycle: ProxyCycle
     limits: ClassVar[Limits] = Limits()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the parent has it
@@ -163,7 +165,10 @@ class ProxyProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._unparsed_bytes = 0
-        super().on_body(body)
+        if not self.cycle.response_complete:
+            self.cycle.take(body)
+            if self.cycle.unread_bytes > HIGH_WATER_LIMIT:
+                self.flow.pause_reading()
 
     def on_message_complete(self) -> None:
         self._unparsed_bytes = 0

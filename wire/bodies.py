@@ -15,7 +15,7 @@ from wire.protocol import MAX_HEAD_BYTES
 NO_TRAILERS: Final = Headers()
 
 # RFC 9112 section 7.1; extensions are skipped. A size of more digits than this is that of no body.
-_CHUNK_HEAD: Final = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t -~\x80-\xff]*|[ \t]*)")
+_CHUNK_HEAD: Final = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t -~\x80-\xff]*|[ \t]*)\r\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,93 +76,84 @@ class EndlessBody:
 
 
 class ChunkedBody:
-    """A body in chunked coding (RFC 9112 section 7.1)."""
+    """A body in chunked coding (RFC 9112 section 7.1). Where it was cut into chunks means nothing: those that come
+    together go on as one piece."""
 
     def __init__(self) -> None:
         self.is_over = False
-        self._buffer = bytearray()
         self._expects: Literal["head", "data", "footer", "trailers"] = "head"
         self._left = 0
         """Bytes of the current chunk that are still to come."""
+        self._buffer = bytearray()
+        """What has come of a line, or of the trailers, that is not whole yet."""
         self._searched = 0
-        """Where in the buffer to go on looking for the end of a line or section: before it there is none."""
+        """Where in the buffer to go on looking for the end of the trailers: before it there is none."""
 
     def feed(self, data: bytes, events: list[bytes | End]) -> bytes:
-        self._buffer += data
-        while not self.is_over and self._advance(events):
-            pass
-        return bytes(self._buffer) if self.is_over else b""
+        pieces: list[bytes] = []
+        at = 0
+        while at < len(data) and self._expects != "trailers":
+            at = self._read(data, at, pieces)
+        if pieces:
+            events.append(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        return self._read_trailers(data[at:], events) if at < len(data) else b""
 
-    def _advance(self, events: list[bytes | End]) -> bool:
-        """Read the next part; False when it is not whole yet."""
+    def _read(self, data: bytes, at: int, pieces: list[bytes]) -> int:
+        """Read what stands at a place in `data`, and return the place behind it."""
         if self._expects == "head":
-            return self._read_head()
-        if self._expects == "data":
-            return self._read_data(events)
+            return self._read_head(data, at)
         if self._expects == "footer":
-            return self._read_footer()
-        return self._read_trailers(events)
-
-    def _find(self, mark: bytes) -> int:
-        end = self._buffer.find(mark, self._searched)
-        self._searched = max(0, len(self._buffer) - len(mark) + 1) if end < 0 else 0
-        return end
-
-    def _least_size(self) -> int:
-        """Of what has not ended yet: a CR may be the first half of its end, which does not count."""
-        return len(self._buffer) - self._buffer.endswith(b"\r")
-
-    def _read_head(self) -> bool:
-        end = self._find(b"\r\n")
-        if (self._least_size() if end < 0 else end) > MAX_HEAD_BYTES:
-            raise MessageTooLarge(f"chunk header over {MAX_HEAD_BYTES} bytes", status_hint=431)
-        if end < 0:
-            return False
-        match = _CHUNK_HEAD.fullmatch(self._buffer, 0, end)
-        if match is None:
-            raise MalformedMessage("illegal chunk header")
-        self._left = int(match[1], 16)
-        self._expects = "data" if self._left else "trailers"
-        # What a match holds cannot change its size.
-        del match
-        del self._buffer[: end + 2]
-        return True
-
-    def _read_data(self, events: list[bytes | End]) -> bool:
-        if not self._buffer:
-            return False
-        piece = bytes(self._buffer[: self._left])
-        del self._buffer[: len(piece)]
+            return self._read_footer(data, at)
+        piece = data[at : at + self._left]
+        pieces.append(piece)
         self._left -= len(piece)
-        events.append(piece)
         if not self._left:
             self._expects = "footer"
-        return True
+        return at + len(piece)
 
-    def _read_footer(self) -> bool:
-        footer = bytes(self._buffer[:2])
-        if not b"\r\n".startswith(footer):
+    def _read_head(self, data: bytes, at: int) -> int:
+        end = data.find(b"\n", at) + 1 or len(data)
+        self._buffer += data[at:end]
+        if self._least_size() > MAX_HEAD_BYTES:
+            raise MessageTooLarge(f"chunk header over {MAX_HEAD_BYTES} bytes", status_hint=431)
+        if self._buffer.endswith(b"\n"):
+            match = _CHUNK_HEAD.fullmatch(self._buffer)
+            if match is None:
+                raise MalformedMessage("illegal chunk header")
+            self._left = int(match[1], 16)
+            self._expects = "data" if self._left else "trailers"
+            self._buffer = bytearray()
+        return end
+
+    def _read_footer(self, data: bytes, at: int) -> int:
+        taken = data[at : at + 2 - len(self._buffer)]
+        self._buffer += taken
+        if not b"\r\n".startswith(self._buffer):
             raise MalformedMessage("malformed chunk footer")
-        if len(footer) < 2:
-            return False
-        del self._buffer[:2]
-        self._expects = "head"
-        return True
+        if len(self._buffer) == 2:
+            self._expects = "head"
+            self._buffer = bytearray()
+        return at + len(taken)
 
-    def _read_trailers(self, events: list[bytes | End]) -> bool:
+    def _least_size(self) -> int:
+        """Of a line or the trailers without what ends them: a CR may be the first half of that."""
+        return len(self._buffer) - (2 if self._buffer.endswith(b"\r\n") else self._buffer.endswith(b"\r"))
+
+    def _read_trailers(self, data: bytes, events: list[bytes | End]) -> bytes:
+        self._buffer += data
         # A section without a field is the empty line alone.
-        end = 0 if self._buffer.startswith(b"\r\n") else self._find(b"\r\n\r\n") + 2
+        end = 0 if self._buffer.startswith(b"\r\n") else self._buffer.find(b"\r\n\r\n", self._searched) + 2
         is_whole = end != 1
         if (end if is_whole else self._least_size()) > MAX_HEAD_BYTES:
             raise MessageTooLarge(f"message trailers over {MAX_HEAD_BYTES} bytes", status_hint=431)
         if not is_whole:
-            return False
+            self._searched = max(0, len(self._buffer) - 3)
+            return b""
         lines = bytes(self._buffer[:end])
-        del self._buffer[: end + 2]
         strictness.require_strict_lines(lines, what="trailers")
         self.is_over = True
         events.append(End(allowed_trailers(strictness.parse_fields(lines))))
-        return True
+        return bytes(self._buffer[end + 2 :])
 
     def close(self) -> list[bytes | End]:
         raise MalformedMessage("the message ends within its body")

@@ -218,6 +218,11 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
 
 
+def chunk_around(data: bytes) -> tuple[bytes, bytes, bytes]:
+    """The same in pieces, of which `data` is one, for whoever can write them without copying it; never for no data."""
+    return b"%x\r\n" % len(data), data, b"\r\n"
+
+
 def last_chunk(trailers: Headers = NO_TRAILERS) -> bytes:
     """The end of a body in chunked coding."""
     return b"0\r\n" + serialize_fields(trailers) + b"\r\n"

@@ -15,7 +15,16 @@ from agent.transport.connections import Connection, ConnectionPool
 from agent.transport.errors import Broken, NothingReceived, SourceBroke, TimedOut, TransportError
 from agent.transport.upload import Body, Upload
 from wire.errors import WireError
-from wire.http1 import End, RequestHead, ResponseHead, ResponseParser, encode_body, encode_end, serialize_request_head
+from wire.http1 import (
+    CHUNKED,
+    End,
+    RequestHead,
+    ResponseHead,
+    ResponseParser,
+    chunk_around,
+    encode_end,
+    serialize_request_head,
+)
 from wire.protocol import IDEMPOTENT_METHODS
 
 logger = logging.getLogger(__name__)
@@ -45,8 +54,12 @@ class Interrupt:
 
 def _upload(connection: Connection, body: Body, head: RequestHead, limit: float | None) -> Upload:
     def send(event: bytes | End) -> None:
-        data = encode_end(event, head.length) if isinstance(event, End) else encode_body(event, head.length)
-        connection.send(data, timeout=limit)
+        if isinstance(event, End):
+            connection.send(encode_end(event, head.length), timeout=limit)
+        elif head.length == CHUNKED and event:
+            connection.send_together(chunk_around(event), timeout=limit)
+        else:
+            connection.send(event, timeout=limit)
 
     return Upload(body, send=send, abort=connection.abort)
 

@@ -8,7 +8,8 @@ repeated fields and add fields of its own (User-Agent, Accept-Encoding).
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import unquote
@@ -25,6 +26,11 @@ from agent.transport.errors import Broken, TimedOut, TlsFailed, Unreachable
 from agent.transport.tls import REQUESTS_RULES, Tls, http2_context
 
 _RECEIVE_BYTES: Final = 1 << 16
+_RECEIVE_MOST: Final = 1 << 18
+"""What is asked for at once while a long body comes: each piece costs a turn here, and one at the proxy."""
+
+_WORTH_SPARING: Final = 1 << 14
+"""Bytes, from which on a copy costs more than a longer call to the system."""
 
 T = TypeVar("T")
 
@@ -57,6 +63,7 @@ class Connection:
         self._pooled = pooled
         self._socket = pooled.sock
         self._socket.setblocking(False)
+        self._receive_bytes = _RECEIVE_BYTES
         self._lock = threading.Lock()  # guards the TLS state of _socket: OpenSSL allows one thread at a time
         self.is_reused = is_reused
 
@@ -66,9 +73,25 @@ class Connection:
         while view:
             view = view[self._when_ready(partial(self._socket.send, view), timeout, writes=True) :]
 
+    def send_together(self, pieces: Sequence[bytes], *, timeout: float | None) -> None:
+        """Send pieces behind one another as `send` does, and copy none of them where the socket allows it."""
+        if isinstance(self._socket, ssl.SSLSocket) or sum(map(len, pieces)) < _WORTH_SPARING:
+            self.send(b"".join(pieces), timeout=timeout)
+            return
+        left = deque(memoryview(piece) for piece in pieces)
+        while left:
+            sent = self._when_ready(partial(self._socket.sendmsg, left), timeout, writes=True)
+            while left and sent >= len(left[0]):
+                sent -= len(left.popleft())
+            if sent:
+                left[0] = left[0][sent:]
+
     def receive(self, *, timeout: float | None) -> bytes:
         """The next bytes as soon as there are some; none at the end. Raises `TimedOut`, `Broken`."""
-        return self._when_ready(partial(self._socket.recv, _RECEIVE_BYTES), timeout, writes=False)
+        data = self._when_ready(partial(self._socket.recv, self._receive_bytes), timeout, writes=False)
+        if len(data) == self._receive_bytes:
+            self._receive_bytes = _RECEIVE_MOST
+        return data
 
     def _when_ready(self, operation: Callable[[], T], timeout: float | None, *, writes: bool) -> T:
         while True:

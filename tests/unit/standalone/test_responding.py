@@ -1,6 +1,6 @@
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import pytest
@@ -18,6 +18,9 @@ class FakeTransport:
 
     def write(self, data: bytes) -> None:
         self.written += data
+
+    def writelines(self, pieces: Iterable[bytes]) -> None:
+        self.write(b"".join(pieces))
 
     def abort(self) -> None:
         self.is_aborted = True
@@ -37,6 +40,10 @@ class FakeFlow:
 
     def __init__(self) -> None:
         self.write_paused = False
+        self.resumed = 0
+
+    def resume_reading(self) -> None:
+        self.resumed += 1
 
     async def drain(self) -> None:
         await asyncio.get_running_loop().create_future()
@@ -83,6 +90,25 @@ def run(scenario: Callable[[], Awaitable[None]]) -> None:
         await asyncio.wait_for(scenario(), 5)
 
     asyncio.run(main())
+
+
+def test_what_has_come_of_a_body_is_received_together_and_a_lone_piece_is_not_copied() -> None:
+    async def scenario() -> None:
+        bench = Bench(is_read=False)
+        piece = bytes(1000)
+        bench.cycle.take(piece)
+        alone = await bench.cycle.receive()
+        bench.cycle.take(b"a")
+        bench.cycle.take(b"b")
+        bench.cycle.more_body = False
+        unread = bench.cycle.unread_bytes
+        together = await bench.cycle.receive()
+
+        assert alone["body"] is piece
+        assert (unread, together) == (2, {"type": "http.request", "body": b"ab", "more_body": False})
+        assert (bench.cycle.unread_bytes, bench.flow.resumed) == (0, 2)
+
+    run(scenario)
 
 
 LENGTH_2 = (b"Content-Length", b"2")

@@ -130,3 +130,12 @@ def test_what_is_as_long_as_the_limit_passes_wherever_it_is_cut(
 
     with pytest.raises(MessageTooLarge):
         read(ChunkedBody(), [start, line + b"b" + end[:cut], end[cut:]])
+
+
+def test_a_piece_of_a_long_chunk_is_not_copied_and_short_chunks_that_come_together_go_on_as_one_piece() -> None:
+    body, piece = ChunkedBody(), bytes(1000)
+    long, _ = read(body, [b"1388\r\n", piece, piece])
+    short, _ = read(ChunkedBody(), [b"1\r\na\r\n" * 3, last_chunk()])
+
+    assert [event is piece for event in long] == [True, True]
+    assert short == [b"aaa", End()]

@@ -20,6 +20,7 @@ from wire.http1 import (
     ResponseHead,
     ResponseParser,
     chunk,
+    chunk_around,
     encode_body,
     encode_end,
     last_chunk,
@@ -344,6 +345,13 @@ def test_only_chunks_have_marks_and_trailers(length: Length, body: bytes, end: b
 
 def test_no_data_is_no_chunk_because_an_empty_one_would_end_the_body() -> None:
     assert chunk(b"") == b""
+
+
+def test_a_chunk_can_be_had_around_its_data() -> None:
+    data = b"some bytes"
+
+    assert b"".join(chunk_around(data)) == chunk(data)
+    assert chunk_around(data)[1] is data
     assert encode_body(b"", CHUNKED) == b""
 
 
