@@ -53,14 +53,16 @@ def create_app(
     policy: Policy,
     trusts_cron_field: bool,
     deletes_stale_backends: bool,
+    has_options: bool = False,
     new_id: Callable[[], RequestId] = new_request_id,
     project: str = "",
 ) -> Flask:
     """The service. `trusts_cron_field`: it runs where the platform strips `X-Appengine-Cron` from what comes from
-    outside. `deletes_stale_backends`: the sweep also removes registrations without an agent for `backend_gone`."""
+    outside. `deletes_stale_backends`: the sweep also removes registrations without an agent for `backend_gone`.
+    `has_options`: backends may have those that the stand-alone proxy has."""
     app = make_service("api_service", clock=clock, new_id=new_id, form_for=lambda accept: "json", project=project)
     app.url_map.converters["any_id"] = _AnyId
-    admin = _Admin(store, clock, identity, policy, trusts_cron_field, deletes_stale_backends)
+    admin = _Admin(store, clock, identity, policy, trusts_cron_field, deletes_stale_backends, has_options)
 
     @app.get("/api/backends")
     def list_backends() -> PlainResponse:
@@ -93,6 +95,7 @@ class _Admin:
     policy: Policy
     trusts_cron_field: bool
     deletes_stale_backends: bool
+    has_options: bool
 
     def list_backends(self, environ: Environ) -> PlainResponse:
         self._require_admin(environ)
@@ -102,7 +105,7 @@ class _Admin:
         """Register, or replace; the body is read whatever its type, because `curl -d` names a form's."""
         admin = self._require_admin(environ)
         try:
-            backend = decode_backend(_json_body(environ))
+            backend = decode_backend(_json_body(environ), has_options=self.has_options)
         except InvalidBackend as exc:
             raise Refusal(replace(_INVALID_BACKEND, details=exc.problems)) from exc
         self.store.put_backend(backend)

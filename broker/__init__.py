@@ -3,7 +3,8 @@
     model       the records, frozen
     policy      every number, in one object
     exchange    the life of one request: states, transitions, what an agent may do with it
-    routing     which backend serves a user and a path
+    routing     which backend serves a user, a host and a path
+    hosts       names of hosts, and which of them a registration means
     forwarding  which header fields travel on, and which are ours to set
     store       the contract of a store, in prose
     waiting     the loops that wait: for work, for bytes, for an answer

@@ -1,7 +1,7 @@
 """What can go wrong with an exchange. `reason` names it for machines: the value of `X-Inverting-Proxy-Error`.
 
 BrokerError
-    UnknownBackend      no backend is registered (for this user and path, or under this ID)
+    UnknownBackend      no backend is registered (for this user, host and path, or under this ID)
     UnknownRequest      no such exchange: delivered, given up, or never there
     DuplicateRequest    a request ID used twice
     NotAllowed          the caller proved no identity, or not one that may do this

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from broker.forwarding import Client, forwarded_request, in_origin_form
+from broker.hosts import host_of
 from broker.model import Exchange
 from broker.policy import Policy
 from broker.routing import choose_backend, find_candidates, path_of
@@ -42,8 +43,8 @@ def admit_request(
         raise too_large(policy)
     head = in_origin_form(head)
     raw = _serialize(forwarded_request(head, client))
-    path = path_of(head.target)
-    candidates = find_candidates(store.find_backends(end_user), user=end_user, path=path)
+    host, path = host_of(head.headers.get("Host") or ""), path_of(head.target)
+    candidates = find_candidates(store.find_backends(end_user), user=end_user, host=host, path=path)
     now = clock.now()
     statuses = store.get_statuses([backend.backend_id for backend in candidates])
     backend = choose_backend(candidates, statuses, path=path, now=now, policy=policy)

@@ -11,6 +11,30 @@ ALL_USERS: Final = "allUsers"
 """The end user of a backend that serves everybody whom the proxy lets in."""
 
 
+class Sharing(Enum):
+    """How the agents of one backend share its requests."""
+
+    PULL = "pull"
+    """Whoever has room takes the oldest."""
+    STANDBY = "standby"
+    """One takes all; another stands by until that one has gone."""
+    STICKY = "sticky"
+    """The requests of one browser, or user, stay with one agent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the stand-alone proxy does for a backend beyond routing; None: as the policy has it for all."""
+
+    agents: Sharing = Sharing.PULL
+    max_exchanges: int | None = None
+    """The most requests under way at a time."""
+    max_queue: int | None = None
+    """The most of them that no agent has taken yet."""
+    shim_path: str = ""
+    """Below which path its agents carry websockets over ordinary requests; no slashes around it. Empty: they do not."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backend:
     """A registration: whose agents may serve which users' requests."""
@@ -21,6 +45,9 @@ class Backend:
     end_user: str
     """The e-mail address of the one user, or `ALL_USERS`."""
     path_prefixes: tuple[str, ...]
+    hosts: tuple[str, ...] = ()
+    """The hosts it serves, in the spelling of `broker.hosts`: names, or `*.` and a name for all below it. None: any."""
+    options: Options = Options()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

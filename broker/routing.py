@@ -1,4 +1,4 @@
-"""Which backend serves a user and a path."""
+"""Which backend serves a user, a host and a path."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from broker.errors import BackendOffline, UnknownBackend
+from broker.hosts import fit_of
 from broker.model import ALL_USERS, Backend, BackendStatus
 from broker.policy import Policy
 from wire.protocol import BackendId
@@ -46,14 +47,18 @@ def end_users_serving(user: str) -> frozenset[str]:
     return frozenset({user, user.lower(), ALL_USERS} - {""})
 
 
-def find_candidates(backends: Iterable[Backend], *, user: str, path: str) -> list[Backend]:
-    """The backends registered for a user and a path, online or not."""
+def find_candidates(backends: Iterable[Backend], *, user: str, host: str, path: str) -> list[Backend]:
+    """The backends registered for a user and a path, online or not, whose hosts fit `host` (of `hosts.host_of`) most
+    closely, and no others: what is meant for one host, its cookies among it, goes to no backend of a wider choice while
+    those of that host are offline."""
     end_users = end_users_serving(user)
-    return [
-        backend
-        for backend in backends
-        if backend.end_user in end_users and any(serves_path(prefix, path) for prefix in backend.path_prefixes)
-    ]
+    fitting: dict[int, list[Backend]] = {}
+    for backend in backends:
+        fit = fit_of(backend.hosts, host)
+        serves = any(serves_path(prefix, path) for prefix in backend.path_prefixes)
+        if fit is not None and serves and backend.end_user in end_users:
+            fitting.setdefault(fit, []).append(backend)
+    return fitting[max(fitting)] if fitting else []
 
 
 def choose_backend(
@@ -71,7 +76,7 @@ def choose_backend(
     """
     candidates = list(candidates)
     if not candidates:
-        raise UnknownBackend("no backend is registered for this user and path")
+        raise UnknownBackend("no backend is registered for this user, host and path")
     online = [backend for backend in candidates if is_online(statuses.get(backend.backend_id), now=now, policy=policy)]
     if not online:
         names = ", ".join(sorted(backend.backend_id for backend in candidates))

@@ -1,7 +1,8 @@
 """The registrations and statuses of backends in Datastore, as models of ndb.
 
-    backend/ID         kind, key and properties of the original (google/inverting-proxy, `app/types.go`), nothing more:
-                       what it wrote is read, and it could read what is written here
+    backend/ID         kind, key and properties of the original (google/inverting-proxy, `app/types.go`): what it wrote
+                       is read, and it could read what is written here. `Hosts` and `Options` are ours, and are written
+                       only where a registration has them: the original refuses to read what it does not know
     backendStatus/ID   ours: when it was polled and used last
 
 Each is asked for at every request and changes rarely, so what was read is used again for a second. Only what is there
@@ -9,9 +10,9 @@ is remembered, never that something is not.
 """
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from google.cloud import ndb
 from grpc import StatusCode
@@ -22,14 +23,20 @@ from broker.policy import Policy
 from broker.routing import end_users_serving
 from stores.calls import CONTENDED, INTERRUPTED, repeat
 from stores.lately import Lately, Notes
+from stores.options import decode_options, encode_options
 from stores.session import session
 from wire.protocol import BackendId
 
 T = TypeVar("T")
 
+_HOSTS: Final = "Hosts"
+_OPTIONS: Final = "Options"
 
-class _Backend(ndb.Model):
-    """A registration. Properties that it does not name are passed over."""
+
+class _Backend(ndb.Expando):
+    """A registration. Properties that are not named here are not written unless they are given."""
+
+    _default_indexed = False
 
     backend_id = ndb.StringProperty("BackendID")
     backend_user = ndb.StringProperty("BackendUser")
@@ -73,6 +80,7 @@ class Registrations:
                 backend_user=backend.backend_user,
                 end_user=backend.end_user,
                 path_prefixes=list(backend.path_prefixes),
+                **_our_properties(backend),
             ).put()
 
         self._run(write, repeatable=CONTENDED)
@@ -198,7 +206,14 @@ def _backend_of(found: _Backend) -> Backend:
         backend_user=found.backend_user or "",
         end_user=found.end_user or "",
         path_prefixes=tuple(found.path_prefixes),
+        hosts=tuple(getattr(found, _HOSTS, ())),
+        options=decode_options(getattr(found, _OPTIONS, "")),
     )
+
+
+def _our_properties(backend: Backend) -> dict[str, Sequence[str]]:
+    ours: dict[str, Sequence[str]] = {_HOSTS: list(backend.hosts), _OPTIONS: encode_options(backend.options)}
+    return {name: value for name, value in ours.items() if value}
 
 
 def _status_of(found: _Status | None) -> BackendStatus:

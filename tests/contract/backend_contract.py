@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from broker.errors import UnknownBackend, UnknownRequest
-from broker.model import ALL_USERS
+from broker.model import ALL_USERS, Options, Sharing
 from broker.store import Store
 from tests.contract.cases import AGENT, NOW, OTHER_BACKEND, POLICY, REQUEST_BYTES, claim, later, queued
 from tests.factories import BACKEND, REQUEST, a_backend, an_exchange
@@ -28,6 +28,29 @@ class BackendContract:
         store.put_backend(backend)
         assert store.get_backend(BackendId("Jupyter-1")) == backend
         assert store.list_backends() == [backend]
+
+    @pytest.mark.parametrize("hosts", [("example.org",), ("a.example.org", "*.example.org", "[::1]")])
+    def test_hosts_come_back_in_their_order(self, store: Store, hosts: tuple[str, ...]) -> None:
+        store.put_backend(a_backend(hosts=hosts))
+        assert store.get_backend(BACKEND).hosts == hosts
+        assert [backend.hosts for backend in store.find_backends("")] == [hosts]
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            Options(),
+            Options(agents=Sharing.STANDBY),
+            Options(agents=Sharing.STICKY, max_exchanges=1, max_queue=10_000, shim_path="a/websocket-shim"),
+        ],
+    )
+    def test_options_come_back(self, store: Store, options: Options) -> None:
+        store.put_backend(a_backend(options=options))
+        assert store.list_backends() == [a_backend(options=options)]
+
+    def test_who_replaces_a_backend_takes_its_hosts_and_options_away(self, store: Store) -> None:
+        store.put_backend(a_backend(hosts=("example.org",), options=Options(max_queue=1)))
+        store.put_backend(a_backend())
+        assert store.get_backend(BACKEND) == a_backend()
 
     def test_a_backend_without_prefixes_comes_back(self, store: Store) -> None:
         store.put_backend(a_backend(path_prefixes=()))

@@ -65,6 +65,15 @@ def test_registering_answers_with_what_is_registered() -> None:
     assert Api().post(BACKEND).get_json() == BACKEND | {"lastUsed": "1970-01-01T00:00:00Z"}
 
 
+def test_hosts_are_registered_here_and_options_of_the_stand_alone_proxy_are_not() -> None:
+    api = Api()
+    api.post(BACKEND | {"hosts": ["app.example.org"]})
+    refused = api.post(BACKEND | {"agents": "standby"})
+
+    assert [backend.hosts for backend in api.store.list_backends()] == [("app.example.org",)]
+    assert refused.get_json()["error"]["details"] == ["agents: the stand-alone proxy alone has this"]
+
+
 def test_the_same_id_replaces() -> None:
     api = Api()
     api.post(BACKEND)

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from api_service.schema import InvalidBackend, decode_backend, encode_backend
+from api_service.schema import InvalidBackend, decode_backend, encode_backend, make_backend
+from broker.model import Options, Sharing
 from tests.factories import a_backend
 from tests.fakes.clock import NOON
 
@@ -33,6 +34,66 @@ def test_a_backend_is_read_and_written_with_the_names_of_the_original() -> None:
 
     assert backend == a_backend()
     assert encode_backend(backend, NOON + timedelta(microseconds=7)) == VALID | {"lastUsed": "2026-05-17T12:00:00Z"}
+
+
+OURS: dict[str, object] = {
+    "hosts": ["app.example.org", "*.example.net"],
+    "agents": "sticky",
+    "maxExchanges": 50,
+    "maxQueue": 10,
+    "shimPath": "websocket-shim",
+}
+
+
+def test_hosts_and_options_are_read_and_written_where_they_are_given() -> None:
+    backend = decode_backend(json.dumps(VALID | OURS).encode())
+
+    assert backend.hosts == ("app.example.org", "*.example.net")
+    assert backend.options == Options(agents=Sharing.STICKY, max_exchanges=50, max_queue=10, shim_path="websocket-shim")
+    assert encode_backend(backend, NOON) == VALID | OURS | {"lastUsed": "2026-05-17T12:00:00Z"}
+
+
+def test_hosts_and_the_shims_path_are_registered_as_they_are_compared() -> None:
+    backend = decode_backend(json.dumps(VALID | {"hosts": ["*.Example.ORG."], "shimPath": "/a/b/"}).encode())
+
+    assert (backend.hosts, backend.options.shim_path) == (("*.example.org",), "a/b")
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong", "wanted"),
+    [
+        ("hosts", ["a.org:80"], "hosts: must be a list of names of hosts as browsers send them, without ports"),
+        ("agents", "all", "agents: must be one of pull, standby, sticky"),
+        ("maxQueue", 0, "maxQueue: must be a whole number from 1 to 1000000"),
+        ("shimPath", "..", "shimPath: must be the --shim-path of its agents, like websocket-shim"),
+    ],
+)
+def test_a_wrong_option_is_named_with_what_it_must_be(field: str, wrong: object, wanted: str) -> None:
+    assert problems(json.dumps(VALID | {field: wrong}).encode())[0].startswith(wanted)
+
+
+def test_where_there_are_no_options_each_is_refused_by_name_and_hosts_are_not() -> None:
+    with pytest.raises(InvalidBackend) as caught:
+        decode_backend(json.dumps(VALID | OURS).encode(), has_options=False)
+
+    assert [problem.partition(":")[0] for problem in caught.value.problems] == [
+        "agents",
+        "maxExchanges",
+        "maxQueue",
+        "shimPath",
+    ]
+
+
+def test_the_caller_may_know_the_fields_by_other_names() -> None:
+    with pytest.raises(InvalidBackend) as caught:
+        make_backend({"id": "a", "endUser": "x", "more": 1}, spell=str.upper)
+
+    assert [problem.partition(":")[0] for problem in caught.value.problems] == [
+        "ENDUSER",
+        "BACKENDUSER",
+        "PATHPREFIXES",
+        "'MORE'",
+    ]
 
 
 def test_a_backend_that_was_never_used_says_so_as_the_original_does() -> None:

@@ -91,8 +91,26 @@ def test_the_backend_is_chosen_by_the_raw_path() -> None:
     assert chosen == ["a", "root", "root", "a"]
 
 
+@pytest.mark.parametrize(
+    ("target", "host", "chosen"),
+    [
+        ("/", "App.Example.org:8080", "app"),
+        ("/", "other.example.org.", "any"),
+        ("http://app.example.org/", "other.example.org", "app"),
+        ("http://other.example.org?x", "app.example.org", "any"),
+        ("/", "", "any"),
+    ],
+)
+def test_the_backend_is_chosen_by_the_host_as_its_backend_will_see_it(target: str, host: str, chosen: str) -> None:
+    store = store_with(a_backend("any"), a_backend("app", hosts=("app.example.org",)))
+
+    admitted = admit(RequestHead("GET", target, Headers([("Host", host)]), None), store=store)
+
+    assert admitted.exchange.backend_id == chosen
+
+
 def test_no_backend_at_all_is_unknown() -> None:
-    with pytest.raises(UnknownBackend, match="^no backend is registered for this user and path$"):
+    with pytest.raises(UnknownBackend, match="^no backend is registered for this user, host and path$"):
         admit(GET, store=store_with(a_backend(end_user="other@example.com")))
 
 

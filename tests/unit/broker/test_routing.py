@@ -1,4 +1,4 @@
-"""Which backend serves a user and a path."""
+"""Which backend serves a user, a host and a path."""
 
 from datetime import timedelta
 
@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.errors import BackendOffline, UnknownBackend
+from broker.hosts import fit_of
 from broker.model import ALL_USERS, Backend, BackendStatus
 from broker.policy import Policy
 from broker.routing import choose_backend, find_candidates, is_online, path_of, serves_path
@@ -18,6 +19,7 @@ POLICY = Policy()
 ALICE = "alice@example.com"
 BOB = "bob@example.com"
 PREFIXES = st.sampled_from(["/", "/a", "/a/", "/a/b", "/ab", ""])
+HOSTS = st.sampled_from(["a.org", "b.a.org", "c.a.org", "b.org", "c.com", ""])
 PATHS = st.sampled_from(["/", "/a", "/a/", "/a/b", "/a/b/c", "/ab", "/abc", "/b", "*", "//a", "/a/../b"])
 
 
@@ -25,15 +27,26 @@ PATHS = st.sampled_from(["/", "/a", "/a/", "/a/b", "/a/b/c", "/ab", "/abc", "/b"
 def registrations(draw: st.DrawFn) -> list[Backend]:
     users = draw(st.lists(st.sampled_from([ALL_USERS, ALICE, BOB]), max_size=6))
     prefixes = st.lists(PREFIXES, min_size=1, max_size=3).map(tuple)
-    return [a_backend(f"b{at}", end_user=user, path_prefixes=draw(prefixes)) for at, user in enumerate(users)]
+    hosts = st.lists(st.sampled_from(["a.org", "b.a.org", "*.a.org", "*.org"]), max_size=2).map(tuple)
+    return [
+        a_backend(f"b{at}", end_user=user, path_prefixes=draw(prefixes), hosts=draw(hosts))
+        for at, user in enumerate(users)
+    ]
 
 
 def polled(*backends: Backend, ago: float = 0) -> dict[BackendId, BackendStatus]:
     return {backend.backend_id: BackendStatus(last_polled=NOON - seconds(ago)) for backend in backends}
 
 
-def route(backends: list[Backend], statuses: dict[BackendId, BackendStatus], *, user: str, path: str) -> Backend:
-    candidates = find_candidates(backends, user=user, path=path)
+def route(
+    backends: list[Backend],
+    statuses: dict[BackendId, BackendStatus],
+    *,
+    user: str,
+    path: str,
+    host: str = "example.org",
+) -> Backend:
+    candidates = find_candidates(backends, user=user, host=host, path=path)
     return choose_backend(candidates, statuses, path=path, now=NOON, policy=POLICY)
 
 
@@ -121,17 +134,64 @@ def test_a_backend_is_online_while_its_agents_poll(status: BackendStatus | None,
 def test_a_backend_serves_its_user_or_all(end_user: str, user: str, served: bool) -> None:
     backend = a_backend(end_user=end_user)
 
-    assert find_candidates([backend], user=user, path="/") == ([backend] if served else [])
+    assert find_candidates([backend], user=user, host="", path="/") == ([backend] if served else [])
 
 
 def test_a_backend_serves_under_any_of_its_prefixes() -> None:
     backend = a_backend(path_prefixes=("/a", "/b"))
 
-    assert [path for path in ("/a/x", "/b", "/c") if find_candidates([backend], user="", path=path)] == ["/a/x", "/b"]
+    served = [path for path in ("/a/x", "/b", "/c") if find_candidates([backend], user="", host="", path=path)]
+
+    assert served == ["/a/x", "/b"]
+
+
+def test_a_backend_with_hosts_serves_those_and_one_without_serves_all() -> None:
+    backends = [a_backend("one", hosts=("a.org", "*.b.org")), a_backend("any")]
+    chosen = {
+        host: [backend.backend_id for backend in find_candidates(backends, user="", host=host, path="/")]
+        for host in ("a.org", "x.b.org", "b.org", "x.a.org", "")
+    }
+
+    assert chosen == {"a.org": ["one"], "x.b.org": ["one"], "b.org": ["any"], "x.a.org": ["any"], "": ["any"]}
+
+
+def test_the_closest_host_comes_before_the_owner_and_the_prefix() -> None:
+    exact = a_backend("exact", hosts=("app.a.org",))
+    wild = a_backend("wild", hosts=("*.a.org",), path_prefixes=("/a",))
+    wider = a_backend("wider", hosts=("*.org",), end_user=ALICE)
+    own = a_backend("own", end_user=ALICE, path_prefixes=("/a/b",))
+    backends = [own, wider, wild, exact]
+    hosts = ["app.a.org", "other.a.org", "b.org", "a.com"]
+
+    chosen = [route(backends, polled(*backends), user=ALICE, host=host, path="/a/b").backend_id for host in hosts]
+
+    assert chosen == ["exact", "wild", "wider", "own"]
+
+
+def test_among_backends_of_one_host_the_own_one_comes_first() -> None:
+    own, shared = (
+        a_backend("own", hosts=("a.org",), end_user=ALICE),
+        a_backend("shared", hosts=("a.org",), path_prefixes=("/a",)),
+    )
+
+    assert route([shared, own], polled(own, shared), user=ALICE, host="a.org", path="/a") == own
+
+
+def test_a_path_that_nobody_serves_at_its_host_goes_to_those_of_any_host() -> None:
+    api, rest = a_backend("api", hosts=("a.org",), path_prefixes=("/api",)), a_backend("rest")
+
+    assert route([api, rest], polled(api, rest), user="", host="a.org", path="/") == rest
+
+
+def test_what_is_meant_for_one_host_goes_to_no_wider_backend_while_its_own_is_offline() -> None:
+    exact, rest = a_backend("exact", hosts=("a.org",)), a_backend("rest")
+
+    with pytest.raises(BackendOffline, match="^no agent is connected for: exact$"):
+        route([exact, rest], polled(rest), user="", host="a.org", path="/")
 
 
 def test_no_registration_is_an_unknown_backend() -> None:
-    with pytest.raises(UnknownBackend, match="^no backend is registered for this user and path$"):
+    with pytest.raises(UnknownBackend, match="^no backend is registered for this user, host and path$"):
         route([a_backend(end_user=BOB)], {}, user=ALICE, path="/")
 
 
@@ -174,31 +234,38 @@ def test_what_is_offline_gives_way_to_the_next_best() -> None:
     assert route([own, long, shared], statuses, user=ALICE, path="/a") == shared
 
 
-@given(registrations(), PATHS, st.sampled_from([ALICE, BOB, ""]), st.lists(st.integers(0, 100), min_size=6, max_size=6))
-def test_a_request_never_reaches_another_users_backend_nor_one_that_is_offline(
-    backends: list[Backend], path: str, user: str, ages: list[int]
+@given(
+    registrations(),
+    HOSTS,
+    PATHS,
+    st.sampled_from([ALICE, BOB, ""]),
+    st.lists(st.integers(0, 100), min_size=6, max_size=6),
+)
+def test_a_request_never_reaches_another_users_or_hosts_backend_nor_one_that_is_offline(
+    backends: list[Backend], host: str, path: str, user: str, ages: list[int]
 ) -> None:
     statuses = {
         b.backend_id: BackendStatus(last_polled=NOON - timedelta(seconds=s))
         for b, s in zip(backends, ages, strict=False)
     }
     try:
-        chosen = route(backends, statuses, user=user, path=path)
+        chosen = route(backends, statuses, user=user, host=host, path=path)
     except (UnknownBackend, BackendOffline):
         return
 
     assert chosen.end_user in (ALL_USERS, user)
+    assert fit_of(chosen.hosts, host) is not None
     assert any(serves_path(prefix, path) for prefix in chosen.path_prefixes)
     assert is_online(statuses[chosen.backend_id], now=NOON, policy=POLICY)
 
 
-@given(st.data(), registrations(), PATHS)
+@given(st.data(), registrations(), HOSTS, PATHS)
 def test_the_choice_does_not_depend_on_the_order_of_registrations(
-    data: st.DataObject, backends: list[Backend], path: str
+    data: st.DataObject, backends: list[Backend], host: str, path: str
 ) -> None:
     def choice(registered: list[Backend]) -> BackendId | None:
         try:
-            return route(registered, polled(*backends), user=ALICE, path=path).backend_id
+            return route(registered, polled(*backends), user=ALICE, host=host, path=path).backend_id
         except UnknownBackend:
             return None
 

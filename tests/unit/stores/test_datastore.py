@@ -15,7 +15,7 @@ from google.cloud import datastore
 from google.cloud.ndb import Client
 
 from broker.errors import ClaimedElsewhere, StoreUnavailable, UnknownRequest
-from broker.model import State
+from broker.model import Options, State
 from broker.policy import Policy
 from broker.store import Store
 from stores.calls import ATTEMPTS, TIMEOUT
@@ -253,6 +253,14 @@ def test_a_registration_has_the_shape_of_the_original(ndb_client: Client, store:
         "PathPrefixes": ["/a"],
         "LastUsed": "",
     }
+
+
+def test_hosts_and_options_stand_in_the_registrations_that_have_them(ndb_client: Client, store: DatastoreStore) -> None:
+    store.put_backend(a_backend(hosts=("a.org", "*.b.org"), options=Options(max_queue=7)))
+    [[found]] = Datastore(ndb_client).query("backend")
+    ours = {name: found.entity[name] for name in ("Hosts", "Options")}
+    assert ours == {"Hosts": ["a.org", "*.b.org"], "Options": '{"maxQueue": 7}'}
+    assert set(ours) <= found.entity.exclude_from_indexes
 
 
 def test_only_what_is_queried_is_indexed(ndb_client: Client, store: DatastoreStore) -> None:
