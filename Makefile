@@ -4,6 +4,7 @@
 PYTHON ?= python3
 PORT ?= 8080
 MINUTES ?= 10
+ARGS ?=
 BACKEND_URL ?=
 IMAGE ?= inverting-proxy-agent
 
@@ -106,9 +107,8 @@ endif
 ##@ Measure
 
 .PHONY: bench
-bench: .venv/dev/.installed .venv/standalone/.installed .venv/agent/.installed .venv/appengine/.installed .venv/peers/.installed ## Latency and throughput of both shapes, calls to Datastore: some minutes
-	@GRPC_ENABLE_FORK_SUPPORT=0 $(DEV)/python -m benchmarks.latency
-	@$(DEV)/python -m benchmarks.agent
+bench: .venv/dev/.installed .venv/standalone/.installed .venv/agent/.installed ## Proxy and agent beside nginx and ssh -R, with wrk: some minutes; ARGS='--help' says what else
+	@$(DEV)/python -m benchmarks $(ARGS)
 
 .PHONY: soak
 soak: .venv/dev/.installed .venv/standalone/.installed .venv/agent/.installed .venv/peers/.installed ## Does an agent grow that works for long? MINUTES=10

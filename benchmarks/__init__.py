@@ -1,9 +1,22 @@
 """What it costs: latency, throughput, calls, processor time, memory; the figures are kept in `benchmarks/README.md`.
 
-    relay       counts the calls to Datastore on their way to the emulator
-    agent       the agent's processor time for a request, and its start
-    soak        does an agent that works for long grow? soak_traffic: what users do to it; websocket_echo: a backend
-    latency     small requests through both shapes, beside the same requests to the backend itself
+`python -m benchmarks` measures the stand-alone proxy and the agent beside other ways to the same nginx:
+
+    __main__         the command line, and what is measured: loads, a far agent, rest, waiting
+    systems          what is measured beside one another; nginx, ssh: how those are started
+    loads            what wrk asks for (wrk.lua), and what it says of the answers
+    rounds           interleaved rounds and their medians
+    usage            processor time and memory of processes, from /proc
+    link             a slow link: a relay that delays
+    idle             systems at rest, and thousands of long polls
+    report           the results, and how they are kept: tables in Markdown, plot in SVG
+    programs         what a machine lacks
+
+Each of the others has a command line of its own:
+
+    appengine        small requests through the services; datastore_relay counts their calls to the emulator
+    agent            the agent's processor time beside a bare loop of requests, and its start
+    soak             does an agent that works for long grow? soak_traffic: what users do; websocket_echo: a backend
 
 Medians over several rounds, and ratios against something measured in the same run: machines are noisy.
 """

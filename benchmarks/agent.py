@@ -17,7 +17,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from benchmarks.latency import REQUESTS, ask_together
+from benchmarks.appengine import REQUESTS, ask_together
 from tests.system.backends import Peer
 from tests.system.processes import Process, interpreter
 from tests.system.shapes import Site, Standalone

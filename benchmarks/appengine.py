@@ -1,7 +1,7 @@
-"""`python -m benchmarks.latency [--rounds N]`: small requests through both shapes, one client and sixteen.
+"""`python -m benchmarks.appengine [--rounds N]`: small requests through the services, one client and sixteen.
 
-The backend's own time, asked directly in the same round, stands beside. Datastore's calls are counted in rounds of
-their own, because counting costs time.
+Over Google's Datastore emulator. The backend's own time, asked directly in the same round, stands beside. Datastore's
+calls are counted in rounds of their own, because counting costs time.
 """
 
 import argparse
@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from benchmarks.relay import CountingRelay
+from benchmarks.datastore_relay import CountingRelay
 from scripts.emulator import DatastoreEmulator
 from tests.system.backends import Peer
-from tests.system.shapes import AppEngine, Shape, Site, Standalone
+from tests.system.shapes import AppEngine, Site
 
 REQUESTS: Final = 100
 """For each client and round."""
@@ -53,8 +53,8 @@ def ask_together(url: str, clients: int) -> tuple[float, float, float]:
 
 
 @contextmanager
-def served(shape: Shape, peer: Peer, folder: Path) -> Iterator[str]:
-    """The users' URL of a shape with one agent."""
+def served(shape: AppEngine, peer: Peer, folder: Path) -> Iterator[str]:
+    """The users' URL of the services with one agent."""
     site = Site(shape, peer.url, backend_id=f"bench-{shape.name}", folder=folder)
     site.start_agent()
     site.wait_until_online()
@@ -70,15 +70,12 @@ def show(name: str, clients: int, rounds: list[tuple[float, float, float]]) -> N
 
 
 def compare(rounds: int) -> None:
-    """Measure the backend alone and both shapes before it, in turn."""
+    """Measure the backend alone and the services before it, in turn."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         peer = Peer(folder)
-        with (
-            served(Standalone(folder), peer, folder) as standalone,
-            served(AppEngine(folder), peer, folder) as appengine,
-        ):
-            urls = {"backend alone": peer.url, "stand-alone": standalone, "App Engine's shape": appengine}
+        with served(AppEngine(folder), peer, folder) as appengine:
+            urls = {"backend alone": peer.url, "App Engine's shape": appengine}
             print("| | clients | median | 90 % | requests/s |\n|---|---|---|---|---|")
             for clients in CLIENTS:
                 measured: dict[str, list[tuple[float, float, float]]] = {name: [] for name in urls}
@@ -110,7 +107,7 @@ def count_calls(rounds: int) -> None:
 
 def main() -> None:
     """Measure, and print tables."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.latency")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.appengine")
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
     compare(rounds)
