@@ -35,6 +35,8 @@ class Client:
 
     address: str
     scheme: str
+    host: str = ""
+    """The host that was asked for, where a proxy in front says so; else it is that of `Host`."""
 
 
 def in_origin_form(head: RequestHead) -> RequestHead:
@@ -52,7 +54,7 @@ def forwarded_request(head: RequestHead, client: Client) -> RequestHead:
     """The head as the backend shall see it: end-to-end fields only, no forged identity, no log-in of the proxy's,
     and `X-Forwarded-For`, `-Proto` and `-Host` set from what the proxy knows."""
     kept = without_prefixed(without_hop_by_hop(head.headers), *_NEVER_FROM_CLIENTS)
-    host = kept.get("Host") or ""
+    host = client.host or kept.get("Host") or ""
     known = (
         ("X-Forwarded-For", client.address),
         ("X-Forwarded-Proto", client.scheme),

@@ -1,9 +1,13 @@
-"""The stand-alone proxy: users and agents on one port, over the memory of one process.
+"""The stand-alone proxy: users and agents, on one port or several, over the memory of one process.
 
     __main__       settings → parts → server
     settings/      what may be set: file, environment, command line
     composition    from settings to the parts
     summary        what the settings mean, in words
+    listeners      sockets that accept connections
+    entrances      from settings to the doors of each address
+    doors          which door a request goes to: users', agents' or administrators'
+    peers          whom to believe what they say of their own clients
     lifecycle      listening, and stopping without losing what is under way
     server         what is accepted as a request: the protocol class under uvicorn
     responding     how an answer is written to a connection, and how one that breaks off is made to look broken

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from broker.errors import BrokerError, NotAllowed
@@ -11,11 +12,13 @@ from broker.policy import Policy
 from broker.routing import path_of
 from broker.waiting import Clock
 from edge.audit import log_refusal
-from edge.errors import INTERNAL, Refusal, describe
+from edge.errors import INTERNAL, NO_SUCH_PATH, Refusal, describe
 from edge.identity import Identity
 from edge.logs import access_line, log_access
 from standalone.agents import Agents
-from standalone.calls import Call, Receive, Scope, Send
+from standalone.calls import Asgi, Call, Receive, Scope, Send
+from standalone.doors import Door, Entrance
+from standalone.peers import Peers
 from standalone.presence import Presence
 from standalone.registration import OpenRegistration
 from standalone.users import Users
@@ -32,31 +35,56 @@ HOUSEKEEPING: Final = timedelta(seconds=1)
 CLIENT_GONE: Final = "client-gone"
 
 
+ANYWHERE: Final = Entrance(doors=frozenset({Door.USERS, Door.AGENTS}))
+"""Users and agents, on one port."""
+
+
 class StandaloneApp:
-    """Users and agents on one port. Made in the event loop that serves it."""
+    """What is behind the doors. Made in the event loop that serves it."""
 
     def __init__(
-        self, *, store: MemoryStore, waiter: AsyncioWaiter, clock: Clock, users: Users, agents: Agents
+        self,
+        *,
+        store: MemoryStore,
+        waiter: AsyncioWaiter,
+        clock: Clock,
+        users: Users,
+        agents: Agents,
+        peers: Peers,
+        api: Asgi | None,
     ) -> None:
         self._store = store
         self._waiter = waiter
         self._clock = clock
         self._users = users
         self._agents = agents
+        self._peers = peers
+        self._api = api
         self._is_stopping = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
-            return
+        else:
+            await self._serve(ANYWHERE, scope, receive, send)
+
+    def at(self, entrance: Entrance) -> Asgi:
+        """The application as it is reached through one listener."""
+        return partial(self._serve, entrance)
+
+    async def _serve(self, entrance: Entrance, scope: Scope, receive: Receive, send: Send) -> None:
         call = Call(scope, receive, send, clock=self._clock)
-        if self._agents.serves(call.head.target):
-            await self._guard(call, self._agents.serve)
+        call.client = self._peers.client_of(call.client, call.head.headers)
+        door = entrance.door_of(call.head, asked_for=call.client.host)
+        if door is Door.AGENTS:
+            await self._guard(call, self._serve_agent)
             # Two calls for each exchange, and a poll every half minute, would hide what is worth reading.
             level = logging.DEBUG if call.reason in ("", CLIENT_GONE) else logging.INFO
             logger.log(level, "agent: %s", access_line(call.access()))
+        elif door is Door.API and self._api is not None:
+            await self._api({**scope, "scheme": call.client.scheme}, receive, send)
         else:
-            await self._guard(call, self._serve_user)
+            await self._guard(call, self._serve_user if door is Door.USERS else _refuse_path)
             log_access(logger, call.access())
 
     def keep_house(self) -> None:
@@ -75,6 +103,11 @@ class StandaloneApp:
         while self._users.running and loop.time() < ends:
             await asyncio.sleep(0.05)
         self._waiter.close()
+
+    async def _serve_agent(self, call: Call) -> None:
+        if not self._agents.serves(call.head.target):
+            raise Refusal(NO_SUCH_PATH)
+        await self._agents.serve(call)
 
     async def _serve_user(self, call: Call) -> None:
         if self._is_stopping:
@@ -111,6 +144,10 @@ class StandaloneApp:
                 logger.exception("housekeeping failed; trying again")
 
 
+async def _refuse_path(call: Call) -> None:
+    raise Refusal(NO_SUCH_PATH)
+
+
 def create_asgi(
     *,
     store: MemoryStore,
@@ -119,8 +156,11 @@ def create_asgi(
     identity: Identity,
     new_id: Callable[[], RequestId],
     presence: Presence | None = None,
+    peers: Peers | None = None,
+    api: Asgi | None = None,
 ) -> StandaloneApp:
-    """The application over a store. To be called in the event loop that will serve it."""
+    """The application over a store; `api` is what answers administrators. To be called in the event loop that will
+    serve it."""
     waiter = AsyncioWaiter()
     store.subscribe(waiter.wake)
     agents = Agents(
@@ -132,4 +172,6 @@ def create_asgi(
         registration=OpenRegistration(store, clock, policy),
     )
     users = Users(store=store, waiter=waiter, clock=clock, policy=policy, identity=identity, new_id=new_id)
-    return StandaloneApp(store=store, waiter=waiter, clock=clock, users=users, agents=agents)
+    return StandaloneApp(
+        store=store, waiter=waiter, clock=clock, users=users, agents=agents, peers=peers or Peers(), api=api
+    )

@@ -18,6 +18,7 @@ Scope = Mapping[str, Any]
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 REQUEST_EXTENSION: Final = "inverting_proxy.request"
 """In `scope["extensions"]`: `{"head": RequestHead}`, the head as it was sent. ASGI itself has lost the case of

@@ -2,14 +2,22 @@
 
 import math
 import secrets
+from collections.abc import Mapping
 from datetime import timedelta
 
 from broker.clock import SystemClock
 from broker.policy import Policy
 from edge.identity import OpenIdentity
 from standalone.app import StandaloneApp, create_asgi
+from standalone.doors import Entrance
+from standalone.entrances import entrances_of
+from standalone.lifecycle import ProxyServer, configure
+from standalone.listeners import Listener, listen
+from standalone.peers import Peers
 from standalone.server import Limits, ProxyProtocol
+from standalone.settings.listen import UNIX
 from standalone.settings.load import Settings
+from standalone.summary import announcement_of
 from stores.memory import MemoryStore
 from wire.protocol import RequestId
 
@@ -38,7 +46,14 @@ def create_app(settings: Settings) -> StandaloneApp:
         policy=policy,
         identity=OpenIdentity(),
         new_id=lambda: RequestId(secrets.token_urlsafe(16)),
+        peers=peers_of(settings),
     )
+
+
+def peers_of(settings: Settings) -> Peers:
+    """Whom to believe."""
+    listen = settings.listen
+    return Peers(listen.networks, trusts_unix=UNIX in listen.trusted_peers, fields=listen.forwarded)
 
 
 def protocol_of(settings: Settings) -> type[ProxyProtocol]:
@@ -58,6 +73,24 @@ def protocol_of(settings: Settings) -> type[ProxyProtocol]:
     return Protocol
 
 
-def keep_alive_of(settings: Settings) -> int:
-    """Seconds for which a connection stays open without a request."""
-    return math.ceil(settings.timeouts.keep_alive.total_seconds())
+def open_listeners(settings: Settings) -> dict[Listener, Entrance]:
+    """The sockets, users' first, and the doors behind each. Raises `ListenError`."""
+    return {listen(place, mode=settings.listen.socket_mode): entrance for place, entrance in entrances_of(settings)}
+
+
+def create_server(settings: Settings, listeners: Mapping[Listener, Entrance]) -> ProxyServer:
+    """The server. To be called in the event loop that will run it."""
+    app = create_app(settings)
+    keep_alive = math.ceil(settings.timeouts.keep_alive.total_seconds())
+
+    def announce() -> None:
+        # The first line is for programs, too.
+        for listener, entrance in listeners.items():
+            print(f"Listening on {listener.url} - {announcement_of(settings, entrance)}", flush=True)
+
+    return ProxyServer(
+        configure(app, protocol_of(settings), keep_alive=keep_alive),
+        apps={listener: app.at(entrance) for listener, entrance in listeners.items()},
+        on_listening=announce,
+        stop=lambda: app.stop(settings.timeouts.shutdown),
+    )

@@ -1,11 +1,54 @@
-"""What `--check-config` says: where the proxy would listen, and who may do what."""
+"""What the settings mean, in words: for `--check-config` and for the start. No secrets."""
 
+from collections.abc import Iterator
+
+from standalone.doors import Door, Entrance
+from standalone.entrances import entrances_of
 from standalone.settings.load import Settings
+
+_WHO = {Door.USERS: "users", Door.AGENTS: "agents", Door.API: "administrators"}
+
+EVERYWHERE = (
+    "other machines can reach this address, and nothing asks them who they are: each can read and answer the requests "
+    "of all."
+)
 
 
 def summary_of(settings: Settings) -> str:
-    """The settings in words, a line each; no secrets."""
-    lines = [f"users and agents: {address}" for address in settings.listen.users]
+    """The settings, a line for each thing."""
+    return "\n".join(_lines_of(settings))
+
+
+def _lines_of(settings: Settings) -> Iterator[str]:
+    for address, entrance in entrances_of(settings):
+        yield f"{address} - {behind(entrance)}"
+    if settings.listen.trusted_peers:
+        peers = ", ".join(map(str, settings.listen.trusted_peers))
+        yield f"believed what they say of their clients in {', '.join(settings.listen.forwarded)}: {peers}"
     if settings.is_open:
-        lines.append("OPEN: no passwords, for users or agents")
-    return "\n".join(lines)
+        yield OPEN
+
+
+OPEN = "OPEN: no passwords, for users or agents"
+
+
+def announcement_of(settings: Settings, entrance: Entrance) -> str:
+    """What is said of a listener when it listens."""
+    return OPEN if settings.is_open else behind(entrance)
+
+
+def behind(entrance: Entrance) -> str:
+    """Who is served there: `users, agents (as agents.example.org)`."""
+    names = {Door.AGENTS: entrance.agents_host, Door.API: entrance.api_host}
+    shared = len(entrance.doors) > 1
+    return ", ".join(
+        f"{who} (as {names[door]})" if shared and names.get(door) else who
+        for door, who in _WHO.items()
+        if door in entrance.doors
+    )
+
+
+def warnings_of(settings: Settings) -> Iterator[str]:
+    """What an operator should know before it serves."""
+    if settings.is_open and not all(address.is_local for address, _ in entrances_of(settings)):
+        yield EVERYWHERE

@@ -19,8 +19,8 @@ To add a table `[cheese]`:
    `parse` gives. What cannot be said of one key alone is said in `check`. `log` is a short example.
 2. In `load`: a field of `Settings`, the class in `TABLES`, a line in `load_settings`. What two tables must agree on
    goes into `Settings.check`.
-3. In docs/standalone.md a heading `### [cheese]` and the rows that `python -m standalone.settings.rows cheese` prints;
-   `tests/packaging/test_settings.py` compares them, and that the map above has the module.
+3. In docs/standalone.md a heading `### [cheese]` and below it a row like `| |`: `python -m standalone.settings.rows`
+   puts the real ones there, and `tests/packaging/test_settings.py` compares.
 4. In `standalone/summary.py` what `--check-config` shall say of it.
 
 Its keys are then read from the file, and as `INVERTING_PROXY_CHEESE_…` from the environment. A list of tables

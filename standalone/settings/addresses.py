@@ -24,6 +24,11 @@ class Address:
     """0 for a free one."""
 
     @property
+    def is_fixed(self) -> bool:
+        """False where each socket gets another port."""
+        return self.scheme == "unix" or self.port != 0
+
+    @property
     def is_local(self) -> bool:
         """True where only this machine can connect."""
         if self.scheme == "unix":

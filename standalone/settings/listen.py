@@ -1,22 +1,102 @@
-"""[listen]: where users, agents and administrators connect."""
+"""[listen]: where users, agents and administrators connect, and whom the proxy believes."""
 
+import ipaddress
+import re
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
+from edge.settings import SettingsError
+from standalone.peers import FIELDS, Field, Network
 from standalone.settings.addresses import ADDRESS, Address, parse_address
-from standalone.settings.keys import Key
+from standalone.settings.keys import Key, choice
 from standalone.settings.table import Table
+
+UNIX: Final = "unix"
+"""Stands among networks for the other side of every unix socket."""
+
+_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", re.ASCII)
 
 
 def _addresses(name: str, default: str, help: str) -> Key:
     return Key(name=name, default=default, expects=ADDRESS, help=help, parse=parse_address, is_list=True)
 
 
+def _parse_host(text: str) -> str:
+    if text and not _HOST.fullmatch(text.lower()):
+        raise ValueError("not a host name")
+    return text.lower()
+
+
+def _host(name: str, help: str) -> Key:
+    return Key(name=name, default="", expects="a host name like agents.example.org", help=help, parse=_parse_host)
+
+
+def _parse_peer(text: str) -> Network | str:
+    return UNIX if text == UNIX else ipaddress.ip_network(text)
+
+
+def _parse_mode(text: str) -> int:
+    if not re.fullmatch(r"[0-7]{3}", text):
+        raise ValueError("not a mode")
+    return int(text, 8)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenSettings(Table):
-    """Where to listen."""
+    """Where to listen, and whom to believe."""
 
     users: tuple[Address, ...]
+    agents: tuple[Address, ...]
+    """Empty for the users' addresses."""
+    api: tuple[Address, ...]
+    """Likewise."""
+    agents_host: str
+    api_host: str
+    socket_mode: int
+    trusted_peers: tuple[Network | str, ...]
+    """Networks, and `UNIX`."""
+    forwarded: tuple[Field, ...]
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """The networks among the trusted peers."""
+        return tuple(peer for peer in self.trusted_peers if not isinstance(peer, str))
+
+    def check(self) -> None:
+        if not self.users:
+            raise SettingsError(f"listen.users: is empty, but must be {ADDRESS}")
+        if "Forwarded" in self.forwarded and len(self.forwarded) > 1:
+            raise SettingsError("listen.forwarded: Forwarded says all that the others say, and so stands alone")
+        if self.agents_host and self.agents_host == self.api_host:
+            raise SettingsError("listen.api-host: is that of the agents, but must be another")
 
     NAME: ClassVar = "listen"
-    KEYS: ClassVar = (_addresses("users", "127.0.0.1:8080", "Where users connect; port 0 picks a free one."),)
+    KEYS: ClassVar = (
+        _addresses("users", "127.0.0.1:8080", "Where users connect; port 0 picks a free one."),
+        _addresses("agents", "", "Where agents connect; without it where users do."),
+        _addresses("api", "", "Where administrators connect; without it where users do."),
+        _host("agents-host", "On an address with several doors: the name by which agents reach theirs."),
+        _host("api-host", "On an address with several doors: the name by which administrators reach theirs."),
+        Key(
+            name="socket-mode",
+            default="660",
+            expects="an octal mode like 660",
+            help="Who may connect to unix sockets.",
+            parse=_parse_mode,
+        ),
+        Key(
+            name="trusted-peers",
+            default="",
+            expects=f"a network like 10.0.0.0/8, an address, or {UNIX} for unix sockets",
+            help="Proxies in front, which are believed what they say of their clients.",
+            parse=_parse_peer,
+            is_list=True,
+        ),
+        choice(
+            "forwarded",
+            "X-Forwarded-For,X-Forwarded-Proto,X-Forwarded-Host",
+            FIELDS,
+            "The fields that trusted peers set; one that they let through would be the client's word.",
+            is_list=True,
+        ),
+    )

@@ -1,28 +1,39 @@
-"""The rows of docs/standalone.md for a table of settings: `python -m standalone.settings.rows timeouts` prints them."""
+"""The rows of docs/standalone.md for the tables of settings: `python -m standalone.settings.rows` brings them up to
+date there."""
 
-import sys
+import re
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
 
 from standalone.settings.keys import Key
 from standalone.settings.load import LISTS, TABLES
 from standalone.settings.table import Table
 
-HEAD = "| key | default | must be | meaning |\n|---|---|---|---|"
+DOCUMENT: Final = Path(__file__).resolve().parents[2] / "docs" / "standalone.md"
+HEAD: Final = ("| key | default | must be | meaning |", "|---|---|---|---|")
 
 
 def row_of(key: Key) -> str:
     """One line of the table in the documents."""
-    default = f"`{key.default}`" if key.default else ""
-    return f"| `{key.name}` | {default} | {key.expects} | {key.help} |"
+    default = f" `{key.default}`" if key.default else ""
+    return f"| `{key.name}` |{default} | {key.expects} | {key.help} |"
 
 
 def rows_of(table: type[Table]) -> Iterator[str]:
     """The lines of a table."""
-    yield HEAD
+    yield from HEAD
     yield from map(row_of, table.KEYS)
 
 
+def with_rows(document: str, tables: tuple[type[Table], ...]) -> str:
+    """The document with the rows of these tables below their headings, `### [name]`."""
+    for table in tables:
+        rows = "\n".join(rows_of(table))
+        old = re.compile(rf"^(### \[+{table.NAME}\]+\n(?:(?!#|\|).*\n)*)(?:\|.*\n)+", re.MULTILINE)
+        document = old.sub(lambda match, rows=rows: f"{match[1]}{rows}\n", document)  # type: ignore[misc]
+    return document
+
+
 if __name__ == "__main__":
-    for table in (*TABLES, *LISTS):
-        if table.NAME in sys.argv[1:] or not sys.argv[1:]:
-            print(f"\n### [{table.NAME}]\n", *rows_of(table), sep="\n")
+    DOCUMENT.write_text(with_rows(DOCUMENT.read_text("utf-8"), (*TABLES, *LISTS)), "utf-8")

@@ -91,7 +91,7 @@ def test_settings_can_be_checked_without_serving(tmp_path: Path) -> None:
     ended = run("--open", "--check-config", f"--config={write(tmp_path, users='127.0.0.1:1')}")
 
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout == "users and agents: 127.0.0.1:1\nOPEN: no passwords, for users or agents\n"
+    assert ended.stdout == "127.0.0.1:1 - users, agents\nOPEN: no passwords, for users or agents\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 from broker.policy import Policy
-from standalone.composition import keep_alive_of, policy_of, protocol_of
+from standalone.composition import peers_of, policy_of, protocol_of
 from standalone.server import Limits
 from standalone.settings.load import Settings, load_settings
 
@@ -13,7 +13,6 @@ def settings(**environ: str) -> Settings:
 def test_the_defaults_are_those_of_the_rules_and_of_the_server() -> None:
     assert policy_of(settings()) == Policy()
     assert protocol_of(settings()).limits == Limits()
-    assert keep_alive_of(settings()) == 75
 
 
 def test_times_and_limits_arrive_where_they_count() -> None:
@@ -49,3 +48,11 @@ def test_the_limits_of_a_connection_are_those_that_are_set() -> None:
         head_bytes=8192, head_time=1, write_time=2, linger_time=3, connections=7, pipeline=1
     )
     assert protocol_of(settings(TIMEOUTS_IDLE="2s", TIMEOUTS_WRITE="9s")).limits.write_time == 9
+
+
+def test_those_in_front_are_believed_that_are_named() -> None:
+    peers = peers_of(settings(LISTEN_TRUSTED_PEERS="10.0.0.0/8, unix, 2001:db8::1"))
+
+    assert [peers.is_trusted(address) for address in ("10.0.0.1", "", "2001:db8::1")] == [True, True, True]
+    assert not peers.is_trusted("127.0.0.1")
+    assert not peers_of(settings()).is_trusted("")

@@ -1,12 +1,43 @@
-from standalone.settings.load import load_settings
-from standalone.summary import summary_of
+import pytest
+
+from standalone.doors import Door, Entrance
+from standalone.settings.load import Settings, load_settings
+from standalone.summary import behind, summary_of, warnings_of
 
 
-def test_it_says_where_the_proxy_listens_and_that_it_is_open() -> None:
-    settings = load_settings(["--open"], {"INVERTING_PROXY_LISTEN_USERS": "127.0.0.1:81,unix:///run/proxy.sock"})
+def settings(**listen: str) -> Settings:
+    return load_settings(["--open"], {f"INVERTING_PROXY_LISTEN_{name.upper()}": text for name, text in listen.items()})
 
-    assert summary_of(settings).splitlines() == [
-        "users and agents: 127.0.0.1:81",
-        "users and agents: unix:///run/proxy.sock",
+
+def test_it_says_where_the_proxy_listens_for_whom_and_that_it_is_open() -> None:
+    told = settings(users="127.0.0.1:81,unix:///run/proxy.sock", agents="127.0.0.1:82")
+
+    assert summary_of(told).splitlines() == [
+        "127.0.0.1:81 - users",
+        "unix:///run/proxy.sock - users",
+        "127.0.0.1:82 - agents",
         "OPEN: no passwords, for users or agents",
     ]
+
+
+def test_it_says_whom_the_proxy_believes() -> None:
+    told = settings(trusted_peers="10.0.0.0/8,unix", forwarded="X-Forwarded-For")
+
+    assert "believed what they say of their clients in X-Forwarded-For: 10.0.0.0/8, unix" in summary_of(told)
+
+
+def test_names_are_told_where_they_decide() -> None:
+    names = {"agents_host": "agents.example", "api_host": "api.example"}
+
+    assert behind(Entrance(doors=frozenset(Door), **names)) == (
+        "users, agents (as agents.example), administrators (as api.example)"
+    )
+    assert behind(Entrance(doors=frozenset({Door.AGENTS}), **names)) == "agents"
+
+
+@pytest.mark.parametrize(
+    ("listen", "warns"),
+    [({}, False), ({"users": "0.0.0.0:80"}, True), ({"agents": "[::]:80"}, True), ({"users": "unix:///x"}, False)],
+)
+def test_an_open_proxy_that_others_can_reach_is_warned_of(listen: dict[str, str], warns: bool) -> None:
+    assert bool(list(warnings_of(settings(**listen)))) == warns

@@ -1,0 +1,71 @@
+"""Which door a request goes to: users', agents' or administrators'.
+
+Pure. A listener has one door or several; between several the host name decides, if doors have names, else the exact
+path. A path that only begins like one of ours is a user's: backends have paths like `/api/contents`, too.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from wire.http1 import RequestHead
+from wire.protocol import PENDING_PATH, REQUEST_PATH, RESPONSE_PATH
+
+AGENT_PATHS: Final = frozenset({PENDING_PATH, REQUEST_PATH, RESPONSE_PATH})
+API_PATH: Final = "/api/backends"
+
+
+class Door(Enum):
+    """Whom requests come from."""
+
+    USERS = "users"
+    AGENTS = "agents"
+    API = "api"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entrance:
+    """The doors of one listener, and the host names that lead to one of them alone; empty for none."""
+
+    doors: frozenset[Door]
+    agents_host: str = ""
+    api_host: str = ""
+
+    def door_of(self, head: RequestHead, *, asked_for: str = "") -> Door | None:
+        """The door of a request, None where there is none for it. `asked_for` is the host that a trusted peer says was
+        asked for."""
+        if len(self.doors) == 1:
+            return next(iter(self.doors))
+        if self.agents_host or self.api_host:
+            host = host_name(asked_for) or host_of(head)
+            if host == self.agents_host and Door.AGENTS in self.doors:
+                return Door.AGENTS
+            if host == self.api_host and Door.API in self.doors:
+                return Door.API
+        if Door.AGENTS in self.doors and not self.agents_host and head.target in AGENT_PATHS:
+            return Door.AGENTS
+        if Door.API in self.doors and not self.api_host and _is_of_api(head.target):
+            return Door.API
+        return Door.USERS if Door.USERS in self.doors else None
+
+
+def host_of(head: RequestHead) -> str:
+    """The host that a request is for: in lower case, without port; a URL in the request line wins over `Host`
+    (RFC 9112 section 3.2.2)."""
+    authority = head.headers.get("Host") or ""
+    if not head.target.startswith("/") and "://" in head.target:
+        authority = head.target.partition("://")[2].partition("/")[0].partition("?")[0]
+    return host_name(authority)
+
+
+def host_name(authority: str) -> str:
+    """The host in `host:port`, as hosts are compared."""
+    host, _, port = authority.strip().lower().rpartition(":")
+    # No port, but an address in brackets or nothing at all?
+    is_host_alone = not host or port.endswith("]")
+    return (authority.strip().lower() if is_host_alone else host).removesuffix(".")
+
+
+def _is_of_api(target: str) -> bool:
+    path = target.partition("?")[0]
+    return path == API_PATH or path.startswith(f"{API_PATH}/")

@@ -1,0 +1,78 @@
+"""Sockets that accept connections: of the internet, in both versions, and of this machine."""
+
+import errno
+import os
+import socket
+import stat
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from standalone.settings.addresses import Address, bracketed
+
+BACKLOG: Final = 2048
+
+
+class ListenError(OSError):
+    """The address cannot be listened on; the text says which, and why."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Listener:
+    """A socket that accepts connections."""
+
+    socket: socket.socket
+
+    @property
+    def url(self) -> str:
+        """Its address as a URL."""
+        if self.socket.family == socket.AF_UNIX:
+            return f"unix://{self.socket.getsockname()}"
+        host, port = self.socket.getsockname()[:2]
+        return f"http://{bracketed(host)}:{port}"
+
+    def close(self) -> None:
+        """Accept no more; a unix socket leaves nothing behind."""
+        if self.socket.family == socket.AF_UNIX:
+            with suppress(OSError):
+                os.unlink(self.socket.getsockname())
+        self.socket.close()
+
+
+def listen(address: Address, *, mode: int = 0o660) -> Listener:
+    """A listener that accepts connections from here on; `mode` says who may connect to a unix socket.
+
+    Raises `ListenError`.
+    """
+    try:
+        return Listener(_listen_unix(address.host, mode) if address.scheme == "unix" else _listen_tcp(address))
+    except OSError as exc:
+        if exc.errno == errno.EADDRINUSE and address.scheme != "unix":
+            raise ListenError(f"port {address.port} on {address.host} is in use: choose another with --port") from exc
+        where = address if address.scheme == "unix" else f"{address.host}, port {address.port}"
+        raise ListenError(f"cannot listen on {where}: {exc.strerror or exc}") from exc
+
+
+def _listen_tcp(address: Address) -> socket.socket:
+    family, *_, place = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
+    return socket.create_server(place[:2], family=family, backlog=BACKLOG)
+
+
+def _listen_unix(path: str, mode: int) -> socket.socket:
+    """A socket in the place of one that nobody listens on any more. Raises `OSError` while somebody does."""
+    with suppress(FileNotFoundError, ConnectionRefusedError), socket.socket(socket.AF_UNIX) as caller:
+        caller.connect(path)
+        raise OSError(errno.EADDRINUSE, "another process listens there")
+    with suppress(FileNotFoundError):
+        if stat.S_ISSOCK(os.stat(path).st_mode):
+            os.unlink(path)
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        listener.bind(path)
+        # Nobody can connect before it listens.
+        os.chmod(path, mode)
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
