@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from wire.headers import Headers, normalise, without_hop_by_hop, without_prefixed
+from wire.headers import Headers, allowed_trailers, normalise, without_hop_by_hop, without_prefixed
 from wire.http1 import RequestHead, ResponseHead
 from wire.protocol import ERROR, OWNED_PREFIX
 
@@ -63,6 +63,11 @@ def forwarded_request(head: RequestHead, client: Client) -> RequestHead:
     return replace(
         head, headers=_without_owned_cookies(kept).adding(*((name, value) for name, value in known if value))
     )
+
+
+def forwarded_trailers(trailers: Headers) -> Headers:
+    """The trailer fields of a request as the backend shall see them: none that a client must not set in a head."""
+    return without_prefixed(allowed_trailers(trailers), *_NEVER_FROM_CLIENTS)
 
 
 def forwarded_response(head: ResponseHead) -> ResponseHead:

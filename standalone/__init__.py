@@ -10,7 +10,10 @@
     peers          whom to believe what they say of their own clients
     lifecycle      listening, and stopping without losing what is under way
     server         what is accepted as a request: the protocol class under uvicorn
-    responding     how an answer is written to a connection, and how one that breaks off is made to look broken
+    responding     one request and its answer on a connection, and how one that breaks off is made to look broken
+    outflow        what is written to a connection, and an end for a client that takes it too slowly
+    pace           the least that a client must send
+    crowd          how many connections there are from each address
     app            the ASGI application: which door a request goes to, errors, the log, housekeeping
     calls          one request and its answer over ASGI, in the words of `wire`
     users          the door of end users: an exchange for each request

@@ -21,7 +21,7 @@ from standalone.doors import Door, Entrance
 from standalone.peers import Peers
 from standalone.presence import Presence
 from standalone.registration import OpenRegistration
-from standalone.users import Users
+from standalone.users import BODY_RATE, Users
 from standalone.waiting import STOPPING, AsyncioWaiter
 from stores.memory import MemoryStore
 from wire.errors import WireError
@@ -158,6 +158,7 @@ def create_asgi(
     presence: Presence | None = None,
     peers: Peers | None = None,
     api: Asgi | None = None,
+    body_rate: int = BODY_RATE,
 ) -> StandaloneApp:
     """The application over a store; `api` is what answers administrators. To be called in the event loop that will
     serve it."""
@@ -171,7 +172,15 @@ def create_asgi(
         presence=presence or Presence(policy),
         registration=OpenRegistration(store, clock, policy),
     )
-    users = Users(store=store, waiter=waiter, clock=clock, policy=policy, identity=identity, new_id=new_id)
+    users = Users(
+        store=store,
+        waiter=waiter,
+        clock=clock,
+        policy=policy,
+        identity=identity,
+        new_id=new_id,
+        body_rate=body_rate,
+    )
     return StandaloneApp(
         store=store, waiter=waiter, clock=clock, users=users, agents=agents, peers=peers or Peers(), api=api
     )

@@ -1,7 +1,7 @@
 """One request and its answer over ASGI, in the words of `wire`; and what is known of it for the log."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ from broker.waiting import Clock
 from edge.errors import Failure, Refusal, choose_form, render
 from edge.identity import Caller
 from edge.logs import Access
+from standalone.pace import Pace
 from wire.headers import Headers
 from wire.http1 import CHUNKED, End, Event, RequestHead, ResponseHead
 
@@ -24,6 +25,10 @@ REQUEST_EXTENSION: Final = "inverting_proxy.request"
 """In `scope["extensions"]`: `{"head": RequestHead}`, the head as it was sent. ASGI itself has lost the case of
 names, and of the target a lone `?` and the absolute form."""
 
+TRAILERS: Final = "inverting_proxy.trailers"
+"""In the last `http.request` of a body: its trailer fields as they were sent, where there are any; ASGI has no place
+for them."""
+
 _LOOK_UP: Final = 1.0
 
 CLIENT_SILENT: Final = Failure(
@@ -31,6 +36,13 @@ CLIENT_SILENT: Final = Failure(
     reason="client-silent",
     party="client",
     text="The client stopped sending its request: send it again.",
+)
+
+CLIENT_SLOW: Final = Failure(
+    status=408,
+    reason="client-slow",
+    party="client",
+    text="The client sent its request too slowly: send it again over a faster connection.",
 )
 
 
@@ -50,6 +62,8 @@ class Call:
         self.backend = ""
         self.reason = ""
         """Why it failed, if it did."""
+        self.trailers = Headers()
+        """Of the request, once its body is read to the end."""
         self._receive = receive
         self._send = send
         self._clock = clock
@@ -69,22 +83,31 @@ class Call:
         """True once the answer is sent to its end."""
         return self._is_answered
 
-    async def read(self, patience: timedelta, *, meanwhile: Callable[[], None] = lambda: None) -> tuple[bytes, bool]:
+    async def read(
+        self, patience: timedelta, *, pace: Pace | None = None, meanwhile: Callable[[], None] = lambda: None
+    ) -> tuple[bytes, bool]:
         """The next bytes of the body, and whether they are the last.
 
         `meanwhile` is called while the client is silent, every second; it may raise. Raises `Refusal` (408) when the
-        client is silent for longer than `patience`.
+        client is silent for longer than `patience`, or does not keep up with `pace`.
         """
-        ends = asyncio.get_running_loop().time() + patience.total_seconds()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        ends = began + patience.total_seconds()
         while (message := await self._receive_until(ends)) is None:
-            if asyncio.get_running_loop().time() >= ends:
+            if loop.time() >= ends:
                 raise Refusal(CLIENT_SILENT)
             meanwhile()
         if message["type"] == "http.disconnect":
             raise asyncio.CancelledError("the client has gone")
         data: bytes = message.get("body", b"")
+        is_last = not message.get("more_body", False)
         self._received += len(data)
-        return data, not message.get("more_body", False)
+        if is_last:
+            self.trailers = Headers(_decoded(message.get(TRAILERS, ())))
+        elif pace is not None and not pace.keeps_up(len(data), loop.time() - began):
+            raise Refusal(CLIENT_SLOW)
+        return data, is_last
 
     async def send(self, event: Event) -> None:
         """Send the head of the answer, bytes of its body, or its end; returns when there is room for more."""
@@ -157,6 +180,10 @@ def _start_message(head: ResponseHead) -> Message:
         "headers": fields,
         "trailers": head.length == CHUNKED,
     }
+
+
+def _decoded(fields: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[str, str]]:
+    return ((name.decode("latin-1"), value.decode("latin-1")) for name, value in fields)
 
 
 def _encoded(headers: Headers) -> list[tuple[bytes, bytes]]:

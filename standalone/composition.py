@@ -9,6 +9,7 @@ from broker.clock import SystemClock
 from broker.policy import Policy
 from edge.identity import OpenIdentity
 from standalone.app import StandaloneApp, create_asgi
+from standalone.crowd import Crowd, is_of_this_machine
 from standalone.doors import Entrance
 from standalone.entrances import entrances_of
 from standalone.lifecycle import ProxyServer, configure
@@ -47,6 +48,7 @@ def create_app(settings: Settings) -> StandaloneApp:
         identity=OpenIdentity(),
         new_id=lambda: RequestId(secrets.token_urlsafe(16)),
         peers=peers_of(settings),
+        body_rate=limits.body_rate,
     )
 
 
@@ -58,17 +60,22 @@ def peers_of(settings: Settings) -> Peers:
 
 def protocol_of(settings: Settings) -> type[ProxyProtocol]:
     """What reads and writes connections, within the limits that are set."""
-    timeouts = settings.timeouts
+    timeouts, counts = settings.timeouts, settings.limits
+    is_trusted = peers_of(settings).is_trusted
 
     class Protocol(ProxyProtocol):
         limits = Limits(
-            head_bytes=settings.limits.head_bytes,
+            head_bytes=counts.head_bytes,
             head_time=timeouts.head.total_seconds(),
             write_time=(timeouts.write or timeouts.idle).total_seconds(),
             linger_time=timeouts.linger.total_seconds(),
-            connections=settings.limits.connections,
-            pipeline=settings.limits.pipeline,
+            read_rate=counts.read_rate,
+            connections=counts.connections,
+            connections_per_address=counts.connections_per_address,
+            pipeline=counts.pipeline,
+            requests=counts.requests_per_connection,
         )
+        crowd = Crowd(lambda address: is_of_this_machine(address) or is_trusted(address))
 
     return Protocol
 

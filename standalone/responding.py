@@ -2,19 +2,26 @@
 breaks off is made to look broken.
 
 A request/response cycle in uvicorn's sense. It hands on the body in the pieces in which the parser gives it. It keeps
-the case of names in answers, frames for HTTP/1.0 too, lets 304 have a Content-Length, writes trailers, gives up on a
-client that does not read, and breaks off visibly. An application breaks its answer off by returning before its end.
+the case of names in answers, frames for HTTP/1.0 too, lets 304 have a Content-Length, reads and writes trailers, and
+breaks off visibly. An application breaks its answer off by returning before its end.
 """
 
-import asyncio
 import socket
 import struct
 from collections.abc import Callable
 from typing import Any, Final
 
-from uvicorn._types import ASGI3Application, ASGIReceiveEvent, ASGISendEvent, HTTPResponseStartEvent
+from uvicorn._types import (
+    ASGI3Application,
+    ASGIReceiveEvent,
+    ASGISendEvent,
+    HTTPRequestEvent,
+    HTTPResponseStartEvent,
+)
 from uvicorn.protocols.http.httptools_impl import HEADER_RE, HEADER_VALUE_RE, STATUS_LINE, RequestResponseCycle
 
+from standalone.calls import TRAILERS
+from standalone.outflow import Outflow
 from wire.http1 import chunk_around
 
 Fields = list[tuple[bytes, bytes]]
@@ -31,15 +38,17 @@ class ProxyCycle(RequestResponseCycle):
     `hang_up` ends the connection when the answer is written; its argument says whether the client may still be sending.
     """
 
-    def __init__(self, *, hang_up: Callable[[bool], None], write_time: float, **uvicorn: Any) -> None:
+    def __init__(self, *, hang_up: Callable[[bool], None], out: Outflow, **uvicorn: Any) -> None:
         super().__init__(**uvicorn)
         self._hang_up = hang_up
-        self._write_time = write_time
+        self._out = out
         self._is_delimited_by_close = False
         self._has_trailers = False
         self._pieces: list[bytes] = []
         self.unread_bytes = 0
         """Of the body, that have come and were not received yet."""
+        self.trailers: Fields = []
+        """Of the request; handed on with the end of its body."""
 
     def take(self, piece: bytes) -> None:
         """A piece of the body has come."""
@@ -51,7 +60,7 @@ class ProxyCycle(RequestResponseCycle):
         """What has come of the body since the last call, as soon as there is something or its end."""
         if self.waiting_for_100_continue and not self.transport.is_closing():
             self.waiting_for_100_continue = False
-            self.transport.write(_CONTINUE)
+            self._out.write(_CONTINUE)
         if not self.disconnected and not self.response_complete:
             self.flow.resume_reading()
             await self.message_event.wait()
@@ -61,7 +70,10 @@ class ProxyCycle(RequestResponseCycle):
         body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         self._pieces.clear()
         self.unread_bytes = 0
-        return {"type": "http.request", "body": body, "more_body": self.more_body}
+        message: HTTPRequestEvent = {"type": "http.request", "body": body, "more_body": self.more_body}
+        if self.trailers and not self.more_body:
+            message[TRAILERS] = self.trailers  # type: ignore[typeddict-unknown-key]  # an extension of ours
+        return message
 
     async def run_asgi(self, app: ASGI3Application) -> None:
         """Serve the request. An application logs its own errors; one that has not answered to the end breaks off."""
@@ -86,7 +98,7 @@ class ProxyCycle(RequestResponseCycle):
     async def send(self, message: ASGISendEvent) -> None:
         """Write a part of the answer, when the client has read enough of the former ones."""
         if self.flow.write_paused and not self.disconnected:
-            await self._drain()
+            await self.flow.drain()
         if self.disconnected:
             return
         if message["type"] == "http.response.start" and not self.response_started:
@@ -99,14 +111,6 @@ class ProxyCycle(RequestResponseCycle):
             self._end(list(message["headers"]))
         else:
             raise RuntimeError(f"an application sent {message['type']} out of turn")
-
-    async def _drain(self) -> None:
-        """Wait until the client has read. One that does not read loses its connection, which cancels this task."""
-        alarm = asyncio.get_running_loop().call_later(self._write_time, self.transport.abort)
-        try:
-            await self.flow.drain()
-        finally:
-            alarm.cancel()
 
     def _start(self, message: HTTPResponseStartEvent) -> None:
         status = message["status"]
@@ -121,7 +125,7 @@ class ProxyCycle(RequestResponseCycle):
         if not self.keep_alive:
             fields.append((b"Connection", b"close"))
         status_line = STATUS_LINE.get(status) or b"HTTP/1.1 %d \r\n" % status
-        self.transport.write(b"".join((status_line, *_lines(fields), b"\r\n")))
+        self._out.write(b"".join((status_line, *_lines(fields), b"\r\n")))
 
     def _choose_framing(self, status: int, fields: Fields) -> None:
         """How the body is delimited (RFC 9112 section 6.3); adds the field that says so if the application did not."""
@@ -142,20 +146,20 @@ class ProxyCycle(RequestResponseCycle):
         if not body:
             return
         if self.chunked_encoding:
-            self.transport.writelines(chunk_around(body))
+            self._out.writelines(chunk_around(body))
         elif self._is_delimited_by_close:
-            self.transport.write(body)
+            self._out.write(body)
         elif self.scope["method"] != "HEAD":
             self.expected_content_length -= len(body)
             if self.expected_content_length < 0:
                 raise RuntimeError("an application sent more than its Content-Length")
-            self.transport.write(body)
+            self._out.write(body)
 
     def _end(self, trailers: Fields) -> None:
         if self.expected_content_length:
             raise RuntimeError("an application sent less than its Content-Length")
         if self.chunked_encoding:
-            self.transport.write(b"".join((b"0\r\n", *_lines(trailers), b"\r\n")))
+            self._out.write(b"".join((b"0\r\n", *_lines(trailers), b"\r\n")))
         self.response_complete = True
         self.message_event.set()
         if not self.keep_alive:

@@ -5,13 +5,13 @@ fields, repeated or signed lengths, a length beside a coding, control bytes. uvi
 flow control. This class adds what both leave open:
 
 - the head as it was sent, for `standalone.calls`: raw target, case and order of names, checked by `standalone.heads`;
-- limits: bytes of a head and of trailers, time for a head, connections, requests in one pipeline;
+- limits: bytes of a head and of trailers, time for a head, connections in all and from one address, requests in one
+  pipeline and on one connection, time and least rate for reading an answer (`standalone.outflow`);
 - errors as answers in our form, each of which ends the connection, and an end that lets the client read them;
 - cancelling the task of a request whose client has gone.
 
-What it does not do: llhttp knows a fixed list of methods, those in common use, and others get 501; trailers of a
-request are read and dropped; a client that closes its sending side counts as gone; there is no least rate for a body,
-only a longest silence (`standalone.calls`).
+What it does not do: llhttp knows a fixed list of methods, those in common use, and others get 501; a client that closes
+its sending side counts as gone. How fast a body has to come is the business of `standalone.calls`.
 """
 
 import asyncio
@@ -26,7 +26,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from edge.errors import Failure, Refusal, describe, render
 from standalone.calls import REQUEST_EXTENSION
+from standalone.crowd import Crowd
 from standalone.heads import checked_head
+from standalone.outflow import Outflow
 from standalone.responding import ProxyCycle
 from wire.errors import MalformedMessage, MessageTooLarge, WireError
 from wire.http1 import RequestHead, ResponseHead, serialize_response_head
@@ -40,6 +42,13 @@ TOO_MANY_CONNECTIONS: Final = Failure(
     reason="overloaded",
     party="proxy",
     text="The proxy has as many connections as it takes: try again soon.",
+    headers=(("Retry-After", "5"),),
+)
+TOO_MANY_FROM_THERE: Final = Failure(
+    status=429,
+    reason="overloaded",
+    party="client",
+    text="There are as many connections from this address as the proxy takes: try again soon.",
     headers=(("Retry-After", "5"),),
 )
 UNKNOWN_METHOD: Final = Failure(
@@ -57,22 +66,29 @@ class Limits:
     """From the start of a connection, or the first byte after an answer, to the end of the head."""
     write_time: float = 30
     """How long a client may not read while an answer waits."""
+    read_rate: int = 240
+    """Bytes a second that it has to read within each such time, or else all that waits; 0 for any."""
     linger_time: float = 5
     """How long a client may still send behind an answer that ends the connection, so that it can read that answer."""
     connections: int = 10_000
+    connections_per_address: int = 1000
     pipeline: int = 32
     """Requests that a client may send ahead of their answers."""
+    requests: int = 10_000
+    """After so many on one connection it ends with the answer to the last."""
 
 
 class ProxyProtocol(HttpToolsProtocol):
-    """Reads requests and starts their tasks; `limits` is there for a subclass to change."""
+    """Reads requests and starts their tasks; `limits` and `crowd` are there for a subclass to change."""
 
     cycle: ProxyCycle
     limits: ClassVar[Limits] = Limits()
+    crowd: ClassVar[Crowd] = Crowd()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the parent has it
         """Accept a connection, or turn it away where there are too many."""
         super().connection_made(transport)
+        self._out = Outflow(transport, time=self.limits.write_time, rate=self.limits.read_rate)
         self._running: tuple[RequestResponseCycle, asyncio.Task[None]] | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._failure: Failure | None = None
@@ -81,15 +97,30 @@ class ProxyProtocol(HttpToolsProtocol):
         self._is_in_head = False
         self._field_bytes = 0
         self._unparsed_bytes = 0
-        if len(self.connections) > self.limits.connections:
+        self._trailers: list[tuple[bytes, bytes]] = []
+        self._requests = 0
+        self._address = self.client[0] if self.client else ""
+        self._admit(len(self.connections), self.crowd.enter(self._address))
+
+    def _admit(self, connections: int, from_there: int) -> None:
+        """Serve the connection, or turn it away; where there are far too many, without a word, which costs memory."""
+        limits = self.limits
+        if _is_far_over(limits.connections, connections) or _is_far_over(limits.connections_per_address, from_there):
+            self._is_deaf = True
+            self.transport.abort()
+        elif connections > limits.connections:
             self._refuse(TOO_MANY_CONNECTIONS)
+        elif from_there > limits.connections_per_address:
+            self._refuse(TOO_MANY_FROM_THERE)
         else:
-            self._set_alarm(self.limits.head_time)
+            self._set_alarm(limits.head_time)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End what is being done for this client: nobody is there to read it."""
         super().connection_lost(exc)
+        self.crowd.leave(self._address)
         self._stop_alarm()
+        self._out.stop()
         if self._running is not None:
             cycle, task = self._running
             if not cycle.response_complete:
@@ -133,10 +164,9 @@ class ProxyProtocol(HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A field of the head, kept as it is; or of the trailers, which is only counted."""
+        """A field of the head or of the trailers, kept as it is."""
         self._count(len(name) + len(value) + 4)
-        if self._is_in_head:
-            self.headers.append((name, value))
+        (self.headers if self._is_in_head else self._trailers).append((name, value))
 
     def on_headers_complete(self) -> None:
         """The head is whole: serve it, or queue it behind the one that is being served."""
@@ -155,7 +185,9 @@ class ProxyProtocol(HttpToolsProtocol):
             self._failure = describe(exc)
             raise
         self._fill_scope(head, version)
-        keep_alive = version == "1.1" and self.parser.should_keep_alive() and not wants_upgrade
+        self._requests += 1
+        is_last = self._requests >= self.limits.requests
+        keep_alive = version == "1.1" and self.parser.should_keep_alive() and not wants_upgrade and not is_last
         previous, self.cycle = self.cycle, self._new_cycle(head, keep_alive=keep_alive)
         if previous is None or previous.response_complete:
             self._start_asgi_task(self.cycle, self.app)
@@ -172,6 +204,7 @@ class ProxyProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._unparsed_bytes = 0
+        self.cycle.trailers, self._trailers = self._trailers, []
         super().on_message_complete()
 
     # What a request becomes
@@ -189,7 +222,7 @@ class ProxyProtocol(HttpToolsProtocol):
     def _new_cycle(self, head: RequestHead, *, keep_alive: bool) -> ProxyCycle:
         return ProxyCycle(
             hang_up=self._hang_up,
-            write_time=self.limits.write_time,
+            out=self._out,
             scope=self.scope,
             transport=self.transport,
             flow=self.flow,
@@ -237,7 +270,9 @@ class ProxyProtocol(HttpToolsProtocol):
 
     def _on_alarm(self) -> None:
         self._alarm = None
-        if self._is_ended:
+        if self._is_ended and self._out.waiting:
+            self._set_alarm(self.limits.linger_time)  # it still reads, and `_out` sees to it that it does
+        elif self._is_ended:
             self.transport.abort()
         elif self._is_in_head:
             self._refuse(HEAD_TOO_SLOW)
@@ -266,7 +301,7 @@ class ProxyProtocol(HttpToolsProtocol):
     def _write_failure(self, failure: Failure) -> None:
         status, headers, body = render(failure, form="text", trace="")
         head = ResponseHead(status, headers.adding(("Connection", "close")), len(body))
-        self.transport.write(serialize_response_head(head) + body)
+        self._out.write(serialize_response_head(head) + body)
         self._hang_up(True)
 
     def _hang_up(self, client_may_send: bool) -> None:
@@ -282,4 +317,7 @@ class ProxyProtocol(HttpToolsProtocol):
             self._set_alarm(self.limits.linger_time)
         else:
             self.transport.close()
-            self._set_alarm(self.limits.write_time)
+
+
+def _is_far_over(limit: int, count: int) -> bool:
+    return count > limit + max(limit // 10, 1)

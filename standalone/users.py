@@ -6,9 +6,11 @@ than what has arrived with its head is sent on while its answer is awaited: a ba
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 from broker.answers import AnswerReader
 from broker.errors import BrokenAnswer, NoAnswer, UnknownRequest
+from broker.forwarding import forwarded_trailers
 from broker.intake import admit_request, too_large
 from broker.model import Exchange, Part
 from broker.policy import Policy
@@ -18,9 +20,13 @@ from edge.identity import Identity
 from edge.logs import trace_of
 from edge.upgrades import refuse_upgrade
 from standalone.calls import Call
+from standalone.pace import Pace
 from standalone.waiting import AsyncioWaiter, drive
 from wire.http1 import End, encode_body, encode_end
 from wire.protocol import RequestId
+
+BODY_RATE: Final = 240
+"""Bytes a second."""
 
 
 class Users:
@@ -35,6 +41,7 @@ class Users:
         policy: Policy,
         identity: Identity,
         new_id: Callable[[], RequestId],
+        body_rate: int = BODY_RATE,
     ) -> None:
         self._store = store
         self._waiter = waiter
@@ -42,6 +49,7 @@ class Users:
         self._policy = policy
         self._identity = identity
         self._new_id = new_id
+        self._body_rate = body_rate
         self._running = 0
 
     @property
@@ -76,7 +84,7 @@ class Users:
         )
         exchange = intake.exchange
         call.backend = exchange.backend_id
-        body = _Body(call, self._policy)
+        body = _Body(call, self._policy, rate=self._body_rate)
         first = intake.head + await body.next()
         self._store.add_exchange(exchange, first, last=body.is_ended)
         try:
@@ -131,9 +139,10 @@ class Users:
 class _Body:
     """The body of a request as it stands in the message that its agent gets."""
 
-    def __init__(self, call: Call, policy: Policy) -> None:
+    def __init__(self, call: Call, policy: Policy, *, rate: int) -> None:
         self._call = call
         self._policy = policy
+        self._pace = Pace(rate=rate, window=policy.idle_wait.total_seconds())
         self._length = call.head.length
         self._received = 0
         self.is_ended = self._length in (None, 0)
@@ -142,9 +151,11 @@ class _Body:
         """The next bytes; none for a request without a body. Raises `MessageTooLarge` and what `Call.read` does."""
         if self.is_ended:
             return b""
-        data, self.is_ended = await self._call.read(self._policy.idle_wait)
+        data, self.is_ended = await self._call.read(self._policy.idle_wait, pace=self._pace)
         self._received += len(data)
         if self._received > self._policy.max_body_bytes:
             raise too_large(self._policy)
-        end = encode_end(End(), self._length) if self.is_ended else b""
-        return encode_body(data, self._length) + end
+        if not self.is_ended:
+            return encode_body(data, self._length)
+        trailers = forwarded_trailers(self._call.trailers)
+        return encode_body(data, self._length) + encode_end(End(trailers), self._length)

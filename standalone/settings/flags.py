@@ -79,6 +79,6 @@ def _parser() -> argparse.ArgumentParser:
     flag("--port", "NUMBER", f"0 picks a free one, and prints it (default: {PORT})")
     flag("--response-timeout", "TIME", "from a request to the first byte of its answer (default: 30s)")
     flag("--idle-timeout", "TIME", "the longest silence within a body (default: 30s)")
-    flag("--max-body-bytes", "SIZE", "the longest request body (default: 32MB)")
+    flag("--max-body-bytes", "SIZE", "the longest request body (default: 100GiB)")
     flag("--graceful-shutdown-timeout", "TIME", "for requests under way, when stopped (default: 8s)")
     return parser

@@ -13,17 +13,45 @@ class LimitSettings(Table):
     """How much of what."""
 
     body_bytes: int
+    body_rate: int
+    read_rate: int
     head_bytes: int
     connections: int
+    connections_per_address: int
+    requests_per_connection: int
     pipeline: int
     exchanges: int
     window_bytes: int
 
     NAME: ClassVar = "limits"
     KEYS: ClassVar = (
-        size("body-bytes", 32 * 10**6, "The longest body of a request: then 413."),
+        size("body-bytes", 100 << 30, "The longest body of a request: then 413."),
+        count(
+            "body-rate",
+            240,
+            "The fewest bytes a second of a request's body, in each `timeouts.idle` of waiting for it: then 408. "
+            "0: any.",
+            least=0,
+        ),
+        count(
+            "read-rate",
+            240,
+            "The fewest bytes a second that a client reads, in each `timeouts.write` for which some wait: then its "
+            "connection ends. 0: any.",
+            least=0,
+        ),
         size("head-bytes", MAX_HEAD_BYTES, "The longest head of a request: then 431.", most=MAX_HEAD_BYTES),
         count("connections", 10_000, "Connections at a time, of users and agents together: then 503."),
+        count(
+            "connections-per-address",
+            1000,
+            "Of them, from one address: then 429. Those of this machine and of trusted peers are not counted.",
+        ),
+        count(
+            "requests-per-connection",
+            10_000,
+            "After so many, a connection ends with the answer to the last.",
+        ),
         count("pipeline", 32, "Requests that a client may send ahead of their answers on one connection.", most=1000),
         count("exchanges", 10_000, "Requests under way at a time: then 503."),
         size("window-bytes", 1 << 20, "How much of each body is in memory at a time.", least=1 << 17, most=1 << 30),

@@ -163,7 +163,7 @@ def test_too_many_requests_sent_ahead_end_the_connection(agent: Agent) -> None:
         assert client.read_to_end() == b""
 
 
-def test_a_chunked_request_is_read_to_its_end_and_the_connection_goes_on(agent: Agent) -> None:
+def test_a_chunked_request_is_read_to_its_end_with_its_trailers_and_the_connection_goes_on(agent: Agent) -> None:
     with Connection(agent.url) as client:
         client.send(
             b"POST /a HTTP/1.1\r\nHost: h\r\n" + CHUNKED + b"\r\n1;ext=1\r\na\r\n2\r\nbc\r\n0\r\nT: x\r\n\r\n"
@@ -174,9 +174,21 @@ def test_a_chunked_request_is_read_to_its_end_and_the_connection_goes_on(agent: 
         second_id, second = agent.take()
         agent.post(second_id, OK)
 
-        assert first.endswith(b"\r\n\r\n" + chunked(b"abc"))
+        assert first.endswith(b"\r\n\r\n" + chunked(b"abc", trailers="T: x\r\n"))
         assert second.startswith(b"GET /b ")
         assert [client.read_reply().body, client.read_reply().body] == [b"ok", b"ok"]
+
+
+def test_trailers_that_a_request_must_not_have_are_dropped(agent: Agent) -> None:
+    forbidden = "X-Inverting-Proxy-User-ID: root\r\nx_forwarded_for: 1.1.1.1\r\nHost: x\r\nCookie: a=b\r\n"
+    body = chunked(b"a", trailers=f"{forbidden}Sum: 1\r\n")
+    with Connection(agent.url) as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: h\r\n" + CHUNKED + b"\r\n" + body)
+        request_id, request = agent.take()
+        agent.post(request_id, OK)
+
+        assert request.endswith(b"\r\n\r\n" + chunked(b"a", trailers="Sum: 1\r\n"))
+        assert client.read_reply().body == b"ok"
 
 
 def test_a_client_is_told_to_go_on_only_when_its_request_is_taken(agent: Agent) -> None:

@@ -21,7 +21,7 @@ AGENT: Final = "agent@example.com"
 ADMIN: Final = "admin@example.com"
 
 BODY_LIMIT: Final = 32_000_000
-"""Of a request, in bytes: the default of both shapes."""
+"""Of a request, in bytes: what App Engine takes, and the stand-alone proxy is told to take."""
 
 
 class Shape(Protocol):
@@ -79,7 +79,8 @@ class Standalone:
     def _start(self) -> Process:
         port = self.url.rpartition(":")[2]
         timeouts = (f"--response-timeout={RESPONSE_TIMEOUT}s", f"--idle-timeout={IDLE_TIMEOUT}s")
-        argv = [interpreter("standalone"), "-m", "standalone", "--open", "--port", port, *timeouts, *self._flags]
+        flags = ("--open", "--port", port, *timeouts, f"--max-body-bytes={BODY_LIMIT}", *self._flags)
+        argv = [interpreter("standalone"), "-m", "standalone", *flags]
         process = Process("standalone", argv, log=self._folder / f"standalone-{port}.log")
         process.wait_for_url()
         return process

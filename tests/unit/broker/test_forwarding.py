@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.forwarding import Client, forwarded_request, forwarded_response, in_origin_form
+from broker.forwarding import Client, forwarded_request, forwarded_response, forwarded_trailers, in_origin_form
 from wire.headers import Headers
 from wire.http1 import CHUNKED, RequestHead, ResponseHead
 
@@ -176,3 +176,10 @@ def test_the_host_of_an_absolute_url_counts_and_its_path_travels(target: str, or
     changed = in_origin_form(head)
 
     assert changed == RequestHead("GET", origin, Headers([("X-A", "1"), ("hOsT", host)]), None)
+
+
+@pytest.mark.parametrize("name", [*FORGED, "Content-Length", "Authorization"])
+def test_trailers_travel_on_but_for_what_a_client_must_not_say(name: str) -> None:
+    trailers = Headers([("Sum", "1"), (name, "x"), (name.replace("-", "_").lower(), "x")])
+
+    assert list(forwarded_trailers(trailers)) == [("Sum", "1")]

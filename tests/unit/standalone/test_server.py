@@ -7,6 +7,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from standalone.calls import REQUEST_EXTENSION, Receive, Scope, Send
+from standalone.crowd import Crowd
 from standalone.lifecycle import configure
 from standalone.server import Limits, ProxyProtocol
 from wire.headers import Headers
@@ -14,11 +15,16 @@ from wire.http1 import RequestHead
 
 
 class FakeTransport:
-    """Keeps what is written, and how the connection ended."""
+    """Keeps what is written, and how the connection ended; with `is_read` false all that is written waits."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "", *, is_read: bool = True) -> None:
         self.written = b""
         self.ends: list[str] = []
+        self._address = address
+        self.is_read = is_read
+
+    def get_write_buffer_size(self) -> int:
+        return 0 if self.is_read else len(self.written)
 
     def write(self, data: bytes) -> None:
         self.written += data
@@ -35,12 +41,17 @@ class FakeTransport:
     def is_closing(self) -> bool:
         return bool(self.ends)
 
-    def get_extra_info(self, name: str) -> None:
-        return None
+    def get_extra_info(self, name: str) -> tuple[str, int] | None:
+        return (self._address, 1) if self._address and name == "peername" else None
 
 
 class Quick(ProxyProtocol):
-    limits = Limits(head_time=0.02, linger_time=0.02, write_time=0.02, connections=2)
+    limits = Limits(head_time=0.02, linger_time=0.02, write_time=0.02, connections=2, requests=3)
+
+
+class Shared(ProxyProtocol):
+    limits = Limits(connections_per_address=10)
+    crowd = Crowd()
 
 
 class Bench:
@@ -64,8 +75,10 @@ class Bench:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"Content-Length", b"0")]})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    def connect(self) -> tuple[Quick, FakeTransport]:
-        protocol, transport = Quick(self.config, self.state, {}), FakeTransport()
+    def connect(
+        self, address: str = "", *, is_read: bool = True, of: type[ProxyProtocol] = Quick
+    ) -> tuple[ProxyProtocol, FakeTransport]:
+        protocol, transport = of(self.config, self.state, {}), FakeTransport(address, is_read=is_read)
         protocol.connection_made(transport)  # type: ignore[arg-type]
         return protocol, transport
 
@@ -137,6 +150,75 @@ def test_a_connection_too_many_is_turned_away() -> None:
         assert [transport.written[:12] for _, transport in connections] == [b"", b"", b"HTTP/1.1 503"]
         for protocol, _ in connections:
             protocol.connection_lost(None)
+
+    run(scenario)
+
+
+def test_far_too_many_connections_are_ended_without_a_word() -> None:
+    async def scenario(bench: Bench) -> None:
+        connections = [bench.connect() for _ in range(4)]
+        _, last = connections[-1]
+
+        assert (last.written, last.ends) == (b"", ["aborted"])
+        for protocol, _ in connections:
+            protocol.connection_lost(None)
+
+    run(scenario)
+
+
+def test_one_address_has_a_share_of_the_connections_and_gets_it_back() -> None:
+    async def scenario(bench: Bench) -> None:
+        connections = [bench.connect("192.0.2.1", of=Shared) for _ in range(12)]
+        elsewhere, elsewheres = bench.connect("192.0.2.2", of=Shared)
+        for protocol, _ in connections:
+            protocol.connection_lost(None)
+        again, accepted = bench.connect("192.0.2.1", of=Shared)
+
+        assert [transport.written[:12] for _, transport in connections[9:]] == [b"", b"HTTP/1.1 429", b""]
+        assert connections[-1][1].ends[0] == "aborted"
+        assert (elsewheres.ends, accepted.ends) == ([], [])
+        elsewhere.connection_lost(None)
+        again.connection_lost(None)
+
+    run(scenario)
+
+
+def test_a_connection_ends_with_the_answer_to_its_last_request() -> None:
+    async def scenario(bench: Bench) -> None:
+        protocol, transport = bench.connect()
+        bench.answers.set()
+        for _ in range(3):
+            protocol.data_received(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+            await asyncio.sleep(0.01)
+
+        assert transport.written.count(b"200 OK") == 3
+        assert (transport.written.count(b"Connection: close"), transport.ends) == (1, ["closed"])
+        protocol.connection_lost(None)
+
+    run(scenario)
+
+
+def test_a_client_that_does_not_read_an_answer_that_is_over_loses_its_connection() -> None:
+    async def scenario(bench: Bench) -> None:
+        protocol, transport = bench.connect(is_read=False)
+        bench.answers.set()
+        protocol.data_received(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        await asyncio.sleep(0.05)
+
+        assert transport.written.startswith(b"HTTP/1.1 200 OK")
+        assert transport.ends == ["aborted"]
+        protocol.connection_lost(None)
+
+    run(scenario)
+
+
+def test_trailers_are_handed_on() -> None:
+    async def scenario(bench: Bench) -> None:
+        protocol, _ = bench.connect()
+        protocol.data_received(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nSum: 1\r\n\r\n")
+
+        assert protocol.cycle.trailers == [(b"Sum", b"1")]
+        protocol.connection_lost(None)
 
     run(scenario)
 

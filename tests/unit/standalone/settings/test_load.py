@@ -19,7 +19,7 @@ def test_the_defaults_are_this_machine_alone() -> None:
 
     assert settings.listen.users == (Address("", "127.0.0.1", 8080),)
     assert (settings.timeouts.response, settings.timeouts.idle) == (timedelta(seconds=30), timedelta(seconds=30))
-    assert (settings.limits.body_bytes, settings.timeouts.shutdown) == (32_000_000, timedelta(seconds=8))
+    assert (settings.limits.body_bytes, settings.timeouts.shutdown) == (100 << 30, timedelta(seconds=8))
     assert (settings.log.format, settings.log.least) == ("text", 20)
 
 

@@ -1,0 +1,58 @@
+"""What is written to a connection, and an end for a client that takes it too slowly.
+
+What a client does not read lies in our memory. Within each `time` seconds for which something lies there it has to
+take `rate` bytes a second, or all: one that takes a byte now and then would otherwise hold it for ever.
+"""
+
+import asyncio
+from collections.abc import Iterable
+
+
+class Outflow:
+    """The writing side of a connection; `rate` 0 asks for a sign of life alone."""
+
+    def __init__(self, transport: asyncio.Transport, *, time: float, rate: int) -> None:
+        self._transport = transport
+        self._time = time
+        self._least = max(1, int(rate * time))
+        self._written = 0
+        self._alarm: asyncio.TimerHandle | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many bytes lie in memory."""
+        return self._transport.get_write_buffer_size()
+
+    def write(self, data: bytes) -> None:
+        self._transport.write(data)
+        self._note(len(data))
+
+    def writelines(self, pieces: Iterable[bytes]) -> None:
+        """Write pieces behind one another, copying none."""
+        pieces = list(pieces)
+        self._transport.writelines(pieces)
+        self._note(sum(map(len, pieces)))
+
+    def stop(self) -> None:
+        """Look no more after the client: it has gone, or the connection is somebody else's now."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+
+    def _note(self, size: int) -> None:
+        self._written += size
+        if self._alarm is None and self.waiting:
+            self._watch()
+
+    def _watch(self) -> None:
+        waiting = self.waiting
+        taken = self._written - waiting
+        loop = asyncio.get_running_loop()
+        self._alarm = loop.call_later(self._time, self._look, taken + min(waiting, self._least))
+
+    def _look(self, expected: int) -> None:
+        self._alarm = None
+        if self._written - self.waiting < expected:
+            self._transport.abort()
+        elif self.waiting:
+            self._watch()
