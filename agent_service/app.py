@@ -10,19 +10,23 @@ from dataclasses import dataclass
 from flask import Flask, request
 
 from broker.answers import post_answer
+from broker.batches import Postbox
 from broker.errors import UnknownBackend
-from broker.model import Backend, Exchange, Part
+from broker.model import Backend, Exchange, Part, Poll
 from broker.policy import Policy
 from broker.store import Store
-from broker.waiting import Clock, Waiter, drive, wait_for_pending, wait_for_request
-from edge.agent_calls import agent_id_of, backend_id_of, leaving_agent_of, request_fields, request_id_of
+from broker.waiting import Clock, Waiter, drive, wait_for_handout, wait_for_pending, wait_for_request
+from edge.agent_batches import RECEIPT_FIELDS, batch_of, lost_polls_of, poll_of
+from edge.agent_calls import agent_id_of, backend_id_of, named_agent_of, request_fields, request_id_of
 from edge.departures import Departures
 from edge.identity import Identity, require_agent
 from edge.logs import trace_of
 from edge.service import Record, current_record, make_service, new_request_id
 from edge.wsgi import Environ, PlainResponse, caller_of, cut_into_parts, read_body, request_head, streamed, whole
+from wire.batches import ANSWERS, BatchParser
 from wire.headers import Headers
 from wire.http1 import RequestHead, ResponseHead
+from wire.negotiation import boundary_of, encode_receipt
 from wire.protocol import ERROR, PENDING_PATH, REQUEST_PATH, RESPONSE_PATH, BackendId, RequestId, encode_pending
 
 
@@ -82,17 +86,33 @@ class _Agents:
         caller = self._caller(environ, record)
         has_left = self.departures.watch(caller.backend_id, caller.agent_id)
         self.store.touch_backend(caller.backend_id, polled=self.clock.now())
+        self._take_back_lost(caller)
+        poll = poll_of(caller.head.headers, self.policy)
+        return self._list_pending(caller, has_left) if poll is None else self._hand_out(caller, poll, has_left)
+
+    def _list_pending(self, caller: _Caller, has_left: Callable[[], bool]) -> PlainResponse:
         waiting = wait_for_pending(
             self.store, self.clock, self.policy, caller.backend_id, agent_id=caller.agent_id, has_left=has_left
         )
         body = encode_pending(drive(waiting, self.waiter))
         return whole((200, Headers([("Content-Type", "application/json")]), body))
 
+    def _hand_out(self, caller: _Caller, poll: Poll, has_left: Callable[[], bool]) -> PlainResponse:
+        waiting = wait_for_handout(self.store, self.clock, self.policy, caller.backend_id, poll, has_left=has_left)
+        handed = drive(waiting, self.waiter)
+        return whole((200, *batch_of(handed)) if handed else (204, Headers(), b""))
+
+    def _take_back_lost(self, caller: _Caller) -> None:
+        lost = lost_polls_of(caller.head.headers)
+        if lost.poll_ids:
+            self.store.take_back(caller.backend_id, lost, agent_id=caller.agent_id, now=self.clock.now())
+
     def leave(self, environ: Environ, record: Record) -> PlainResponse:
         """The agent asks for no more: what is on offer to it is for others."""
         caller = self._caller(environ, record)
-        agent_id = leaving_agent_of(caller.head.headers)
+        agent_id = named_agent_of(caller.head.headers)
         self.departures.note(caller.backend_id, agent_id)
+        self._take_back_lost(caller)
         self.store.release_offers(caller.backend_id, agent_id=agent_id)
         return whole((204, Headers(), b""))
 
@@ -110,12 +130,28 @@ class _Agents:
         return streamed(head, self._request_bytes(exchange, first))
 
     def answer(self, environ: Environ, record: Record) -> PlainResponse:
-        """An answer, stored as it comes; or the word that there will be none."""
+        """An answer, or a batch of them."""
         caller = self._caller(environ, record)
+        slices = record.counting(read_body(environ, caller.head.length))
+        boundary = boundary_of(caller.head.headers.get("Content-Type"))
+        if boundary is None:
+            return self._take_answer(caller, slices, record)
+        return self._take_batch(caller, slices, BatchParser(boundary, ANSWERS))
+
+    def _take_batch(self, caller: _Caller, slices: Iterator[bytes], parser: BatchParser) -> PlainResponse:
+        postbox = Postbox(self.store, self.clock, self.policy, caller.backend_id, agent_id=caller.agent_id)
+        for data in slices:
+            for entry in parser.feed(data):
+                postbox.take(entry)
+        parser.close()
+        return whole((200, RECEIPT_FIELDS, encode_receipt(postbox.receipt())))
+
+    def _take_answer(self, caller: _Caller, slices: Iterator[bytes], record: Record) -> PlainResponse:
+        """An answer, stored as it comes; or the word that there will be none."""
         request_id = request_id_of(caller.head.headers)
         record.trace = trace_of(request_id)
         error = caller.head.headers.get(ERROR)
-        for part in cut_into_parts(record.counting(read_body(environ, caller.head.length)), self.clock):
+        for part in cut_into_parts(slices, self.clock):
             waiting = post_answer(
                 self.store,
                 self.clock,

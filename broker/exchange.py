@@ -12,6 +12,10 @@ request; a slow backend is not asked twice. Whoever fetches first has it: an off
        │                └──┘ offer,        ├──release──▶ QUEUED (idempotent methods only, no byte answered)
        └────fetch──────▶ after the lease   └──fail─────▶ FAILED ◀──fail──┘
 
+Rule 3: a poll of version 2 *hands out*: it offers and fetches in one step, and the exchange remembers the poll. If the
+answer to that poll is lost, and its agent says that this exchange was not in what has arrived of it, nobody has begun
+it: it is taken back into the queue, whatever its method.
+
 An exchange leaves by deletion: delivered, given up, or swept.
 """
 
@@ -21,7 +25,7 @@ from enum import Enum
 from typing import Final
 
 from broker.errors import BrokenAnswer, ClaimedElsewhere, ConflictingBytes
-from broker.model import Exchange, State
+from broker.model import Exchange, LostPolls, Poll, State
 from broker.policy import Policy
 from wire.protocol import IDEMPOTENT_METHODS
 
@@ -94,10 +98,24 @@ def is_offered_to(exchange: Exchange, agent_id: str) -> bool:
     return exchange.agent_id == agent_id and exchange.state is State.OFFERED
 
 
-def offer(exchange: Exchange, *, agent_id: str, now: datetime, policy: Policy) -> Exchange:
+def is_lost(exchange: Exchange, agent_id: str, lost: LostPolls) -> bool:
+    """True when it was handed out to this agent in one of these polls, and has not arrived."""
+    return (
+        exchange.agent_id == agent_id
+        and exchange.poll_id in lost.poll_ids
+        and exchange.request_id not in lost.received
+        and exchange.state in (State.OFFERED, State.FETCHED)
+    )
+
+
+def offer(exchange: Exchange, *, agent_id: str, now: datetime, policy: Policy, poll_id: str = "") -> Exchange:
     """The exchange, offered to an agent; the caller has asked `is_claimable`."""
     return replace(
-        exchange, state=_moved(exchange, Move.OFFER), agent_id=agent_id, leased_until=now + policy.offer_lease
+        exchange,
+        state=_moved(exchange, Move.OFFER),
+        agent_id=agent_id,
+        leased_until=now + policy.offer_lease,
+        poll_id=poll_id,
     )
 
 
@@ -115,7 +133,18 @@ def fetch(exchange: Exchange, *, agent_id: str, now: datetime, policy: Policy) -
         agent_id=agent_id,
         leased_until=exchange.started + policy.response_wait,
         expires=max(exchange.expires, now + policy.exchange_ttl),
+        poll_id="",
     )
+
+
+def hand_out(exchange: Exchange, poll: Poll, *, now: datetime, policy: Policy, is_whole: bool) -> Exchange:
+    """The exchange, in the hands of the agent that polls; where its request is not whole, only offered to it.
+
+    The caller has asked `is_claimable`.
+    """
+    if not is_whole:
+        return offer(exchange, agent_id=poll.agent_id, now=now, policy=policy, poll_id=poll.poll_id)
+    return replace(fetch(exchange, agent_id=poll.agent_id, now=now, policy=policy), poll_id=poll.poll_id)
 
 
 def answer(exchange: Exchange, *, agent_id: str, last: bool, now: datetime, policy: Policy) -> Exchange:
@@ -154,10 +183,15 @@ def release(exchange: Exchange, *, can_be_read_again: bool) -> Exchange:
     is_repeatable = exchange.method in IDEMPOTENT_METHODS and can_be_read_again
     is_safe = exchange.state is State.OFFERED or (exchange.state is State.FETCHED and is_repeatable)
     if is_safe:
-        return replace(exchange, state=_moved(exchange, Move.RELEASE), agent_id="", leased_until=None)
+        return take_back(exchange)
     if exchange.state in (State.FETCHED, State.ANSWERING):
         return replace(exchange, state=_moved(exchange, Move.FAIL), failure="agent-lost")
     return exchange
+
+
+def take_back(exchange: Exchange) -> Exchange:
+    """The exchange, in the queue again; the caller knows that nobody has begun it, or that it may be repeated."""
+    return replace(exchange, state=_moved(exchange, Move.RELEASE), agent_id="", leased_until=None, poll_id="")
 
 
 def require_holder(exchange: Exchange, agent_id: str) -> None:

@@ -85,6 +85,8 @@ class Exchange:
     agent_id: str = ""
     """Who holds the lease; empty for an agent that does not name itself."""
     leased_until: datetime | None = None
+    poll_id: str = ""
+    """The poll that handed it out, as long as that may have been lost; empty in version 1."""
     failure: str = ""
     """Why the state is `FAILED`: a reason for machines."""
 
@@ -109,3 +111,33 @@ class Answer:
 
     exchange: Exchange
     part: Part | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poll:
+    """A poll of version 2: which agent asks, the name of this attempt, and how many requests it can begin."""
+
+    agent_id: str
+    poll_id: str
+    capacity: int
+
+    @property
+    def as_lost(self) -> "LostPolls":
+        """That nothing of its answer has arrived."""
+        return LostPolls(frozenset((self.poll_id,)))
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOut:
+    """An exchange in the hands of an agent with its whole request; None: it is only offered, and has to be fetched."""
+
+    exchange: Exchange
+    request: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class LostPolls:
+    """Polls of an agent whose answers have not arrived whole, and the requests that it has received of them."""
+
+    poll_ids: frozenset[str] = frozenset()
+    received: frozenset[RequestId] = frozenset()

@@ -19,7 +19,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Protocol
 
-from broker.model import Answer, Backend, BackendStatus, Exchange, Part
+from broker.model import Answer, Backend, BackendStatus, Exchange, HandedOut, LostPolls, Part, Poll
 from wire.protocol import BackendId, RequestId
 
 
@@ -106,6 +106,19 @@ class Store(Protocol):
         Each is hidden from other polls until `policy.offer_lease` is over; of many who ask, one gets it, and the others
         may come back with fewer than there are. Requests that are offered or have expired hide none.
         """
+        ...
+
+    def hand_out(self, backend_id: BackendId, poll: Poll, *, now: datetime) -> list[HandedOut]:
+        """Give waiting requests of a backend to the agent that polls, until their answers are due: oldest first, as
+        many as it can begin and a batch holds (`batches.Room`), as `claim_pending` picks them.
+
+        One that is not whole yet, or too long for a batch, is only offered.
+        """
+        ...
+
+    def take_back(self, backend_id: BackendId, lost: LostPolls, *, agent_id: str, now: datetime) -> None:
+        """Polls of an agent are lost: what was handed out in them and has not arrived is queued again, and nothing more
+        is handed out in them. A store remembers that for longer than any poll waits."""
         ...
 
     def fetch_exchange(self, backend_id: BackendId, request_id: RequestId, *, agent_id: str, now: datetime) -> Exchange:

@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 
 from broker.errors import BackendOffline, BrokenAnswer, NoAnswer
 from broker.exchange import is_taken
-from broker.model import Exchange, Part, State
+from broker.model import Exchange, HandedOut, Part, Poll, State
 from broker.policy import Policy
 from broker.store import Store
 from wire.protocol import BackendId, RequestId
@@ -124,6 +124,28 @@ def wait_for_pending(
         if claimed or patience.is_over:
             return claimed
         # An offer that another agent lets lapse wakes nobody: look again when it can have.
+        yield patience.wait(at_most=policy.offer_lease)
+    return []
+
+
+def wait_for_handout(
+    store: Store,
+    clock: Clock,
+    policy: Policy,
+    backend_id: BackendId,
+    poll: Poll,
+    *,
+    has_left: Callable[[], bool] = lambda: False,
+) -> Waiting[list[HandedOut]]:
+    """Requests in the hands of an agent as soon as there are any; as `wait_for_pending` otherwise."""
+    patience = _Patience(clock, PendingKey(backend_id), policy.list_wait)
+    while not has_left():
+        handed = store.hand_out(backend_id, poll, now=clock.now())
+        if handed and has_left():
+            store.take_back(backend_id, poll.as_lost, agent_id=poll.agent_id, now=clock.now())
+            break
+        if handed or patience.is_over:
+            return handed
         yield patience.wait(at_most=policy.offer_lease)
     return []
 

@@ -8,9 +8,11 @@ from wire.protocol import (
     BACKEND_ID,
     FORWARDED,
     FORWARDED_SET,
+    POLL_ID,
     REQUEST_ID,
     REQUEST_MEDIA_TYPE,
     START_TIME,
+    TO_FETCH_MEDIA_TYPE,
     USER_ID,
     BackendId,
     RequestId,
@@ -29,9 +31,14 @@ def agent_id_of(headers: Headers) -> str:
     return _named(headers, AGENT_ID) if AGENT_ID in headers else ""
 
 
-def leaving_agent_of(headers: Headers) -> str:
-    """The agent that asks for no more; it has to have a name. Raises `MalformedMessage`."""
+def named_agent_of(headers: Headers) -> str:
+    """The agent, where it has to have a name. Raises `MalformedMessage`."""
     return _named(headers, AGENT_ID)
+
+
+def poll_id_of(headers: Headers) -> str:
+    """The name of a poll of version 2. Raises `MalformedMessage`."""
+    return _named(headers, POLL_ID)
 
 
 def request_id_of(headers: Headers) -> RequestId:
@@ -39,12 +46,13 @@ def request_id_of(headers: Headers) -> RequestId:
     return RequestId(_named(headers, REQUEST_ID))
 
 
-def request_fields(exchange: Exchange) -> Headers:
-    """What the agent is told of a request that it fetches; nothing of a user who is not known."""
+def request_fields(exchange: Exchange, *, is_whole: bool = True) -> Headers:
+    """What the agent is told of a request beside its bytes; nothing of a user who is not known. Unless it `is_whole`,
+    the request is only named in a batch."""
     user = ((USER_ID, exchange.end_user),) if exchange.end_user else ()
     return Headers(
         (
-            ("Content-Type", REQUEST_MEDIA_TYPE),
+            ("Content-Type", REQUEST_MEDIA_TYPE if is_whole else TO_FETCH_MEDIA_TYPE),
             (REQUEST_ID, exchange.request_id),
             *user,
             (START_TIME, format_start_time(exchange.started)),

@@ -168,7 +168,9 @@ def streamed(head: ResponseHead, body: Iterable[bytes]) -> PlainResponse:
 
     An exception out of `body` makes the server close the connection short of the end, so that the client sees it.
     """
-    framing = (("Content-Length", str(head.length)),) if isinstance(head.length, int) else ()
+    # RFC 9110 section 8.6: no Content-Length with 204.
+    has_length = isinstance(head.length, int) and head.status != 204
+    framing = (("Content-Length", str(head.length)),) if has_length else ()
     return PlainResponse(body, status=head.status, headers=[*head.headers, *framing])
 
 

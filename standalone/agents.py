@@ -1,4 +1,4 @@
-"""The door of agents: the calls of the protocol (`docs/protocol.md`, version 1)."""
+"""The door of agents: the calls of the protocol (`docs/protocol.md`, both versions)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -6,11 +6,13 @@ from contextlib import contextmanager
 from typing import Final
 
 from broker.answers import post_answer
+from broker.batches import Postbox
 from broker.errors import UnknownRequest
-from broker.model import Exchange, Part
+from broker.model import Exchange, Part, Poll
 from broker.policy import Policy
-from broker.waiting import Clock, wait_for_pending, wait_for_request
-from edge.agent_calls import agent_id_of, backend_id_of, leaving_agent_of, request_fields, request_id_of
+from broker.waiting import Clock, wait_for_handout, wait_for_pending, wait_for_request
+from edge.agent_batches import RECEIPT_FIELDS, batch_of, lost_polls_of, poll_of
+from edge.agent_calls import agent_id_of, backend_id_of, named_agent_of, request_fields, request_id_of
 from edge.departures import Departures
 from edge.errors import Refusal, method_not_allowed
 from edge.logs import trace_of
@@ -19,9 +21,11 @@ from standalone.presence import AgentName, Presence
 from standalone.registration import OpenRegistration
 from standalone.waiting import AsyncioWaiter, drive
 from stores.memory import MemoryStore
+from wire.batches import ANSWERS, BatchParser
 from wire.headers import Headers
 from wire.http1 import CHUNKED, End, Length, ResponseHead
-from wire.protocol import ERROR, PENDING_PATH, REQUEST_PATH, RESPONSE_PATH, encode_pending
+from wire.negotiation import boundary_of, encode_receipt
+from wire.protocol import ERROR, PENDING_PATH, REQUEST_PATH, RESPONSE_PATH, BackendId, encode_pending
 
 Door = Callable[[Call, AgentName], Awaitable[None]]
 
@@ -47,7 +51,7 @@ class Agents:
         self._registration = registration
         self._departures = Departures()
         self._doors: Final[Mapping[str, Mapping[str, Door]]] = {
-            PENDING_PATH: {"GET": self._list_pending, "DELETE": self._let_go},
+            PENDING_PATH: {"GET": self._answer_poll, "DELETE": self._let_go},
             REQUEST_PATH: {"GET": self._send_request},
             RESPONSE_PATH: {"POST": self._take_response},
         }
@@ -79,12 +83,20 @@ class Agents:
             if not self._presence.has_agents(backend_id):
                 self._store.forget_polls(backend_id)
 
-    async def _list_pending(self, call: Call, agent: AgentName) -> None:
-        backend_id, agent_id = agent
-        has_left = self._departures.watch(backend_id, agent_id)
+    async def _answer_poll(self, call: Call, agent: AgentName) -> None:
+        has_left = self._departures.watch(*agent)
         self._presence.has_polled(agent)
-        self._registration.register(backend_id)
-        self._store.touch_backend(backend_id, polled=self._clock.now())
+        self._registration.register(agent.backend_id)
+        self._store.touch_backend(agent.backend_id, polled=self._clock.now())
+        self._take_back_lost(call, agent)
+        poll = poll_of(call.head.headers, self._policy)
+        if poll is None:
+            await self._list_pending(call, agent, has_left)
+        else:
+            await self._hand_out(call, agent.backend_id, poll, has_left)
+
+    async def _list_pending(self, call: Call, agent: AgentName, has_left: Callable[[], bool]) -> None:
+        backend_id, agent_id = agent
         listing = wait_for_pending(
             self._store, self._clock, self._policy, backend_id, agent_id=agent_id, has_left=has_left
         )
@@ -95,9 +107,31 @@ class Agents:
             self._store.withdraw_offers(backend_id, claimed, agent_id=agent_id)
             raise
 
+    async def _hand_out(self, call: Call, backend_id: BackendId, poll: Poll, has_left: Callable[[], bool]) -> None:
+        waiting = wait_for_handout(self._store, self._clock, self._policy, backend_id, poll, has_left=has_left)
+        handed = await drive(waiting, self._waiter)
+        if not handed:
+            await call.answer(204, Headers(), b"")
+            return
+        fields, body = batch_of(handed)
+        try:
+            await call.send(ResponseHead(200, fields, len(body)))
+            await call.send(body)
+        except asyncio.CancelledError:
+            # Nothing of the body has been written: sending waits first, and then writes all of it.
+            self._store.take_back(backend_id, poll.as_lost, agent_id=poll.agent_id, now=self._clock.now())
+            raise
+        await call.send(End())
+
+    def _take_back_lost(self, call: Call, agent: AgentName) -> None:
+        lost = lost_polls_of(call.head.headers)
+        if lost.poll_ids:
+            self._store.take_back(agent.backend_id, lost, agent_id=agent.agent_id, now=self._clock.now())
+
     async def _let_go(self, call: Call, agent: AgentName) -> None:
-        backend_id, agent_id = agent.backend_id, leaving_agent_of(call.head.headers)
+        backend_id, agent_id = agent.backend_id, named_agent_of(call.head.headers)
         self._departures.note(backend_id, agent_id)
+        self._take_back_lost(call, agent)
         self._presence.has_left(agent, now=self._clock.now())
         self._store.release_offers(backend_id, agent_id=agent_id)
         await call.answer(204, Headers(), b"")
@@ -123,6 +157,23 @@ class Agents:
         return await drive(reading, self._waiter)
 
     async def _take_response(self, call: Call, agent: AgentName) -> None:
+        boundary = boundary_of(call.head.headers.get("Content-Type"))
+        if boundary is None:
+            await self._take_answer(call, agent)
+        else:
+            await self._take_batch(call, agent, BatchParser(boundary, ANSWERS))
+
+    async def _take_batch(self, call: Call, agent: AgentName, parser: BatchParser) -> None:
+        postbox = Postbox(self._store, self._clock, self._policy, agent.backend_id, agent_id=agent.agent_id)
+        last = False
+        while not last:
+            data, last = await call.read(self._policy.idle_wait)
+            for entry in parser.feed(data):
+                postbox.take(entry)
+        parser.close()
+        await call.answer(200, RECEIPT_FIELDS, encode_receipt(postbox.receipt()))
+
+    async def _take_answer(self, call: Call, agent: AgentName) -> None:
         backend_id, agent_id = agent
         request_id = request_id_of(call.head.headers)
         call.trace = trace_of(request_id)

@@ -1,6 +1,7 @@
 """Where the records live: implementations of `broker.store.Store`, all under one contract suite.
 
     memory            in this process, under one lock; with the waiter that it wakes
+      queues            what it knows of the exchanges of a backend
       window            the bytes of one message there
     datastore         in Google Cloud Datastore, shared by all processes
       registrations     its half about backends: models of ndb

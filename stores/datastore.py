@@ -5,7 +5,7 @@ because a transaction of ndb costs three calls, and a request may cost twelve in
 """
 
 import itertools
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,8 +15,9 @@ from google.cloud.datastore_v1.types import datastore as api
 from google.cloud.ndb import Client
 
 from broker import exchange as rules
+from broker.batches import Room
 from broker.errors import BrokerError, DuplicateRequest, StoreUnavailable, UnknownRequest
-from broker.model import Answer, Backend, BackendStatus, Exchange, Part
+from broker.model import Answer, Backend, BackendStatus, Exchange, HandedOut, LostPolls, Part, Poll
 from broker.policy import Policy
 from stores import exchange_records as records
 from stores.calls import pause
@@ -34,7 +35,7 @@ from stores.conditional import (
 from stores.conditional import replace as replaced
 from stores.exchange_records import EXCHANGE, Layout, RecentRecords, Record, Side, record_of
 from stores.registrations import Registrations
-from wire.protocol import BackendId, RequestId
+from wire.protocol import MAX_ENTRY_BYTES, BackendId, RequestId
 
 MAX_COMMIT_BYTES: Final = 4_000_000
 """Datastore takes 10 MiB in a commit, its emulator 4 MiB in a call."""
@@ -43,6 +44,7 @@ CLOCK_SKEW: Final = timedelta(seconds=1)
 """How far the clocks of two machines may be apart."""
 
 _ATTEMPTS: Final = 30
+_LEAST_PAGE: Final = 10
 
 Parts = dict[int, bytes]
 Move = Callable[[Record], tuple[Record, Side, Parts]]
@@ -142,24 +144,38 @@ class DatastoreStore:
     def claim_pending(self, backend_id: BackendId, *, agent_id: str, now: datetime) -> list[RequestId]:
         limit = self._policy.list_limit
         claimed: list[RequestId] = []
-        pages = self._datastore.query(
-            EXCHANGE,
-            (records.BACKEND, EQUAL, backend_id),
-            # A little ahead, so that a request from a machine whose clock is ahead is seen at once.
-            (records.AVAILABLE, UP_TO, now + CLOCK_SKEW),
-            order=records.AVAILABLE,
-            page=limit,
-        )
-        for page in pages:
-            waiting = (record for record in map(record_of, page) if rules.is_claimable(record.exchange, now))
+        for page in self._claimable_pages(backend_id, now=now, page=limit):
             offers = [
                 replace(record, exchange=rules.offer(record.exchange, agent_id=agent_id, now=now, policy=self._policy))
-                for record in itertools.islice(waiting, limit - len(claimed))
+                for record in page[: limit - len(claimed)]
             ]
-            claimed += self._store_each(offers)
+            claimed += [record.exchange.request_id for record in self._store_each(offers)]
             if len(claimed) == limit:
                 break
         return claimed
+
+    def hand_out(self, backend_id: BackendId, poll: Poll, *, now: datetime) -> list[HandedOut]:
+        room = Room(poll, self._policy, most_bytes=records.MAX_READ_BYTES)
+        won: list[Record] = []
+        for page in self._claimable_pages(backend_id, now=now, page=max(room.entries, _LEAST_PAGE)):
+            chosen = list(itertools.takewhile(lambda record: room.admit(_size_in_batch(record)), page))
+            won += self._store_each([self._handed_out(record, poll, now=now) for record in chosen])
+            if len(chosen) < len(page) or not room.entries:
+                break
+        return self._with_requests(backend_id, poll, won, now=now) if won else []
+
+    def take_back(self, backend_id: BackendId, lost: LostPolls, *, agent_id: str, now: datetime) -> None:
+        # Written before it is asked what they handed out: whoever hands out in one of them from now on reads it.
+        until = now + self._policy.exchange_ttl
+        keys = [self._layout.lost_poll_key(backend_id, agent_id, poll_id) for poll_id in lost.poll_ids]
+        self._datastore.commit_each([put(self._layout.lost_poll(key, until=until)) for key in keys])
+
+        def move(record: Record) -> tuple[Record, Side, Parts]:
+            if not rules.is_lost(record.exchange, agent_id, lost):
+                return record, "answer", {}
+            return replace(record, exchange=rules.take_back(record.exchange)), "answer", {}
+
+        self._change_each_held(backend_id, agent_id, move)
 
     def fetch_exchange(self, backend_id: BackendId, request_id: RequestId, *, agent_id: str, now: datetime) -> Exchange:
         def move(record: Record) -> tuple[Record, Side, Parts]:
@@ -209,12 +225,7 @@ class DatastoreStore:
                 return record, "answer", {}
             return replace(record, exchange=rules.release(record.exchange, can_be_read_again=True)), "answer", {}
 
-        for page in self._datastore.query(EXCHANGE, *_held_by(backend_id, agent_id)):
-            for found in page:
-                try:
-                    self._change(backend_id, record_of(found).exchange.request_id, move)
-                except UnknownRequest:
-                    continue
+        self._change_each_held(backend_id, agent_id, move)
 
     # The sweep
 
@@ -226,6 +237,8 @@ class DatastoreStore:
             swept += len(gone) - gone.count(None)
             for record in expired:
                 self._recent.drop(record.exchange.request_id)
+        for page in self._datastore.query(records.LOST_POLL, (records.EXPIRES, UP_TO, now), keys_only=True):
+            self._datastore.commit_each([delete(found.entity.key) for found in page])
         for kind in records.PART_KINDS:
             for page in self._datastore.query(kind, keys_only=True):
                 self._sweep_parts([found.entity.key for found in page])
@@ -236,6 +249,51 @@ class DatastoreStore:
         part without an exchange never gets one."""
         living = self._datastore.lookup(list({key.parent for key in keys}))
         self._datastore.commit_each([delete(key) for key in keys if key.parent not in living])
+
+    # How requests are handed out
+
+    def _claimable_pages(self, backend_id: BackendId, *, now: datetime, page: int) -> Iterator[list[Record]]:
+        """What a poll may take, oldest first."""
+        pages = self._datastore.query(
+            EXCHANGE,
+            (records.BACKEND, EQUAL, backend_id),
+            # A little ahead, so that a request from a machine whose clock is ahead is seen at once.
+            (records.AVAILABLE, UP_TO, now + CLOCK_SKEW),
+            order=records.AVAILABLE,
+            page=page,
+        )
+        for found in pages:
+            yield [record for record in map(record_of, found) if rules.is_claimable(record.exchange, now)]
+
+    def _handed_out(self, record: Record, poll: Poll, *, now: datetime) -> Record:
+        exchange = rules.hand_out(record.exchange, poll, now=now, policy=self._policy, is_whole=_is_batchable(record))
+        return replace(record, exchange=exchange)
+
+    def _with_requests(
+        self, backend_id: BackendId, poll: Poll, handed: list[Record], *, now: datetime
+    ) -> list[HandedOut]:
+        """What was handed out, with its bytes; nothing if the poll has been lost meanwhile."""
+        parts = {
+            record.exchange.request_id: self._part_keys(record.exchange.request_id, "request", record.request.starts)
+            for record in handed
+            if _is_batchable(record)
+        }
+        lost_key = self._layout.lost_poll_key(backend_id, poll.agent_id, poll.poll_id)
+        found = self._datastore.lookup([lost_key, *itertools.chain.from_iterable(parts.values())])
+        if lost_key in found:
+            self.take_back(backend_id, poll.as_lost, agent_id=poll.agent_id, now=now)
+            return []
+        requests = {
+            request_id: b"".join(found[key].entity["data"] for key in keys)
+            for request_id, keys in parts.items()
+            # Of an exchange that was deleted meanwhile nothing is there any more.
+            if all(key in found for key in keys)
+        }
+        return [
+            HandedOut(record.exchange, requests.get(record.exchange.request_id))
+            for record in handed
+            if record.exchange.request_id in requests or not _is_batchable(record)
+        ]
 
     # How records are read and changed
 
@@ -290,7 +348,16 @@ class DatastoreStore:
         request_id = record.exchange.request_id
         return (put(self._layout.part(request_id, side, start, data)) for start, data in parts.items())
 
-    def _store_each(self, changed: list[Record]) -> list[RequestId]:
+    def _change_each_held(self, backend_id: BackendId, agent_id: str, move: Move) -> None:
+        """Apply a rule to all that this agent was offered or has fetched."""
+        for page in self._datastore.query(EXCHANGE, *_held_by(backend_id, agent_id)):
+            for found in page:
+                try:
+                    self._change(backend_id, record_of(found).exchange.request_id, move)
+                except UnknownRequest:
+                    continue
+
+    def _store_each(self, changed: list[Record]) -> list[Record]:
         """Store records each for itself, and return those that nobody else has changed meanwhile."""
         versions = self._datastore.commit_each(
             [replaced(self._layout.entity(record), record.version) for record in changed]
@@ -298,7 +365,7 @@ class DatastoreStore:
         won = [replace(record, version=version) for record, version in zip(changed, versions, strict=True) if version]
         for record in won:
             self._recent.put(record)
-        return [record.exchange.request_id for record in won]
+        return won
 
     def _remove(self, record: Record) -> None:
         keys = list(self._layout.part_keys(record))
@@ -382,6 +449,14 @@ class DatastoreStore:
         if not data:
             raise UnknownRequest(record.exchange.request_id)
         return data
+
+
+def _is_batchable(record: Record) -> bool:
+    return record.request.ended and record.request.end <= MAX_ENTRY_BYTES
+
+
+def _size_in_batch(record: Record) -> int:
+    return record.request.end if _is_batchable(record) else 0
 
 
 def _held_by(backend_id: BackendId, agent_id: str) -> tuple[tuple[str, int, str], ...]:

@@ -3,6 +3,7 @@
     exchange/ID                      the state, and where the parts of each stream begin
     exchange/ID/requestPart/OFFSET   bytes of the request; written once, with the state, in one commit
     exchange/ID/answerPart/OFFSET    bytes of the answer, likewise
+    pollOf/BACKEND/agent/ID/lostPoll/ID    that a poll is lost, until it expires
 
 The state is the truth: a part that it does not name is not there. Keys are made from the ID and the offset alone, so
 nothing on the way of a request needs a query but the poll. Indexed is only what that poll and `release_agent` ask for.
@@ -12,6 +13,7 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from threading import Lock
 from typing import Any, Final, Literal
 
@@ -24,6 +26,9 @@ from wire.protocol import BackendId, RequestId
 
 EXCHANGE: Final = "exchange"
 PART_KINDS: Final = ("requestPart", "answerPart")
+
+LOST_POLL: Final = "lostPoll"
+EXPIRES: Final = "expires"
 
 MAX_PART_BYTES: Final = 1_000_000
 """An entity holds 1,048,572 bytes."""
@@ -40,10 +45,11 @@ _UNINDEXED: Final = (
     "endUser",
     "method",
     "started",
-    "expires",
+    EXPIRES,
     "state",
     "leasedUntil",
     "failure",
+    "poll",
     *(f"{stream}{what}" for stream in ("request", "answer") for what in ("Starts", "End", "Ended")),
 )
 
@@ -122,6 +128,16 @@ class Layout:
         for start in record.answer.starts:
             yield self.part_key(request_id, "answer", start)
 
+    def lost_poll_key(self, backend_id: BackendId, agent_id: str, poll_id: str) -> datastore.Key:
+        """The key of the word that a poll is lost."""
+        return self._datastore.key("pollOf", f"id:{backend_id}", "agent", f"id:{agent_id}", LOST_POLL, f"id:{poll_id}")
+
+    def lost_poll(self, key: datastore.Key, *, until: datetime) -> datastore.Entity:
+        """The word that a poll is lost."""
+        entity = datastore.Entity(key)
+        entity[EXPIRES] = until
+        return entity
+
     def entity(self, record: Record) -> datastore.Entity:
         """The entity of an exchange."""
         exchange = record.exchange
@@ -133,10 +149,11 @@ class Layout:
             "endUser": exchange.end_user,
             "method": exchange.method,
             "started": exchange.started,
-            "expires": exchange.expires,
+            EXPIRES: exchange.expires,
             "state": exchange.state.value,
             "leasedUntil": exchange.leased_until,
             "failure": exchange.failure,
+            "poll": exchange.poll_id or None,
         }
         for side, stream in (("request", record.request), ("answer", record.answer)):
             fields |= {f"{side}Starts": list(stream.starts), f"{side}End": stream.end, f"{side}Ended": stream.ended}
@@ -153,11 +170,12 @@ def record_of(found: Versioned) -> Record:
         end_user=entity["endUser"],
         method=entity["method"],
         started=entity["started"],
-        expires=entity["expires"],
+        expires=entity[EXPIRES],
         state=State(entity["state"]),
         agent_id=entity[AGENT],
         leased_until=entity.get("leasedUntil"),
         failure=entity["failure"],
+        poll_id=entity.get("poll", ""),
     )
     request, answer = (
         Stream(tuple(entity[f"{side}Starts"]), entity[f"{side}End"], entity[f"{side}Ended"])

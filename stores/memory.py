@@ -1,60 +1,21 @@
 """The store in this process's memory, and the waiter of threads that it wakes."""
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 
 from broker import exchange as rules
 from broker.errors import DuplicateRequest, Overloaded, UnknownBackend, UnknownRequest
-from broker.model import Answer, Backend, BackendStatus, Exchange, Part
+from broker.model import Answer, Backend, BackendStatus, Exchange, HandedOut, LostPolls, Part, Poll
 from broker.policy import Policy
 from broker.routing import end_users_serving
 from broker.waiting import ExchangeKey, Key, PendingKey, Wait
+from stores.queues import LostPollNames, Queue, Record
 from stores.window import Window
 from wire.protocol import BackendId, RequestId
 
 Listener = Callable[[Key], None]
-
-
-@dataclass(slots=True)
-class _Record:
-    exchange: Exchange
-    request: Window
-    answer: Window
-
-    def release(self) -> None:
-        """Its agent has gone."""
-        self.exchange = rules.release(self.exchange, can_be_read_again=self.request.is_whole)
-        if not rules.is_taken(self.exchange):
-            self.request.rewind()
-
-
-@dataclass(slots=True)
-class _Queue:
-    """What belongs to one backend ID: its exchanges, of them in order of age those that no agent has taken yet (a poll
-    looks at no others), and what happened lately."""
-
-    status: BackendStatus = BackendStatus()
-    records: dict[RequestId, _Record] = field(default_factory=dict)
-    waiting: OrderedDict[RequestId, _Record] = field(default_factory=OrderedDict)
-
-    def add(self, record: _Record) -> None:
-        """A new exchange, behind all others."""
-        self.records[record.exchange.request_id] = self.waiting[record.exchange.request_id] = record
-
-    def remove(self, request_id: RequestId) -> None:
-        """An exchange that has gone."""
-        del self.records[request_id]
-        self.waiting.pop(request_id, None)
-
-    def release(self, record: _Record) -> None:
-        """Take an exchange from its agent; one that is queued again is before all others."""
-        record.release()
-        if not rules.is_taken(record.exchange):
-            self.waiting[record.exchange.request_id] = record
-            self.waiting.move_to_end(record.exchange.request_id, last=False)
 
 
 class MemoryStore:
@@ -64,10 +25,11 @@ class MemoryStore:
         self._policy = policy
         self._window = window
         self._capacity = capacity
-        self._lock = threading.Lock()  # guards the three maps below and all they hold
+        self._lock = threading.Lock()  # guards all below but the listeners, and what it holds
         self._backends: dict[BackendId, Backend] = {}
-        self._queues: dict[BackendId, _Queue] = {}
-        self._records: dict[RequestId, _Record] = {}
+        self._queues: dict[BackendId, Queue] = {}
+        self._records: dict[RequestId, Record] = {}
+        self._lost_polls = LostPollNames()
         self._listeners: tuple[Listener, ...] = ()
 
     def subscribe(self, listener: Listener) -> None:
@@ -84,7 +46,7 @@ class MemoryStore:
     def put_backend(self, backend: Backend) -> None:
         with self._lock:
             self._backends[backend.backend_id] = backend
-            self._queues.setdefault(backend.backend_id, _Queue())
+            self._queues.setdefault(backend.backend_id, Queue())
 
     def get_backend(self, backend_id: BackendId) -> Backend:
         with self._lock:
@@ -146,10 +108,10 @@ class MemoryStore:
                 raise DuplicateRequest(exchange.request_id)
             if len(self._records) >= self._capacity:
                 raise Overloaded(f"{self._capacity} requests are waiting already")
-            record = _Record(exchange, Window(self._window), Window(self._window))
+            record = Record(exchange, Window(self._window), Window(self._window))
             if record.request.append(0, request, last=last) < len(request):
                 raise Overloaded(f"the first part of a request is longer than the window of {self._window} bytes")
-            self._queues.setdefault(exchange.backend_id, _Queue()).add(record)
+            self._queues.setdefault(exchange.backend_id, Queue()).add(record)
             self._records[exchange.request_id] = record
         self._notify(PendingKey(exchange.backend_id))
 
@@ -193,6 +155,22 @@ class MemoryStore:
                     record.exchange = rules.offer(record.exchange, agent_id=agent_id, now=now, policy=self._policy)
                     claimed.append(request_id)
         return claimed
+
+    def hand_out(self, backend_id: BackendId, poll: Poll, *, now: datetime) -> list[HandedOut]:
+        with self._lock:
+            queue = self._queues.get(backend_id)
+            if queue is None or self._lost_polls.has(backend_id, poll):
+                return []
+            return queue.hand_out(poll, now=now, policy=self._policy)
+
+    def take_back(self, backend_id: BackendId, lost: LostPolls, *, agent_id: str, now: datetime) -> None:
+        with self._lock:
+            self._lost_polls.add(backend_id, agent_id, lost.poll_ids, until=now + self._policy.exchange_ttl)
+            queue = self._queues.get(backend_id, Queue())
+            held = [record for record in queue.records.values() if rules.is_lost(record.exchange, agent_id, lost)]
+            queue.requeue(held, Record.take_back)
+        if held:
+            self._notify(PendingKey(backend_id))
 
     def fetch_exchange(self, backend_id: BackendId, request_id: RequestId, *, agent_id: str, now: datetime) -> Exchange:
         with self._lock:
@@ -246,7 +224,7 @@ class MemoryStore:
 
     def release_offers(self, backend_id: BackendId, *, agent_id: str) -> None:
         with self._lock:
-            queue = self._queues.get(backend_id, _Queue())
+            queue = self._queues.get(backend_id, Queue())
             for record in queue.waiting.values():
                 if rules.is_offered_to(record.exchange, agent_id):
                     record.release()
@@ -254,10 +232,9 @@ class MemoryStore:
 
     def release_agent(self, backend_id: BackendId, *, agent_id: str) -> None:
         with self._lock:
-            queue = self._queues.get(backend_id, _Queue())
+            queue = self._queues.get(backend_id, Queue())
             held = [record for record in queue.records.values() if rules.is_held_by(record.exchange, agent_id)]
-            for record in reversed(held):
-                queue.release(record)
+            queue.requeue(held, Record.release)
         if held:
             self._notify(PendingKey(backend_id), *(ExchangeKey(record.exchange.request_id) for record in held))
 
@@ -279,6 +256,7 @@ class MemoryStore:
             gone = [name for name, record in self._records.items() if rules.is_expired(record.exchange, now)]
             for request_id in gone:
                 self._remove(request_id)
+            self._lost_polls.sweep(now)
         self._notify(*(ExchangeKey(request_id) for request_id in gone))
         return len(gone)
 
@@ -290,13 +268,13 @@ class MemoryStore:
         except KeyError:
             raise UnknownBackend(f"no backend {backend_id!r} is registered") from None
 
-    def _record(self, backend_id: BackendId, request_id: RequestId) -> _Record:
+    def _record(self, backend_id: BackendId, request_id: RequestId) -> Record:
         record = self._records.get(request_id)
         if record is None or record.exchange.backend_id != backend_id:
             raise UnknownRequest(request_id)
         return record
 
-    def _keep(self, record: _Record, now: datetime) -> None:
+    def _keep(self, record: Record, now: datetime) -> None:
         expires = max(record.exchange.expires, now + self._policy.exchange_ttl)
         record.exchange = replace(record.exchange, expires=expires)
 

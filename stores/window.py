@@ -48,6 +48,12 @@ class Window:
         is_last = self._is_ended and offset + len(data) == self._end
         return Part(offset, data, is_last) if data or is_last else None
 
+    def whole(self, *, at_most: int) -> bytes | None:
+        """The message, if all of it has come, is kept, and is no longer than that."""
+        if not self._is_ended or self._start or self._end > at_most:
+            return None
+        return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+
     @property
     def is_whole(self) -> bool:
         """True while nothing has been forgotten."""

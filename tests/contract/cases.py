@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from broker.model import Exchange, Part
+from broker.model import Exchange, HandedOut, LostPolls, Part, Poll
 from broker.policy import Policy
 from broker.store import Store
 from tests.factories import BACKEND, a_backend, an_exchange
@@ -81,3 +81,32 @@ def claim(
 ) -> list[RequestId]:
     """What a poll of `BACKEND` is offered."""
     return store.claim_pending(backend_id, agent_id=agent_id, now=now)
+
+
+def a_poll(poll_id: str = "poll-1", *, agent_id: str = AGENT, capacity: int = 100) -> Poll:
+    """A poll of version 2."""
+    return Poll(agent_id=agent_id, poll_id=poll_id, capacity=capacity)
+
+
+def hand_out(
+    store: Store, poll: Poll | None = None, *, now: datetime = NOW, backend_id: BackendId = BACKEND
+) -> list[HandedOut]:
+    """What a poll of version 2 of `BACKEND` is handed out."""
+    return store.hand_out(backend_id, poll or a_poll(), now=now)
+
+
+def handed_ids(store: Store, poll: Poll | None = None, *, now: datetime = NOW) -> list[RequestId]:
+    """The same, by name."""
+    return [each.exchange.request_id for each in hand_out(store, poll, now=now)]
+
+
+def lose(
+    store: Store,
+    *poll_ids: str,
+    received: tuple[str, ...] = (),
+    agent_id: str = AGENT,
+    backend_id: BackendId = BACKEND,
+) -> None:
+    """An agent says that answers to polls of its have not arrived whole."""
+    lost = LostPolls(frozenset(poll_ids), frozenset(RequestId(name) for name in received))
+    store.take_back(backend_id, lost, agent_id=agent_id, now=NOW)

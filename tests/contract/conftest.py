@@ -9,7 +9,7 @@ from tests.emulator import datastore_host, ndb_client
 
 __all__ = ["datastore_host", "ndb_client"]
 
-for _suite in ("backend", "exchange", "stream", "sweep", "race", "waiter", "store"):
+for _suite in ("backend", "exchange", "handout", "stream", "sweep", "race", "waiter", "store"):
     pytest.register_assert_rewrite(f"tests.contract.{_suite}_contract")
 
 

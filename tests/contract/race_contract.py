@@ -4,13 +4,28 @@ or conditional write is taken away fails here."""
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Final, TypeVar
 
 import pytest
 
 from broker.errors import ClaimedElsewhere, ConflictingBytes, DuplicateRequest, UnknownRequest
 from broker.store import Store
-from tests.contract.cases import NOW, answer, claim, everything, fetched, later, part_of_answer, part_of_request, queued
+from tests.contract.cases import (
+    NOW,
+    a_poll,
+    answer,
+    claim,
+    everything,
+    fetched,
+    hand_out,
+    handed_ids,
+    later,
+    lose,
+    part_of_answer,
+    part_of_request,
+    queued,
+)
 from tests.factories import BACKEND, REQUEST, a_backend, an_exchange
 from wire.protocol import RequestId
 
@@ -50,6 +65,63 @@ class RaceContract:
         # A poll that loses against others may come back with less than there is: the next one finds the rest.
         claimed.append(claim(store, agent_id="agent-last"))
         assert sorted(name for names_ in claimed for name in names_) == sorted(names)
+
+    @pytest.mark.parametrize("attempt", range(ROUNDS))
+    def test_of_many_polls_of_both_versions_one_has_a_request(self, store: Store, attempt: int) -> None:
+        names = [f"request-{number}" for number in range(REQUESTS)]
+        for name in names:
+            queued(store, name, method="POST")
+
+        def poll_as(number: int) -> Callable[[], list[RequestId]]:
+            agent_id = f"agent-{number}"
+
+            def list_and_fetch() -> list[RequestId]:
+                won = []
+                for name in claim(store, agent_id=agent_id):
+                    with suppress(ClaimedElsewhere):
+                        won.append(store.fetch_exchange(BACKEND, name, agent_id=agent_id, now=NOW).request_id)
+                return won
+
+            poll = a_poll(f"poll-{number}", agent_id=agent_id, capacity=7)
+            return list_and_fetch if number % 2 else lambda: handed_ids(store, poll)
+
+        won = at_once(*(poll_as(number) for number in range(THREADS)))
+        last = a_poll("poll-last", agent_id="agent-last", capacity=REQUESTS)
+        # A poll that loses against others may come back with less than there is.
+        won.append(handed_ids(store, last))
+        assert sorted(name for names_ in won for name in names_) == sorted(names)
+
+    @pytest.mark.parametrize("attempt", range(ROUNDS))
+    def test_what_is_handed_out_while_its_poll_is_called_lost_is_not_lost(self, store: Store, attempt: int) -> None:
+        names = [f"request-{number}" for number in range(REQUESTS)]
+        for name in names:
+            queued(store, name, method="POST")
+
+        # Nothing of it arrives: the agent has gone on, and says so while it is being served.
+        at_once(lambda: hand_out(store), lambda: lose(store, "poll-1"))
+        assert sorted(handed_ids(store, a_poll("poll-2", agent_id="agent-2"))) == sorted(names)
+
+    @pytest.mark.parametrize("attempt", range(ROUNDS))
+    def test_an_answer_that_begins_while_its_poll_is_called_lost_is_of_one_agent(
+        self, store: Store, attempt: int
+    ) -> None:
+        names = [queued(store, f"request-{number}").request_id for number in range(REQUESTS)]
+        hand_out(store)
+
+        def say() -> list[RequestId]:
+            said = []
+            for name in names:
+                with suppress(ClaimedElsewhere):
+                    answer(store, 0, b"whole", last=True, request_id=name)
+                    said.append(name)
+            return said
+
+        def lose_and_poll() -> list[RequestId]:
+            lose(store, "poll-1")
+            return handed_ids(store, a_poll("poll-2", agent_id="agent-2"))
+
+        answered, handed = at_once(say, lose_and_poll)
+        assert sorted(answered + handed) == sorted(names)
 
     @pytest.mark.parametrize("attempt", range(ROUNDS))
     def test_of_many_who_fetch_one_wins(self, store: Store, attempt: int) -> None:

@@ -3,12 +3,13 @@ nothing else: it yields an empty store made with `cases.POLICY`."""
 
 from tests.contract.backend_contract import BackendContract
 from tests.contract.exchange_contract import ExchangeContract
+from tests.contract.handout_contract import HandoutContract
 from tests.contract.race_contract import RaceContract
 from tests.contract.stream_contract import StreamContract
 from tests.contract.sweep_contract import SweepContract
 
 
-class StoreContract(BackendContract, ExchangeContract, StreamContract, SweepContract, RaceContract):
+class StoreContract(BackendContract, ExchangeContract, HandoutContract, StreamContract, SweepContract, RaceContract):
     """One suite for every store."""
 
 

@@ -17,23 +17,27 @@ from broker.exchange import (
     fail,
     fetch,
     fresh_bytes,
+    hand_out,
     is_claimable,
     is_expired,
     is_held_by,
+    is_lost,
     is_taken,
     offer,
     release,
     require_end,
     require_holder,
+    take_back,
 )
-from broker.model import Exchange, State
+from broker.model import Exchange, LostPolls, Poll, State
 from broker.policy import Policy
-from tests.factories import an_exchange, seconds
+from tests.factories import REQUEST, an_exchange, seconds
 from tests.fakes.clock import NOON
-from wire.protocol import IDEMPOTENT_METHODS
+from wire.protocol import IDEMPOTENT_METHODS, RequestId
 
 POLICY = Policy()
 AGENT = "agent-1"
+POLL = Poll(agent_id=AGENT, poll_id="poll-1", capacity=1)
 
 Rule = Callable[[Exchange], Exchange]
 
@@ -244,6 +248,61 @@ def test_what_has_begun_to_be_answered_fails_whatever_its_method() -> None:
 @pytest.mark.parametrize("state", [State.QUEUED, State.ANSWERED, State.FAILED])
 def test_what_no_agent_works_on_stays_as_it_is(state: State) -> None:
     assert release(held(state), can_be_read_again=True) == held(state)
+
+
+def test_a_poll_takes_a_whole_request_at_once_and_is_remembered() -> None:
+    handed = hand_out(an_exchange(), POLL, now=NOON, policy=POLICY, is_whole=True)
+
+    assert handed == replace(fetch(an_exchange(), agent_id=AGENT, now=NOON, policy=POLICY), poll_id="poll-1")
+
+
+def test_a_poll_is_offered_a_request_that_is_not_whole_and_is_remembered() -> None:
+    handed = hand_out(an_exchange(), POLL, now=NOON, policy=POLICY, is_whole=False)
+
+    assert handed == replace(offer(an_exchange(), agent_id=AGENT, now=NOON, policy=POLICY), poll_id="poll-1")
+
+
+@pytest.mark.parametrize("is_whole", [False, True])
+def test_what_was_handed_out_and_is_fetched_by_name_has_arrived(*, is_whole: bool) -> None:
+    handed = hand_out(an_exchange(), POLL, now=NOON, policy=POLICY, is_whole=is_whole)
+
+    assert fetch(handed, agent_id=AGENT, now=NOON, policy=POLICY).poll_id == ""
+
+
+@pytest.mark.parametrize(
+    ("state", "agent_id", "lost", "expected"),
+    [
+        (State.FETCHED, AGENT, LostPolls(frozenset({"poll-0", "poll-1"})), True),
+        (State.OFFERED, AGENT, LostPolls(frozenset({"poll-1"})), True),
+        (State.FETCHED, AGENT, LostPolls(frozenset({"poll-1"}), frozenset({RequestId("other")})), True),
+        (State.FETCHED, AGENT, LostPolls(frozenset({"poll-1"}), frozenset({REQUEST})), False),
+        (State.FETCHED, AGENT, LostPolls(frozenset({"poll-2"})), False),
+        (State.FETCHED, AGENT, LostPolls(), False),
+        (State.FETCHED, "agent-2", LostPolls(frozenset({"poll-1"})), False),
+        (State.ANSWERING, AGENT, LostPolls(frozenset({"poll-1"})), False),
+        (State.ANSWERED, AGENT, LostPolls(frozenset({"poll-1"})), False),
+        (State.FAILED, AGENT, LostPolls(frozenset({"poll-1"})), False),
+    ],
+)
+def test_lost_is_what_its_agent_was_handed_out_and_has_not_received(
+    state: State, agent_id: str, lost: LostPolls, expected: bool
+) -> None:
+    assert is_lost(held(state, poll_id="poll-1"), agent_id, lost) is expected
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("is_whole", [False, True])
+def test_what_was_lost_is_queued_again_whatever_its_method(method: str, *, is_whole: bool) -> None:
+    queued = an_exchange(method=method)
+    handed = hand_out(queued, POLL, now=NOON, policy=POLICY, is_whole=is_whole)
+
+    assert take_back(handed) == queued
+
+
+def test_what_is_queued_again_has_forgotten_its_poll() -> None:
+    handed = hand_out(an_exchange(), POLL, now=NOON, policy=POLICY, is_whole=True)
+
+    assert release(handed, can_be_read_again=True) == an_exchange()
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.OFFERED])

@@ -15,13 +15,14 @@ from wire.http1 import Length, RequestHead
 from wire.protocol import RequestId
 
 AGENT_FIELDS = (("X-Inverting-Proxy-Backend-ID", "notebook"), ("X-Inverting-Proxy-Agent-ID", "agent-1"))
+MANY = 1 << 30
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 class Peer:
     """One request on its way through an application, and what has come back so far."""
 
-    def __init__(self, app: StandaloneApp, scope: Scope, bodies: Iterable[bytes], *, sends: bool) -> None:
+    def __init__(self, app: StandaloneApp, scope: Scope, bodies: Iterable[bytes], *, sends: int) -> None:
         self.sent: list[Message] = []
         self._sends = sends
         *first, last = list(bodies) or [b""]
@@ -35,7 +36,7 @@ class Peer:
         return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
 
     async def _send(self, message: Message) -> None:
-        if not self._sends:
+        if len(self.sent) >= self._sends:
             await asyncio.get_running_loop().create_future()
         self.sent.append(message)
 
@@ -92,9 +93,9 @@ class Bench:
         *fields: tuple[str, str],
         bodies: Iterable[bytes] = (),
         length: Length = None,
-        sends: bool = True,
+        sends: int = MANY,
     ) -> Peer:
-        """A request, begun. With `sends` false nothing can be written to its connection."""
+        """A request, begun. No more than `sends` messages can be written to its connection."""
         head = RequestHead(method, target, Headers([("Host", "h"), *fields]), length)
         scope = {
             "type": "http",
@@ -104,8 +105,12 @@ class Bench:
         }
         return Peer(self.app, scope, bodies, sends=sends)
 
-    def poll(self, *, sends: bool = True) -> Peer:
+    def poll(self, *, sends: int = MANY) -> Peer:
         return self.start("GET", "/agent/pending", *AGENT_FIELDS, sends=sends)
+
+    def poll_for_batch(self, poll_id: str, *fields: tuple[str, str], sends: int = MANY) -> Peer:
+        own = (*AGENT_FIELDS, ("Accept", "multipart/mixed"), ("X-Inverting-Proxy-Poll-ID", poll_id))
+        return self.start("GET", "/agent/pending", *own, *fields, sends=sends)
 
     def fetch(self, request_id: str) -> Peer:
         return self.start("GET", "/agent/request", *AGENT_FIELDS, ("X-Inverting-Proxy-Request-ID", request_id))

@@ -1,12 +1,14 @@
 import json
 
+import pytest
+
 from tests.factories import BACKEND, seconds
 from tests.unit.standalone.scripted import AGENT_FIELDS, OK, Bench, run, turns
 
 
 def test_an_offer_whose_list_was_never_sent_is_listed_again_at_once() -> None:
     async def scenario(bench: Bench) -> None:
-        lost = bench.poll(sends=False)
+        lost = bench.poll(sends=0)
         await turns()
         user = bench.start("GET", "/")
         await turns()
@@ -14,6 +16,43 @@ def test_an_offer_whose_list_was_never_sent_is_listed_again_at_once() -> None:
         poll = await bench.poll().done()
 
         assert json.loads(poll.body) == ["request-1"]
+        user.task.cancel()
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("sent", [0, 1])
+def test_a_batch_of_which_nothing_was_sent_is_handed_out_again_at_once(sent: int) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.introduce()
+        user = bench.start("POST", "/", length=0)
+        await turns()
+        lost = bench.poll_for_batch("poll-1", sends=sent)
+        await turns()
+        lost.task.cancel()
+        poll = await bench.poll_for_batch("poll-2").done()
+
+        assert (poll.status, b"\r\nX-Inverting-Proxy-Request-ID: request-1\r\n" in poll.body) == (200, True)
+        user.task.cancel()
+
+    run(scenario)
+
+
+def test_a_batch_that_was_sent_stays_with_the_agent_until_that_says_it_was_lost() -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.introduce()
+        user = bench.start("POST", "/", length=0)
+        await turns()
+        lost = bench.poll_for_batch("poll-1", sends=2)
+        await turns()
+        lost.task.cancel()
+        other = bench.poll_for_batch("poll-2")
+        await turns()
+        assert other.sent == []
+        again = await bench.poll_for_batch("poll-3", ("X-Inverting-Proxy-Lost-Poll", "poll-1")).done()
+
+        assert b"\r\nX-Inverting-Proxy-Request-ID: request-1\r\n" in again.body
+        other.task.cancel()
         user.task.cancel()
 
     run(scenario)

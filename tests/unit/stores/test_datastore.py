@@ -15,11 +15,11 @@ from google.cloud import datastore
 from google.cloud.ndb import Client
 
 from broker.errors import ClaimedElsewhere, StoreUnavailable, UnknownRequest
-from broker.model import Options, State
+from broker.model import Options, Poll, State
 from broker.policy import Policy
 from broker.store import Store
 from stores.calls import ATTEMPTS, TIMEOUT
-from stores.conditional import Datastore, put
+from stores.conditional import Datastore, delete, put
 from stores.datastore import DatastoreStore
 from stores.exchange_records import AVAILABLE, EXCHANGE, PART_KINDS
 from stores.exchange_records import BACKEND as BACKEND_PROPERTY
@@ -29,7 +29,7 @@ from tests.emulator import connect
 from tests.factories import BACKEND, REQUEST, a_backend, an_exchange
 from tests.fakes.clock import NOON
 from tests.unit.stores.counting import CallCounter, count_calls
-from wire.protocol import RequestId
+from wire.protocol import MAX_ENTRY_BYTES, RequestId
 
 pytestmark = pytest.mark.loopback
 
@@ -117,6 +117,58 @@ def test_a_claim_of_many_costs_what_a_claim_of_one_costs(store: DatastoreStore, 
         store.add_exchange(an_exchange(f"request-{number}"), b"ask", last=True)
     claim = counter.during(lambda: store.claim_pending(BACKEND, agent_id=AGENT, now=NOON))
     assert claim == {"RunQuery": 1, "Commit": 1}
+
+
+def a_poll(poll_id: str = "poll-1", *, capacity: int = 100) -> Poll:
+    return Poll(agent_id=AGENT, poll_id=poll_id, capacity=capacity)
+
+
+def test_a_batch_of_many_costs_what_a_batch_of_one_costs(
+    store: DatastoreStore, elsewhere: DatastoreStore, counter: CallCounter
+) -> None:
+    for number in range(20):
+        store.add_exchange(an_exchange(f"request-{number}"), b"ask", last=True)
+    one = counter.during(lambda: elsewhere.hand_out(BACKEND, a_poll(capacity=1), now=NOON))
+    many = counter.during(lambda: elsewhere.hand_out(BACKEND, a_poll(), now=NOON))
+    assert one == many == {"RunQuery": 1, "Commit": 1, "Lookup": 1}
+    assert counter.during(lambda: elsewhere.hand_out(BACKEND, a_poll(), now=NOON)) == {"RunQuery": 1}
+
+
+def test_a_small_request_in_a_batch_costs_seven_calls(store: DatastoreStore, counter: CallCounter) -> None:
+    def exchange() -> None:
+        store.add_exchange(an_exchange(), b"ask", last=True)
+        store.hand_out(BACKEND, a_poll(), now=NOON)
+        answer(store, b"say")
+        store.read_answer(BACKEND, REQUEST, 0)
+        store.delete_exchange(BACKEND, REQUEST)
+
+    assert counter.during(exchange) == {"Commit": 4, "RunQuery": 1, "Lookup": 2}
+
+
+def test_a_poll_that_still_waits_in_another_process_is_lost_there_too(
+    store: DatastoreStore, elsewhere: DatastoreStore
+) -> None:
+    store.take_back(BACKEND, a_poll().as_lost, agent_id=AGENT, now=NOON)
+    store.add_exchange(an_exchange(), b"ask", last=True)
+    assert elsewhere.hand_out(BACKEND, a_poll(), now=NOON) == []
+    assert [each.request for each in elsewhere.hand_out(BACKEND, a_poll("poll-2"), now=NOON)] == [b"ask"]
+
+
+def test_a_request_that_is_too_long_for_a_batch_is_only_offered(store: DatastoreStore) -> None:
+    store.add_exchange(an_exchange(), bytes(MAX_ENTRY_BYTES + 1), last=True)
+    (handed,) = store.hand_out(BACKEND, a_poll(), now=NOON)
+    assert (handed.request, handed.exchange.state) == (None, State.OFFERED)
+
+
+def test_what_is_deleted_while_it_is_handed_out_is_left_out(
+    store: DatastoreStore, elsewhere: DatastoreStore, ndb_client: Client
+) -> None:
+    for name in ("request-1", "request-2"):
+        store.add_exchange(an_exchange(name), b"ask", last=True)
+    client = Datastore(ndb_client)
+    # Its bytes go first: as when the exchange is deleted between the write that takes it and the look at them.
+    client.commit([delete(client.key(EXCHANGE, "id:request-1", "requestPart", "0"))])
+    assert [each.exchange.request_id for each in elsewhere.hand_out(BACKEND, a_poll(), now=NOON)] == ["request-2"]
 
 
 def test_a_reader_that_follows_gets_several_parts_in_one_call(
@@ -347,6 +399,8 @@ METHODS: Final[dict[str, Callable[[Store], object]]] = {
     "read_answer": lambda store: store.read_answer(BACKEND, REQUEST, 0),
     "delete_exchange": lambda store: store.delete_exchange(BACKEND, REQUEST),
     "claim_pending": lambda store: store.claim_pending(BACKEND, agent_id=AGENT, now=NOON),
+    "hand_out": lambda store: store.hand_out(BACKEND, a_poll(), now=NOON),
+    "take_back": lambda store: store.take_back(BACKEND, a_poll().as_lost, agent_id=AGENT, now=NOON),
     "fetch_exchange": lambda store: store.fetch_exchange(BACKEND, REQUEST, agent_id=AGENT, now=NOON),
     "read_request": lambda store: store.read_request(BACKEND, REQUEST, 0),
     "append_answer": lambda store: answer(store, b"say"),
