@@ -18,8 +18,9 @@ from agent.hygiene import RequestRules
 from agent.identity.credentials import Credentials
 from agent.identity.opening import open_credentials
 from agent.pipeline import Handler, Wrapper, build_pipeline
-from agent.poller import Poller, yielding
+from agent.poller import Poller
 from agent.proxy.client import AgentIdentity, ProxyClient
+from agent.proxy.conversation import Conversation
 from agent.routing import Routes
 from agent.seen import SeenIds
 from agent.service import Part, Reports, Service
@@ -28,6 +29,7 @@ from agent.settings.google import GoogleEnvironment
 from agent.settings.load import VERSION, AgentSettings
 from agent.settings.proxy import ProxySettings
 from agent.settings.sessions import SessionSettings
+from agent.slots import yielding
 from agent.telemetry.observer import Observer
 from agent.telemetry.record import BackendRecord, ServedBackend
 from agent.transport.client import HttpClient
@@ -61,14 +63,14 @@ def build_service(settings: AgentSettings, google: GoogleEnvironment, reports: R
         sessions=build_sessions(settings.sessions),
     )
     seen = SeenIds(_SEEN_IDS)
+    conversation = Conversation(proxy)
     poller = Poller(
-        proxy.list_pending,
-        Exchanges(proxy, handler, forget=seen.discard, observer=record).run,
+        conversation,
+        Exchanges(conversation, handler, forget=seen.discard, observer=record).run,
         seen=seen,
         concurrency=settings.backend.concurrency,
         jitter=random.random,
         on_drained=reports.drained,
-        leave=proxy.leave,
         on_death=reports.died,
         observer=record,
     )

@@ -5,10 +5,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import Final, Protocol
 
 from agent.failures import AGENT_FAILED, BROKE, REQUEST_BROKE, Failure, failure_response
-from agent.messages import Request, Response
+from agent.messages import Listed, Request, Response
 from agent.pipeline import Handler
 from agent.proxy.client import Fetched
 from agent.proxy.errors import Gone, ProxyError
@@ -27,28 +28,22 @@ _LOGGED_PATH: Final = 1024
 _CLIENT_GONE: Final = "client-gone"
 _UNDELIVERED: Final = "undelivered"
 
+Told = Callable[[Exception | None], None]
+"""Called when it is known what has become of an answer: None when the proxy has it, else why it has not."""
+
 
 class Proxy(Protocol):
-    """The two calls that an exchange makes to the proxy: see `ProxyClient`."""
+    """The two calls that an exchange makes to the proxy: see `Conversation`."""
 
     def fetch(self, request_id: RequestId) -> Fetched: ...
-    def respond(self, request_id: RequestId, response: Response, *, method: str) -> None: ...
 
-
-class _Count:
-    """The bytes of a body that have passed."""
-
-    def __init__(self) -> None:
-        self.bytes = 0
-
-    def passing(self, events: Iterator[bytes | End]) -> Iterator[bytes | End]:
-        for event in events:
-            self.bytes += len(event) if isinstance(event, bytes) else 0
-            yield event
+    def respond(self, request_id: RequestId, response: Response, *, method: str, told: Told) -> None:
+        """Post an answer, and call `told` once, perhaps later and from another thread; the response is read by the
+        time this returns. Its errors are `ProxyError`, `TransportError` and `SourceBroke`."""
 
 
 class Exchanges:
-    """Runs exchanges, each in the thread that calls; nothing that goes wrong in one gets out of it."""
+    """Runs exchanges; nothing that goes wrong in one gets out of it."""
 
     def __init__(
         self,
@@ -63,46 +58,47 @@ class Exchanges:
         self._forget = forget
         self._observer = observer
 
-    def run(self, request_id: RequestId) -> None:
-        """Answer one pending request; an ID that could not be fetched is forgotten, so that it may be offered again."""
+    def run(self, listed: Listed, ended: Callable[[], None]) -> None:
+        """Answer a request, and call `ended` when that is over, perhaps later and from another thread.
+
+        One that could not be fetched is forgotten, so that it may be offered again.
+        """
+        if isinstance(listed, Request):
+            self._answer(listed, ended)
+            return
+        fetched = self._fetch(listed, ended)
+        if fetched is not None:
+            with closing(fetched):
+                self._answer(fetched.request, ended)
+
+    def _fetch(self, request_id: RequestId, ended: Callable[[], None]) -> Fetched | None:
+        """The request; None if there is none to answer, and then `ended` is seen to."""
         try:
-            fetched = self._proxy.fetch(request_id)
+            return self._proxy.fetch(request_id)
         except WireError as exc:
             logger.warning("%.8s the proxy's message is not a request: %s", request_id, exc)
             self._observer.fetch_failed()
-            self._respond_failure(request_id, REQUEST_BROKE, method="GET")
+            response = failure_response(REQUEST_BROKE, method="GET")
+            self._proxy.respond(request_id, response, method="GET", told=partial(_report_failed, request_id, ended))
+            return None
         except Gone as exc:
             logger.debug("%.8s nothing to do: %s", request_id, exc)
-            self._forget(request_id)
         except (ProxyError, TransportError) as exc:
             logger.warning("%.8s could not be fetched: %s", request_id, exc)
             self._observer.fetch_failed()
-            self._forget(request_id)
-        else:
-            with closing(fetched):
-                self._answer(fetched.request)
+        self._forget(request_id)
+        ended()
+        return None
 
-    def _answer(self, request: Request) -> None:
-        started = time.monotonic()
-        count = _Count()
-        status, reason = AGENT_FAILED.status, AGENT_FAILED.reason
+    def _answer(self, request: Request, ended: Callable[[], None]) -> None:
         self._observer.exchange_began()
+        exchange = _Exchange(request, self._proxy, self._observer, ended)
         try:
             with closing(self._handle(request)) as response:
-                counted = replace(response, events=count.passing(response.events))
-                status, reason = self._respond(request, counted)
-        finally:
-            finished = FinishedExchange(
-                request.request_id,
-                request.head.method,
-                request.head.target.partition("?")[0][:_LOGGED_PATH],
-                status,
-                count.bytes,
-                time.monotonic() - started,
-                reason,
-            )
-            self._observer.exchange_ended(finished)
-        log_exchange(logger, finished)
+                exchange.answer(response)
+        except Exception:
+            logger.exception("%.8s the agent failed", request.request_id)
+            exchange.end(AGENT_FAILED.status, AGENT_FAILED.reason)
 
     def _handle(self, request: Request) -> Response:
         try:
@@ -111,27 +107,80 @@ class Exchanges:
             logger.exception("%.8s the agent failed", request.request_id)
             return failure_response(AGENT_FAILED, method=request.head.method)
 
-    def _respond(self, request: Request, response: Response) -> tuple[int, str]:
-        """Post an answer; its status, and why it was not the backend's whole answer, or not taken: empty if it was."""
-        request_id, method, status = request.request_id, request.head.method, response.head.status
-        try:
-            self._proxy.respond(request_id, response, method=method)
-        except SourceBroke as exc:
-            logger.warning("%.8s the backend's answer broke off: %s", request_id, exc)
-            self._respond_failure(request_id, BROKE, method=method)
-            return BROKE.status, BROKE.reason
-        except Gone:
-            logger.info("%.8s nobody waits for the answer any more", request_id)
-            return status, response.failure or _CLIENT_GONE
-        except (ProxyError, TransportError) as exc:
-            logger.warning("%.8s the answer could not be delivered: %s", request_id, exc)
-            return status, response.failure or _UNDELIVERED
-        return status, response.failure
 
-    def _respond_failure(self, request_id: RequestId, failure: Failure, *, method: str) -> None:
-        try:
-            self._proxy.respond(request_id, failure_response(failure, method=method), method=method)
-        except Gone:
-            logger.debug("%.8s the proxy has ended the exchange already", request_id)
-        except (ProxyError, TransportError) as exc:
-            logger.warning("%.8s its failure could not be reported: %s", request_id, exc)
+class _Exchange:
+    """A request that has come, until it is known what has become of its answer."""
+
+    def __init__(self, request: Request, proxy: Proxy, observer: Observer, ended: Callable[[], None]) -> None:
+        self._request = request
+        self._proxy = proxy
+        self._observer = observer
+        self._ended = ended
+        self._started = time.monotonic()
+        self._bytes = 0
+        self._status = 0
+        self._reason = ""
+
+    def answer(self, response: Response) -> None:
+        """Post the answer. It has been read when this returns, and may be closed."""
+        self._status, self._reason = response.head.status, response.failure
+        counted = replace(response, events=self._counting(response.events))
+        self._proxy.respond(
+            self._request.request_id, counted, method=self._request.head.method, told=self._told_of_answer
+        )
+
+    def _counting(self, events: Iterator[bytes | End]) -> Iterator[bytes | End]:
+        for event in events:
+            self._bytes += len(event) if isinstance(event, bytes) else 0
+            yield event
+
+    def _told_of_answer(self, why_not: Exception | None) -> None:
+        if isinstance(why_not, SourceBroke):
+            logger.warning("%.8s the backend's answer broke off: %s", self._request.request_id, why_not)
+            self._answer_failure(BROKE)
+            return
+        if isinstance(why_not, Gone):
+            logger.info("%.8s nobody waits for the answer any more", self._request.request_id)
+        elif why_not is not None:
+            logger.warning("%.8s the answer could not be delivered: %s", self._request.request_id, why_not)
+        self.end(self._status, self._reason or _reason_of(why_not))
+
+    def _answer_failure(self, failure: Failure) -> None:
+        """Say that the answer is none."""
+        request_id, method = self._request.request_id, self._request.head.method
+
+        def end() -> None:
+            self.end(failure.status, failure.reason)
+
+        response = failure_response(failure, method=method)
+        self._proxy.respond(request_id, response, method=method, told=partial(_report_failed, request_id, end))
+
+    def end(self, status: int, reason: str) -> None:
+        """Count it, write its line, and give its slot back."""
+        finished = FinishedExchange(
+            self._request.request_id,
+            self._request.head.method,
+            self._request.head.target.partition("?")[0][:_LOGGED_PATH],
+            status,
+            self._bytes,
+            time.monotonic() - self._started,
+            reason,
+        )
+        self._observer.exchange_ended(finished)
+        log_exchange(logger, finished)
+        self._ended()
+
+
+def _reason_of(why_not: Exception | None) -> str:
+    if why_not is None:
+        return ""
+    return _CLIENT_GONE if isinstance(why_not, Gone) else _UNDELIVERED
+
+
+def _report_failed(request_id: RequestId, ended: Callable[[], None], why_not: Exception | None) -> None:
+    """What has become of the word that an exchange failed."""
+    if isinstance(why_not, Gone):
+        logger.debug("%.8s the proxy has ended the exchange already", request_id)
+    elif why_not is not None:
+        logger.warning("%.8s its failure could not be reported: %s", request_id, why_not)
+    ended()

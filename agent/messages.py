@@ -21,6 +21,15 @@ class Request:
     """True if the proxy says that it, and not the client, has set `X-Forwarded-*`."""
 
 
+Listed = RequestId | Request
+"""What a poll brings: the ID of a request that has to be fetched, or the request."""
+
+
+def id_of(listed: Listed) -> RequestId:
+    """Which exchange it is."""
+    return listed.request_id if isinstance(listed, Request) else listed
+
+
 def _nothing() -> None:
     """An answer that is there already needs no closing."""
 

@@ -1,21 +1,26 @@
-"""The loop of the agent: list → skip what is known → hand to a bounded pool of threads; its pauses, and its end."""
+"""The loop of the agent: ask → skip what is known → run; its pauses, and its end.
+
+Whoever asks also runs what comes: of several requests the first, and of one that one, so that a lone request changes no
+hands. Before it does so it sees to it that somebody else asks meanwhile.
+"""
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import Final
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final, Protocol
 
 from agent.backoff import POLLING
+from agent.crew import Crew
+from agent.messages import Listed, Request, id_of
 from agent.proxy.errors import ProxyError
 from agent.seen import SeenIds
+from agent.slots import Slots, run_in
 from agent.telemetry.observer import UNOBSERVED, Observer
 from agent.transport.client import Interrupt
 from agent.transport.errors import TransportError
 from wire.errors import WireError
-from wire.protocol import RequestId
 
 logger = logging.getLogger(__name__)
 
@@ -25,162 +30,208 @@ _SHORTEST_TURN: Final = 0.1
 _FAREWELL: Final = 2.0
 """Seconds: how long the proxy may take to hear that the agent asks no more, at the end of all."""
 
-MOST_YIELDED: Final = 1000
-"""Requests that wait without a slot, in one poller: each has a thread all the same."""
+_ENDING_POLLS: Final = 1.0
+"""Seconds: how long polls may take to end once the proxy has heard that."""
 
-_current = threading.local()
-"""`poller`: whose thread this is."""
+_FEW: Final = 2
+"""Requests at a time up to which one poll more than needed is worth its price: the next one wakes nobody."""
 
 
-@contextmanager
-def yielding() -> Iterator[None]:
-    """Give the slot of the request that runs in this thread back while it only waits, as a long poll does.
+class Asked(Protocol):
+    """Who is asked for requests: see `Conversation`. `poll` raises `ProxyError`, `TransportError` and `WireError`."""
 
-    The slot is taken again at the end without waiting: what comes then is short, and nobody has to wait for a request
-    that has waited. Beyond `MOST_YIELDED` requests keep their slots. Outside of a poller's threads nothing happens.
-    """
-    poller: Poller | None = getattr(_current, "poller", None)
-    if poller is None or not poller.begin_waiting():
-        yield
-        return
-    try:
-        yield
-    finally:
-        poller.end_waiting()
+    def poll(self, interrupt: Interrupt, *, capacity: int) -> Sequence[Listed]:
+        """Up to `capacity` requests, as soon as there are any; perhaps more of those that have to be fetched."""
+
+    def leave(self) -> bool:
+        """Say that the agent asks no more for now; true if what is listed and not begun has been taken back."""
+
+    @property
+    def is_batched(self) -> bool:
+        """True where `leave` ends the polls that wait, so that none has to be cut short, and where several of them at a
+        time bring more than one."""
+
+    @property
+    def width(self) -> int:
+        """How many polls should be on their way while requests come."""
 
 
 class Poller:
     """Asks for work while there is room for it and nobody has paused it, until it is stopped.
 
-    `leave` tells the proxy that the agent asks no more for now; true if it has taken back what it had listed.
+    `run` runs a request and calls its second argument when that is over, perhaps later and from another thread.
     `on_drained` is called once, after `stop`, when nothing runs any more and the proxy knows, or has had its time to;
-    from any thread. `on_death` is called when the loop ends by an error: only a new process helps.
+    from any thread. `on_death` is called when nobody asks any more because of an error: only a new process helps.
     """
 
     def __init__(
         self,
-        list_pending: Callable[[Interrupt], list[RequestId]],
-        run: Callable[[RequestId], None],
+        proxy: Asked,
+        run: Callable[[Listed, Callable[[], None]], None],
         *,
         seen: SeenIds,
         concurrency: int,
         jitter: Callable[[], float],
         on_drained: Callable[[], None],
-        leave: Callable[[], bool] = lambda: False,
         on_death: Callable[[], None] = lambda: None,
         observer: Observer = UNOBSERVED,
+        crew: Crew | None = None,
     ) -> None:
-        self._list_pending = list_pending
+        self._proxy = proxy
         self._run = run
         self._seen = seen
-        self._concurrency = concurrency
         self._jitter = jitter
-        self._on_drained = on_drained
-        self._leave = leave
+        self._on_drained = _Once(on_drained)
         self._on_death = on_death
         self._observer = observer
-        self._interrupt = Interrupt()
-        self._pool = ThreadPoolExecutor(concurrency + MOST_YIELDED, thread_name_prefix="exchange")
-        self._changed = threading.Condition()  # guards the six below, and _interrupt
-        self._running = 0
-        self._waiting = 0  # those that run and have yielded their slots
+        self._crew = crew or Crew("exchange")
+        self._slots = Slots(concurrency)
+        self._changed = self._slots.changed  # guards all below
+        self._asking = 0  # threads that ask, wait for room to ask, or rest in between
+        self._polls: set[Interrupt] = set()
+        self._failures = 0
+        self._left_over: list[Listed] = []  # listed, and not begun before a pause or the end
+        self._has_asked = False
+        self._is_started = False
         self._is_paused = False
         self._is_stopping = False
+        self._is_leaving = False
         self._has_left = False  # nothing is begun any more
-        self._has_asked = False  # this and the next are the loop's alone
-        self._left_over: list[RequestId] = []  # listed, and not begun before a pause or the end
-        self._thread = threading.Thread(target=self._live, name="poller", daemon=True)
+        self._is_dead = False
 
     def start(self) -> None:
-        self._thread.start()
+        with self._changed:
+            self._is_started = True
+        self._begin_asking()
 
     @property
     def is_working(self) -> bool:
-        """False when the loop has ended though nobody stopped it: only a new process helps."""
-        return self._is_stopping or self._thread.is_alive()
+        """False when asking has ended though nobody stopped it: only a new process helps."""
+        return self._is_stopping or (self._is_started and not self._is_dead)
 
     def pause(self) -> None:
         """Ask no more until `resume`, at once; what runs goes on. Also before the start, and more than once."""
         with self._changed:
             self._is_paused = True
-            interrupt = self._interrupt
-            self._changed.notify_all()
-        interrupt.trigger()
+        self._begin_to_leave()
 
     def resume(self) -> None:
         """Ask again; nothing happens unless it is paused."""
         with self._changed:
             self._is_paused = False
-            self._changed.notify_all()
+        self._begin_asking()
 
     def stop(self) -> int:
         """Ask no more, at once; the number of requests that still run."""
         self._observer.draining_began()
         with self._changed:
             self._is_stopping = True
-            running, interrupt = self._running, self._interrupt
-            self._changed.notify_all()
-        interrupt.trigger()
-        if self._thread.is_alive():
-            farewell = threading.Timer(_FAREWELL, self._end_farewell)
-            farewell.daemon = True
-            farewell.start()
-        else:
+            running, is_started = self._slots.running, self._is_started
+        if not is_started:
             self._end_farewell()
+            return running
+        self._begin_to_leave()
+        farewell = threading.Timer(_FAREWELL, self._end_farewell)
+        farewell.daemon = True
+        farewell.start()
         return running
 
-    def begin_waiting(self) -> bool:
-        """A request that runs gives its slot back; False when too many have done so. See `yielding`."""
-        with self._changed:
-            if self._waiting >= MOST_YIELDED:
-                return False
-            self._waiting += 1
-            self._changed.notify_all()
-            return True
+    def _is_interrupted(self) -> bool:
+        return self._is_stopping or self._is_paused or self._is_leaving
 
-    def end_waiting(self) -> None:
-        """The request goes on."""
-        with self._changed:
-            self._waiting -= 1
+    # Asking
 
-    def _has_room(self) -> bool:
-        return self._running - self._waiting < self._concurrency
+    def _begin_asking(self) -> None:
+        """Have somebody ask, if nobody does and somebody may."""
+        with self._changed:
+            if self._asking or self._is_interrupted() or not self._is_started:
+                return
+            self._asking += 1
+        self._crew.run(self._live)
 
     def _live(self) -> None:
+        """What a thread does that begins to ask."""
+        run_in(self._slots)
         try:
-            self._loop()
-            self._end_farewell()
+            while (listed := self._ask()) is not None:
+                self._run_one(listed)
+                if not self._may_ask():
+                    return
         except Exception:
-            logger.critical("the agent cannot ask for requests any more", exc_info=True)
-            self._on_death()
+            self._die()
 
-    def _loop(self) -> None:
-        failures = 0
-        while self._wait_for_turn():
+    def _die(self) -> None:
+        logger.critical("the agent cannot ask for requests any more", exc_info=True)
+        self._is_dead = True
+        self._on_death()
+
+    def _ask(self) -> Listed | None:
+        """Ask until something comes that this thread is to run; None when it is to ask no more."""
+        while capacity := self._wait_for_turn():
             asked_at = time.monotonic()
-            self._has_asked = True
-            self._observer.poll_began()
             try:
-                listed = self._list_pending(self._interrupt)
+                new = self._poll(capacity)
             except (ProxyError, TransportError, WireError) as exc:
-                failures += 1
-                self._rest_after(exc, failures)
+                if self._is_surplus():
+                    return None
+                self._rest_after(exc)
                 continue
             except Exception:
                 logger.exception("polling failed")
                 self._observer.poll_failed("the agent failed: its log says why")
-                failures += 1
                 self._rest(POLLING.longest.total_seconds())
                 continue
-            if failures:
-                logger.info("the proxy answers again")
-            failures = 0
-            if not self._start_new(listed):
+            if mine := self._begin(new):
+                self._pass_on()
+                return mine
+            if not new:
+                if self._is_surplus():
+                    return None
                 self._rest(asked_at + _SHORTEST_TURN - time.monotonic())
+        return None
 
-    def _rest_after(self, exc: Exception, failures: int) -> None:
-        if self._is_interrupted():
-            return
+    def _wait_for_turn(self) -> int:
+        """Wait until requests may be asked for; how many, 0 when none are to be."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_interrupted() or self._slots.free > 0)
+            if self._is_interrupted():
+                self._asking -= 1
+                self._changed.notify_all()
+                return 0
+            # Something is left for another poll that may be needed at once.
+            capacity = (self._slots.free + 1) // 2
+            self._slots.promise(capacity)
+            self._has_asked = True
+            return capacity
+
+    def _poll(self, capacity: int) -> list[Listed]:
+        """What is new to this agent; requests that are here count as running. Raises as `Asked.poll`."""
+        interrupt = Interrupt()
+        with self._changed:
+            self._polls.add(interrupt)
+            if self._is_interrupted() and not self._proxy.is_batched:
+                interrupt.trigger()
+        self._observer.poll_began()
+        new: list[Listed] = []
+        try:
+            listed = self._proxy.poll(interrupt, capacity=capacity)
+            new = [each for each in listed if self._seen.add(id_of(each))]
+        finally:
+            with self._changed:
+                self._polls.discard(interrupt)
+                self._slots.promise(-capacity)
+                self._slots.running += sum(isinstance(each, Request) for each in new)
+        if self._failures:
+            logger.info("the proxy answers again")
+            self._failures = 0
+        return new
+
+    def _rest_after(self, exc: Exception) -> None:
+        with self._changed:
+            if self._is_interrupted():
+                return
+            self._failures += 1
+            failures = self._failures
         self._observer.poll_failed(str(exc))
         delay = POLLING.delay(failures - 1, jitter=self._jitter()).total_seconds()
         logger.warning("cannot ask the proxy for requests (asking again in %.1f s): %s", delay, exc)
@@ -190,76 +241,164 @@ class Poller:
         with self._changed:
             self._changed.wait_for(self._is_interrupted, timeout=max(0.0, seconds))
 
-    def _is_interrupted(self) -> bool:
-        return self._is_stopping or self._is_paused
+    def _is_surplus(self) -> bool:
+        """True if this thread asks no more: nothing comes, and another one asks."""
+        with self._changed:
+            if self._asking == 1:
+                return False
+            self._asking -= 1
+            return True
 
-    def _wait_for_turn(self) -> bool:
-        """Wait until another request may be asked for; False when none will be."""
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._is_interrupted() or self._has_room())
-                if not self._is_interrupted():
-                    self._interrupt = Interrupt()
-                    return True
-            self._say_farewell()
-            with self._changed:
-                self._changed.wait_for(lambda: self._is_stopping or not self._is_paused)
-                if self._is_stopping:
-                    return False
+    def _pass_on(self) -> None:
+        """This thread runs something now: have as many ask as should while requests come."""
+        with self._changed:
+            self._asking -= 1
+            missing = 0 if self._is_interrupted() else max(0, self._proxy.width - self._asking)
+            self._asking += missing
+            self._changed.notify_all()
+        for _ in range(missing):
+            self._crew.run(self._live)
 
-    def _say_farewell(self) -> None:
-        """Give back what was listed and not begun. A proxy that does not know of that may never list it again."""
-        if not self._has_asked:
-            return
-        self._has_asked = False
+    def _may_ask(self) -> bool:
+        """True if this thread, which has nothing to do now, is to ask."""
+        with self._changed:
+            has_spare = self._proxy.is_batched and self._slots.running <= _FEW
+            wanted = self._proxy.width + has_spare
+            if self._is_interrupted() or self._asking >= wanted:
+                return False
+            self._asking += 1
+            return True
+
+    # Running
+
+    def _begin(self, new: list[Listed]) -> Listed | None:
+        """Begin with what is new, each as soon as there is room; the one that this thread is to run, if any."""
+        mine: Listed | None = None
+        for each in new:
+            if mine is not None and not (isinstance(each, Request) or self._has_room()):
+                # What waits for a slot must not keep what has one.
+                self._hand_over(mine)
+                mine = None
+            if not self._takes_slot(each):
+                self._left_over.append(each)
+            elif mine is None:
+                mine = each
+            else:
+                self._hand_over(each)
+        return mine
+
+    def _has_room(self) -> bool:
+        with self._changed:
+            return self._slots.free > 0
+
+    def _takes_slot(self, listed: Listed) -> bool:
+        """Wait for a slot; False when it is not to be begun. A request that is here has its own."""
+        if isinstance(listed, Request):
+            return True
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_interrupted() or self._slots.free > 0)
+            if self._is_interrupted():
+                return False
+            self._slots.running += 1
+            return True
+
+    def _hand_over(self, listed: Listed) -> None:
+        self._crew.run(partial(self._run_handed, listed))
+
+    def _run_handed(self, listed: Listed) -> None:
+        run_in(self._slots)
+        self._run_one(listed)
+
+    def _run_one(self, listed: Listed) -> None:
+        end = _Once(self._end_one)
+        try:
+            self._run(listed, end)
+        except Exception:
+            logger.exception("%.8s the agent failed", id_of(listed))
+            end()
+
+    def _end_one(self) -> None:
+        with self._changed:
+            self._slots.running -= 1
+            is_drained = self._has_left and not self._slots.running
+            self._changed.notify_all()
+        if is_drained:
+            self._on_drained()
+
+    # Leaving
+
+    def _begin_to_leave(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+            if self._is_leaving or not self._is_started:
+                return
+            self._is_leaving = True
+        self._crew.run(self._leave)
+
+    def _leave(self) -> None:
+        """End the polls, and tell the proxy; then ask again, if that is wanted by now."""
+        try:
+            has_told = self._end_polls()
+            if self._has_asked:
+                self._has_asked = False
+                has_told = has_told or self._proxy.leave()
+            self._give_back(was_taken=has_told)
+        except Exception:
+            self._die()
+        with self._changed:
+            self._is_leaving = False
+            is_over = self._is_stopping
+        if is_over:
+            self._end_farewell()
+        else:
+            self._begin_asking()
+
+    def _end_polls(self) -> bool:
+        """Return when nobody asks any more; true if the proxy has been told, and took back what was listed."""
+        has_told = self._has_asked and self._proxy.is_batched and self._proxy.leave()
+        with self._changed:
+            if has_told:
+                self._changed.wait_for(lambda: not self._asking, timeout=_ENDING_POLLS)
+            polls = list(self._polls)
+        for interrupt in polls:
+            interrupt.trigger()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._asking)
+        return has_told
+
+    def _give_back(self, *, was_taken: bool) -> None:
+        """What was listed and not begun goes to others. A proxy that does not take it back may never list it again."""
         left_over, self._left_over = self._left_over, []
-        if self._leave():
-            for request_id in left_over:
-                self._seen.discard(request_id)
-            return
-        for request_id in left_over:
-            self._start(request_id, is_last_chance=True)
+        for listed in left_over:
+            if was_taken:
+                self._seen.discard(id_of(listed))
+                continue
+            with self._changed:
+                self._changed.wait_for(lambda: self._has_left or self._slots.free > 0)
+                if self._has_left:
+                    return
+                self._slots.running += 1
+            self._hand_over(listed)
 
     def _end_farewell(self) -> None:
         with self._changed:
             if self._has_left:
                 return
             self._has_left = True
-            is_drained = not self._running
+            is_drained = not self._slots.running
         if is_drained:
             self._on_drained()
 
-    def _start_new(self, listed: list[RequestId]) -> int:
-        """Start what is not known yet, each as soon as there is room; the number of requests started."""
-        started = 0
-        for request_id in listed:
-            if not self._seen.add(request_id):
-                continue
-            if self._start(request_id):
-                started += 1
-            else:
-                self._left_over.append(request_id)
-        return started
 
-    def _start(self, request_id: RequestId, *, is_last_chance: bool = False) -> bool:
-        with self._changed:
-            self._changed.wait_for(lambda: self._is_interrupted() or self._has_room())
-            if self._has_left or (self._is_interrupted() and not is_last_chance):
-                return False
-            self._running += 1
-        self._pool.submit(self._run_one, request_id)
-        return True
+class _Once:
+    """Calls a function the first time that it is called itself."""
 
-    def _run_one(self, request_id: RequestId) -> None:
-        _current.poller = self
-        try:
-            self._run(request_id)
-        except Exception:
-            logger.exception("%.8s the agent failed", request_id)
-        finally:
-            with self._changed:
-                self._running -= 1
-                is_drained = self._has_left and not self._running
-                self._changed.notify_all()
-            if is_drained:
-                self._on_drained()
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._function: Callable[[], None] | None = function
+
+    def __call__(self) -> None:
+        function, self._function = self._function, None
+        if function is not None:
+            function()

@@ -3,41 +3,27 @@
 Credentials go to the configured origin alone: no redirect is followed, whatever it is.
 """
 
-import itertools
 import logging
-import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, TypeVar
-from urllib.parse import urlsplit
+from typing import Final
 
-from agent.backoff import CALLING
 from agent.identity.credentials import Credentials
-from agent.identity.errors import CredentialsError
 from agent.messages import Request, Response
-from agent.proxy.errors import (
-    ProxyError,
-    ProxyUnavailable,
-    Unauthorized,
-    Unidentified,
-    require_no_page,
-    require_success,
-)
+from agent.proxy.calls import AgentIdentity as AgentIdentity
+from agent.proxy.calls import Calls
+from agent.proxy.errors import ProxyError, ProxyUnavailable, Unauthorized, require_no_page, require_success
 from agent.proxy.inner_request import read_request
-from agent.proxy.outbound import outbound_fields
 from agent.proxy.replay import Replay, encode_response, inner_head, is_small, whole
 from agent.telemetry.observer import UNOBSERVED, Observer
 from agent.transport.client import HttpClient, Interrupt, Reply
 from agent.transport.errors import Broken, SourceBroke, TimedOut, TransportError
 from agent.transport.upload import Body
 from wire.errors import MalformedMessage
-from wire.headers import Headers
-from wire.http1 import CHUNKED, Length, RequestHead, ResponseHead
+from wire.http1 import CHUNKED, RequestHead, ResponseHead
 from wire.protocol import (
-    AGENT_ID,
-    BACKEND_ID,
     ERROR,
     FORWARDED,
     FORWARDED_SET,
@@ -54,11 +40,8 @@ from wire.protocol import (
 
 logger = logging.getLogger(__name__)
 
-_SILENCE: Final = 30.0
-"""Seconds that the proxy may be silent in a fetch or a post."""
-
 _FETCH_RETRIES: Final = timedelta(seconds=10)
-_RESPOND_RETRIES: Final = timedelta(seconds=30)
+RESPOND_RETRIES: Final = timedelta(seconds=30)
 _LIST_RETRIES: Final = timedelta()  # The poller has a pace of its own.
 
 _LEAVING: Final = 2.0
@@ -69,17 +52,6 @@ _NO_REQUEST: Final = "-"
 
 _ANSWER_BYTES: Final = 64 * 1024
 """The longest answer to a post that is read: it says nothing, but its end makes the connection free."""
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class AgentIdentity:
-    """Who calls: on every call to the proxy."""
-
-    backend_id: str
-    agent_id: str
-    user_agent: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,21 +79,17 @@ class ProxyClient:
         outbound: str | None = None,
     ) -> None:
         """`outbound` is the URL of an HTTP proxy on the way that `client` connects to; None for none."""
-        parts = urlsplit(url)
-        is_relayed = outbound is not None and parts.scheme == "http"
-        self._client = client
-        self._prefix = (f"http://{parts.netloc}" if is_relayed else "") + parts.path.rstrip("/")
-        self._fields = (
-            ("Host", parts.netloc),
-            ("User-Agent", identity.user_agent),
-            (BACKEND_ID, identity.backend_id),
-            (AGENT_ID, identity.agent_id),
-            *(outbound_fields(outbound) if outbound and is_relayed else ()),
+        self.calls = Calls(
+            client,
+            url=url,
+            identity=identity,
+            credentials=credentials,
+            jitter=jitter,
+            sleep=sleep,
+            observer=observer,
+            outbound=outbound,
         )
-        self._credentials = credentials
-        self._poll_limit = poll_limit.total_seconds() if poll_limit is not None else None
-        self._jitter = jitter
-        self._sleep = sleep
+        self.poll_limit = poll_limit.total_seconds() if poll_limit is not None else None
         self._observer = observer
 
     def list_pending(self, interrupt: Interrupt) -> list[RequestId]:
@@ -131,9 +99,9 @@ class ProxyClient:
         """
 
         def attempt() -> list[RequestId]:
-            head = self._head("GET", PENDING_PATH)
+            head = self.calls.head("GET", PENDING_PATH)
             try:
-                reply = self._client.call(head, limit=self._poll_limit, interrupt=interrupt)
+                reply = self.calls.call(head, limit=self.poll_limit, interrupt=interrupt)
             except TimedOut:
                 return []
             with closing(reply):
@@ -145,7 +113,7 @@ class ProxyClient:
             self._observer.poll_answered()
             return pending
 
-        return self._retried(attempt, within=_LIST_RETRIES)
+        return self.calls.retried(attempt, within=_LIST_RETRIES)
 
     def leave(self) -> bool:
         """Say that this agent asks for nothing until it does again: what is on offer to it goes to others at once.
@@ -155,8 +123,8 @@ class ProxyClient:
         # The original tells calls apart by whether they name a request, whatever their method and path are: without
         # a name this would be a poll to it, whose list nobody reads. With this one it answers 404.
         try:
-            head = self._head("DELETE", PENDING_PATH, (REQUEST_ID, _NO_REQUEST))
-            with closing(self._client.call(head, limit=_LEAVING)) as reply:
+            head = self.calls.head("DELETE", PENDING_PATH, (REQUEST_ID, _NO_REQUEST))
+            with closing(self.calls.call(head, limit=_LEAVING)) as reply:
                 return reply.head.status == 204
         except (ProxyError, TransportError) as exc:
             logger.debug("the proxy could not be told that this agent asks no more: %s", exc)
@@ -167,8 +135,8 @@ class ProxyClient:
         a request that is not HTTP."""
 
         def attempt() -> Fetched:
-            head = self._head("GET", REQUEST_PATH, (REQUEST_ID, request_id))
-            reply = self._client.call(head, limit=_SILENCE)
+            head = self.calls.head("GET", REQUEST_PATH, (REQUEST_ID, request_id))
+            reply = self.calls.call(head)
             try:
                 require_success(reply.head, target=head.target)
                 inner, body = self._read_request(reply)
@@ -179,7 +147,7 @@ class ProxyClient:
             is_forwarded_set = reply.head.headers.get(FORWARDED) == FORWARDED_SET
             return Fetched(Request(request_id, user_id, inner, body, is_forwarded_set), close=reply.close)
 
-        return self._retried(attempt, within=_FETCH_RETRIES)
+        return self.calls.retried(attempt, within=_FETCH_RETRIES)
 
     def _read_request(self, reply: Reply) -> tuple[RequestHead, bytes | Body]:
         try:
@@ -205,7 +173,7 @@ class ProxyClient:
             data = whole(response, inner)
         except TransportError as exc:
             raise SourceBroke(str(exc)) from exc
-        self._retried(lambda: self._post(request_id, response, data), within=_RESPOND_RETRIES)
+        self.calls.retried(lambda: self._post(request_id, response, data), within=RESPOND_RETRIES)
 
     def _respond_streaming(self, request_id: RequestId, response: Response, inner: ResponseHead) -> None:
         replay = Replay(encode_response(inner, response.events))
@@ -214,14 +182,14 @@ class ProxyClient:
             # A post that is given up for another one leaves the backend alone: `replay` keeps what it reads.
             self._post(request_id, response, Body(replay.events(), abandon=lambda: None))
 
-        self._retried(attempt, within=_RESPOND_RETRIES, may_repeat=lambda: replay.is_complete)
+        self.calls.retried(attempt, within=RESPOND_RETRIES, may_repeat=lambda: replay.is_complete)
 
     def _post(self, request_id: RequestId, response: Response, body: bytes | Body) -> None:
         fields = [(REQUEST_ID, request_id), ("Content-Type", RESPONSE_MEDIA_TYPE)]
         if response.failure:
             fields.append((ERROR, response.failure))
-        head = self._head("POST", RESPONSE_PATH, *fields, length=len(body) if isinstance(body, bytes) else CHUNKED)
-        with closing(self._client.call(head, body, limit=_SILENCE)) as reply:
+        head = self.calls.head("POST", RESPONSE_PATH, *fields, length=len(body) if isinstance(body, bytes) else CHUNKED)
+        with closing(self.calls.call(head, body)) as reply:
             try:
                 require_success(reply.head, target=head.target)
             except (ProxyUnavailable, Unauthorized):
@@ -232,34 +200,3 @@ class ProxyClient:
             # The proxy has answered: if there is still something to read at the backend, nobody wants it.
             response.abort()
             reply.read(_ANSWER_BYTES)
-
-    def _head(self, method: str, path: str, *fields: tuple[str, str], length: Length = None) -> RequestHead:
-        try:
-            headers = Headers([*self._fields, *fields, *self._credentials.fields()])
-        except CredentialsError as exc:
-            raise Unidentified(str(exc)) from exc
-        return RequestHead(method, self._prefix + path, headers, length)
-
-    def _retried(
-        self, attempt: Callable[[], T], *, within: timedelta, may_repeat: Callable[[], bool] = lambda: True
-    ) -> T:
-        """Attempt again, with growing pauses, what may work later; once more with a new token what is unauthorized."""
-        give_up_at = time.monotonic() + within.total_seconds()
-        is_refreshed = False
-        for number in itertools.count():
-            try:
-                return attempt()
-            except Unauthorized:
-                if is_refreshed or not may_repeat():
-                    raise
-                is_refreshed = True
-                self._credentials.refresh()
-                continue
-            except (TransportError, ProxyUnavailable) as exc:
-                delay = CALLING.delay(number, jitter=self._jitter()).total_seconds()
-                if not may_repeat() or time.monotonic() + delay >= give_up_at:
-                    raise
-                logger.debug("trying again in %.1f s: %s", delay, exc)
-                self._observer.call_retried()
-            self._sleep(delay)
-        raise AssertionError("unreachable: the loop ends by returning or raising")

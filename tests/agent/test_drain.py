@@ -9,14 +9,15 @@ import pytest
 
 from agent.identity.credentials import Credentials, NoCredentials
 from agent.identity.errors import CredentialsError
+from agent.messages import Listed, id_of
 from agent.poller import Poller
 from agent.proxy.client import AgentIdentity, ProxyClient
+from agent.proxy.conversation import Conversation
 from agent.seen import SeenIds
 from agent.transport.client import HttpClient
 from agent.transport.connections import ConnectionPool
 from tests.agent.peers import Received, Wire, an_answer, answering, peer
 from tests.timing import SECOND, wait_until
-from wire.protocol import RequestId
 
 
 def a_client(url: str, credentials: Credentials | None = None) -> ProxyClient:
@@ -75,8 +76,8 @@ def test_a_proxy_that_hears_it_in_silence_does_not_keep_the_agent() -> None:
     with peer(serve) as proxy:
         client = a_client(proxy.url)
         poller = Poller(
-            client.list_pending, lambda request_id: None, seen=SeenIds(10), concurrency=1, jitter=lambda: 0.1,
-            on_drained=drained.set, leave=client.leave,
+            Conversation(client), lambda listed, ended: ended(), seen=SeenIds(10), concurrency=1, jitter=lambda: 0.1,
+            on_drained=drained.set,
         )  # fmt: skip
         poller.start()
         wait_until(lambda: heard, within=20 * SECOND, what="a poll")
@@ -97,16 +98,17 @@ def test_what_was_listed_and_not_begun_is_left_to_others_and_what_runs_is_finish
 
     ran: list[str] = []
 
-    def run(request_id: RequestId) -> None:
-        ran.append(request_id)
+    def run(listed: Listed, ended: Callable[[], None]) -> None:
+        ran.append(id_of(listed))
         begun.set()
         finish.wait(20 * SECOND)
+        ended()
 
     with peer(serve) as proxy:
         client = a_client(proxy.url)
         poller = Poller(
-            client.list_pending, run, seen=SeenIds(10), concurrency=1, jitter=lambda: 0.1,
-            on_drained=drained.set, leave=client.leave,
+            Conversation(client), run, seen=SeenIds(10), concurrency=1, jitter=lambda: 0.1,
+            on_drained=drained.set,
         )  # fmt: skip
         poller.start()
         assert begun.wait(20 * SECOND)

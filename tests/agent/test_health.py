@@ -9,13 +9,13 @@ import pytest
 from agent.backend_client import BackendClient
 from agent.health.check import CheckFailed, build_check
 from agent.health.watch import HealthWatch
+from agent.messages import Listed
 from agent.poller import Poller
 from agent.seen import SeenIds
 from agent.transport.client import Interrupt
 from agent.transport.errors import Broken
 from tests.agent.peers import Wire, an_answer, answering, peer
 from tests.timing import MS, SECOND, wait_until
-from wire.protocol import RequestId
 
 
 def a_check(url: str) -> Callable[[], None]:
@@ -72,17 +72,20 @@ def test_polls_end_with_the_health_of_the_backend_and_begin_with_it() -> None:
         wire.read_message()
         wire.send(an_answer(status=200 if is_well.is_set() else 503))
 
-    def list_pending(interrupt: Interrupt) -> list[RequestId]:
-        polls.release()
-        raise Broken("the poll was cut short")
+    class Proxy:
+        is_batched, width = False, 1
 
-    def leave() -> bool:
-        left.set()
-        return True
+        def poll(self, interrupt: Interrupt, *, capacity: int) -> list[Listed]:
+            polls.release()
+            raise Broken("the poll was cut short")
+
+        def leave(self) -> bool:
+            left.set()
+            return True
 
     poller = Poller(
-        list_pending, lambda request_id: None, seen=SeenIds(10), concurrency=1, jitter=lambda: 0.1,
-        on_drained=drained.set, leave=leave,
+        Proxy(), lambda listed, ended: ended(), seen=SeenIds(10), concurrency=1, jitter=lambda: 0.1,
+        on_drained=drained.set,
     )  # fmt: skip
     reports: list[str] = []
     with peer(serve) as backend:

@@ -16,6 +16,7 @@ from agent.identity.credentials import Credentials
 from agent.pipeline import answering_failures
 from agent.poller import Poller
 from agent.proxy.client import AgentIdentity, ProxyClient
+from agent.proxy.conversation import Conversation
 from agent.seen import SeenIds
 from agent.telemetry.logs import LogFormat, configure
 from agent.telemetry.record import BackendRecord
@@ -84,10 +85,11 @@ def log_of(
             sleep=threading.Event().wait,
             observer=record,
         )
+        conversation = Conversation(client)
         handler = answering_failures(BackendClient(backend.url, connections=4, limit=None))
         poller = Poller(
-            client.list_pending,
-            Exchanges(client, handler, forget=lambda _: None, observer=record).run,
+            conversation,
+            Exchanges(conversation, handler, forget=lambda _: None, observer=record).run,
             seen=SeenIds(100),
             concurrency=4,
             jitter=lambda: 0.5,

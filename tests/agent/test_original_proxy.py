@@ -14,6 +14,7 @@ from agent.identity.credentials import NoCredentials
 from agent.messages import Request, Response, whole_body
 from agent.poller import Poller
 from agent.proxy.client import AgentIdentity, ProxyClient
+from agent.proxy.conversation import Conversation
 from agent.seen import SeenIds
 from agent.transport.client import HttpClient
 from agent.transport.connections import ConnectionPool
@@ -56,15 +57,14 @@ def an_agent(url: str, backend: Backend) -> Iterator[None]:
         jitter=random.random,
         sleep=time.sleep,
     )
-    seen = SeenIds(100)
+    conversation, seen = Conversation(proxy), SeenIds(100)
     poller = Poller(
-        proxy.list_pending,
-        Exchanges(proxy, backend, forget=seen.discard).run,
+        conversation,
+        Exchanges(conversation, backend, forget=seen.discard).run,
         seen=seen,
         concurrency=8,
         jitter=lambda: 0.1,
         on_drained=drained.set,
-        leave=proxy.leave,
     )
     poller.start()
     try:

@@ -19,6 +19,7 @@ from agent.identity.credentials import NoCredentials
 from agent.pipeline import answering_failures
 from agent.poller import Poller
 from agent.proxy.client import AgentIdentity, ProxyClient
+from agent.proxy.conversation import Conversation
 from agent.seen import SeenIds
 from agent.telemetry.record import BackendRecord, ServedBackend
 from agent.telemetry.status_server import Answers, StatusServer
@@ -258,11 +259,12 @@ def an_agent(proxy: ProxyPeer, backend_url: str) -> Iterator[BackendRecord]:
         sleep=threading.Event().wait,
         observer=record,
     )
+    conversation = Conversation(client)
     handler = answering_failures(BackendClient(backend_url, connections=4, limit=None))
     seen = SeenIds(100)
     poller = Poller(
-        client.list_pending,
-        Exchanges(client, handler, forget=seen.discard, observer=record).run,
+        conversation,
+        Exchanges(conversation, handler, forget=seen.discard, observer=record).run,
         seen=seen,
         concurrency=4,
         jitter=lambda: 0.5,

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from agent.exchanges import Exchanges
-from agent.messages import Request, Response, whole_body
+from agent.exchanges import Exchanges, Told
+from agent.messages import Listed, Request, Response, whole_body
 from agent.proxy.client import Fetched
 from agent.proxy.errors import Gone, ProxyError, ProxyUnavailable
 from agent.transport.errors import Broken, SourceBroke
@@ -39,20 +39,24 @@ class FakeProxy:
         self._raise_next()
         return Fetched(REQUEST, close=self._close)
 
-    def respond(self, request_id: RequestId, response: Response, *, method: str) -> None:
+    def respond(self, request_id: RequestId, response: Response, *, method: str, told: Told) -> None:
         body = b"".join(event for event in response.events if isinstance(event, bytes))
-        self._raise_next()
-        self.answers.append((response.head.status, response.failure, body))
+        error = self._errors.pop(0) if self._errors else None
+        if error is None:
+            self.answers.append((response.head.status, response.failure, body))
+        told(error)
 
 
 def answer(request: Request) -> Response:
     return Response(ResponseHead(200, Headers(), 5), whole_body(b"hello"))
 
 
-def run(proxy: FakeProxy, handler: Callable[[Request], Response] = answer) -> list[RequestId]:
-    """The IDs that were forgotten."""
+def run(proxy: FakeProxy, handler: Callable[[Request], Response] = answer, *, listed: Listed = ID) -> list[RequestId]:
+    """The IDs that were forgotten; it has to have ended once."""
     forgotten: list[RequestId] = []
-    Exchanges(proxy, handler, forget=forgotten.append).run(ID)
+    ended: list[bool] = []
+    Exchanges(proxy, handler, forget=forgotten.append).run(listed, lambda: ended.append(True))
+    assert ended == [True]
     return forgotten
 
 
@@ -95,6 +99,34 @@ def test_an_answer_that_cannot_be_delivered_harms_nobody(error: Exception, first
     proxy = FakeProxy(None, *([first] if first else []), error)
     run(proxy)
     assert (proxy.answers, proxy.closed) == ([], 1)
+
+
+def test_a_request_that_is_here_is_not_fetched() -> None:
+    proxy = FakeProxy()
+    assert (run(proxy, listed=REQUEST), proxy.answers, proxy.closed) == ([], [(200, "", b"hello")], 0)
+
+
+def test_an_exchange_ends_when_it_is_known_what_has_become_of_its_answer() -> None:
+    tell: list[Told] = []
+    ended: list[bool] = []
+
+    class Later(FakeProxy):
+        def respond(self, request_id: RequestId, response: Response, *, method: str, told: Told) -> None:
+            tell.append(told)
+
+    Exchanges(Later(), answer, forget=lambda _: None).run(REQUEST, lambda: ended.append(True))
+    before = list(ended)
+    tell[0](None)
+    assert (before, ended) == ([], [True])
+
+
+def test_a_client_that_fails_is_logged_and_ends_the_exchange(caplog: pytest.LogCaptureFixture) -> None:
+    class Failing(FakeProxy):
+        def respond(self, request_id: RequestId, response: Response, *, method: str, told: Told) -> None:
+            raise ZeroDivisionError
+
+    run(Failing(), listed=REQUEST)
+    assert "01234567 the agent failed" in caplog.messages
 
 
 def test_the_backend_is_closed_whatever_happens() -> None:

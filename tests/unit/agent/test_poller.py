@@ -2,73 +2,109 @@
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
-from agent.poller import Poller, yielding
+from agent.crew import Crew
+from agent.messages import Listed, Request, id_of
+from agent.poller import Poller
 from agent.proxy.errors import ProxyUnavailable
 from agent.seen import SeenIds
+from agent.slots import yielding
 from agent.transport.client import Interrupt
 from agent.transport.errors import Broken
 from tests.timing import SECOND, wait_until
 from wire.errors import MalformedMessage
+from wire.headers import Headers
+from wire.http1 import RequestHead
 from wire.protocol import RequestId
 
-Turn = list[str] | Exception
+Turn = Sequence[Listed] | Exception
+Run = Callable[[Listed], None]
+
+
+def ids(*names: str) -> list[Listed]:
+    return [RequestId(name) for name in names]
+
+
+def a_request(name: str) -> Request:
+    return Request(RequestId(name), "", RequestHead("GET", "/", Headers(), None), b"")
 
 
 class Proxy:
     """Gives the turns that a test puts in, and waits for the next."""
 
-    def __init__(self, *turns: Turn) -> None:
+    def __init__(self, *turns: Turn, is_batched: bool = False, width: int = 1) -> None:
         self.turns: queue.Queue[Turn] = queue.Queue()
         for turn in turns:
             self.turns.put(turn)
-        self.asked = 0
+        self.is_batched = is_batched
+        self.width = width
+        self.capacities: list[int] = []
         self.left = 0
         self.takes_back = True
+        self.asking = 0
+        self._lock = threading.Lock()
+
+    @property
+    def asked(self) -> int:
+        return len(self.capacities)
 
     def leave(self) -> bool:
         self.left += 1
+        if self.is_batched:
+            for _ in range(self.asking):
+                self.turns.put([])
         return self.takes_back
 
-    def list_pending(self, interrupt: Interrupt) -> list[RequestId]:
-        self.asked += 1
-        turn = self.turns.get(timeout=10 * SECOND)
+    def poll(self, interrupt: Interrupt, *, capacity: int) -> Sequence[Listed]:
+        with self._lock:
+            self.capacities.append(capacity)
+            self.asking += 1
+        try:
+            turn = self.turns.get(timeout=10 * SECOND)
+        finally:
+            with self._lock:
+                self.asking -= 1
         if isinstance(turn, Exception):
             raise turn
-        return [RequestId(each) for each in turn]
+        return turn
 
 
 def a_poller(
     proxy: Proxy,
-    run: Callable[[RequestId], None],
+    run: Run,
     drained: threading.Event,
     *,
     concurrency: int = 4,
     on_death: Callable[[], None] = lambda: None,
+    crew: Crew | None = None,
 ) -> Poller:
+    def run_to_the_end(listed: Listed, ended: Callable[[], None]) -> None:
+        run(listed)
+        ended()
+
     return Poller(
-        proxy.list_pending,
-        run,
+        proxy,
+        run_to_the_end,
         seen=SeenIds(100),
         concurrency=concurrency,
         jitter=lambda: 0.0,
         on_drained=drained.set,
-        leave=proxy.leave,
         on_death=on_death,
+        crew=crew,
     )
 
 
-def run_all(proxy: Proxy, count: int, *, run: Callable[[RequestId], None] = lambda _: None) -> list[str]:
+def run_all(proxy: Proxy, count: int, *, run: Run = lambda _: None) -> list[str]:
     """The IDs that were run, up to `count` of them."""
     ran: queue.Queue[str] = queue.Queue()
     drained = threading.Event()
 
-    def note(request_id: RequestId) -> None:
-        ran.put(request_id)
-        run(request_id)
+    def note(listed: Listed) -> None:
+        ran.put(id_of(listed))
+        run(listed)
 
     poller = a_poller(proxy, note, drained)
     poller.start()
@@ -80,29 +116,29 @@ def run_all(proxy: Proxy, count: int, *, run: Callable[[RequestId], None] = lamb
 
 
 def test_what_is_listed_is_run_once() -> None:
-    assert sorted(run_all(Proxy(["a", "b"], ["b", "c"], ["d"]), 4)) == ["a", "b", "c", "d"]
+    assert sorted(run_all(Proxy(ids("a", "b"), ids("b", "c"), ids("d")), 4)) == ["a", "b", "c", "d"]
 
 
 @pytest.mark.parametrize(
     "error", [ProxyUnavailable("x"), Broken("x"), MalformedMessage("x")], ids=lambda error: type(error).__name__
 )
 def test_an_error_does_not_end_the_loop(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
-    assert run_all(Proxy(error, error, ["a"]), 1) == ["a"]
+    assert run_all(Proxy(error, error, ids("a")), 1) == ["a"]
     assert sum("cannot ask the proxy" in message for message in caplog.messages) == 2
 
 
 def test_a_request_that_fails_does_not_end_the_loop(caplog: pytest.LogCaptureFixture) -> None:
-    def fail(request_id: RequestId) -> None:
+    def fail(listed: Listed) -> None:
         raise ZeroDivisionError
 
-    assert sorted(run_all(Proxy(["a"], ["b"]), 2, run=fail)) == ["a", "b"]
+    assert sorted(run_all(Proxy(ids("a"), ids("b")), 2, run=fail)) == ["a", "b"]
     assert "a the agent failed" in caplog.messages
 
 
 def test_nothing_is_asked_for_while_there_is_no_room() -> None:
-    proxy, drained, proceed, begun = Proxy(["a"]), threading.Event(), threading.Event(), threading.Event()
+    proxy, drained, proceed, begun = Proxy(ids("a")), threading.Event(), threading.Event(), threading.Event()
 
-    def wait(request_id: RequestId) -> None:
+    def wait(listed: Listed) -> None:
         begun.set()
         assert proceed.wait(10 * SECOND)
 
@@ -118,25 +154,24 @@ def test_nothing_is_asked_for_while_there_is_no_room() -> None:
 
 
 def test_what_is_listed_after_the_stop_is_not_run() -> None:
-    ran: list[str] = []
+    ran: list[Listed] = []
     proxy, drained = Proxy(), threading.Event()
     poller = a_poller(proxy, ran.append, drained)
     poller.start()
     running = poller.stop()
-    proxy.turns.put(["late"])
-    poller._thread.join(10 * SECOND)
+    proxy.turns.put(ids("late"))
     assert drained.wait(10 * SECOND)
     assert (running, ran, proxy.left) == (0, [], 1)
 
 
 def test_what_is_listed_after_the_stop_is_run_where_the_proxy_does_not_take_it_back() -> None:
-    ran: list[str] = []
+    ran: list[Listed] = []
     proxy, drained = Proxy(), threading.Event()
     proxy.takes_back = False
     poller = a_poller(proxy, ran.append, drained)
     poller.start()
     poller.stop()
-    proxy.turns.put(["late", "later"])
+    proxy.turns.put(ids("late", "later"))
     assert drained.wait(10 * SECOND)
     assert (sorted(ran), proxy.left) == (["late", "later"], 1)
 
@@ -159,7 +194,7 @@ def test_a_poller_that_never_began_has_nobody_to_tell() -> None:
 
 
 def test_a_pause_ends_asking_and_gives_back_what_was_not_begun() -> None:
-    ran: queue.Queue[str] = queue.Queue()
+    ran: queue.Queue[Listed] = queue.Queue()
     proxy, drained = Proxy(), threading.Event()
     poller = a_poller(proxy, ran.put, drained)
     poller.pause()
@@ -168,12 +203,12 @@ def test_a_pause_ends_asking_and_gives_back_what_was_not_begun() -> None:
     poller.resume()
     wait_until(lambda: proxy.asked, within=10 * SECOND, what="a poll")
     poller.pause()
-    proxy.turns.put(["a"])
+    proxy.turns.put(ids("a"))
     wait_until(lambda: proxy.left, within=10 * SECOND, what="the word to the proxy")
     assert (proxy.asked, ran.qsize()) == (1, 0)
 
     for _ in range(50):
-        proxy.turns.put(["a"])  # listed again, because the proxy has taken it back
+        proxy.turns.put(ids("a"))  # listed again, because the proxy has taken it back
     poller.resume()
     assert ran.get(timeout=10 * SECOND) == "a"
     poller.pause()
@@ -183,25 +218,48 @@ def test_a_pause_ends_asking_and_gives_back_what_was_not_begun() -> None:
     assert (running, proxy.left) == (0, 2)
 
 
+class OneThread(Crew):
+    """Has no second one."""
+
+    def __init__(self) -> None:
+        super().__init__("exchange")
+        self._tasks = 0
+
+    def run(self, task: Callable[[], None]) -> None:
+        self._tasks += 1
+        if self._tasks > 1:
+            raise RuntimeError("can't start new thread")
+        super().run(task)
+
+
 def test_a_loop_that_dies_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    proxy, died = Proxy(["a"]), threading.Event()
-    poller = a_poller(proxy, lambda _: None, threading.Event(), on_death=died.set)
-    poller._pool.shutdown()  # no thread can be had for what is listed
+    proxy, died = Proxy(ids("a", "b")), threading.Event()
+    poller = a_poller(proxy, lambda _: None, threading.Event(), on_death=died.set, crew=OneThread())
     poller.start()
     assert died.wait(10 * SECOND)
     assert not poller.is_working
     assert "the agent cannot ask for requests any more" in caplog.messages
 
 
+def test_what_nobody_has_foreseen_does_not_end_the_loop(caplog: pytest.LogCaptureFixture) -> None:
+    proxy, drained = Proxy(ZeroDivisionError()), threading.Event()
+    poller = a_poller(proxy, lambda _: None, drained)
+    poller.start()
+    wait_until(lambda: "polling failed" in caplog.messages, within=10 * SECOND, what="the error")
+    assert poller.is_working
+    poller.stop()
+    assert drained.wait(10 * SECOND)
+
+
 def test_a_request_that_waits_gives_its_slot_back() -> None:
-    proxy, drained, proceed = Proxy(["wait-1", "wait-2"], ["work"]), threading.Event(), threading.Event()
+    proxy, drained, proceed = Proxy(ids("wait-1", "wait-2"), ids("work")), threading.Event(), threading.Event()
     ended: queue.Queue[str] = queue.Queue()
 
-    def run(request_id: RequestId) -> None:
-        if request_id.startswith("wait"):
+    def run(listed: Listed) -> None:
+        if id_of(listed).startswith("wait"):
             with yielding():
                 assert proceed.wait(10 * SECOND)
-        ended.put(request_id)
+        ended.put(id_of(listed))
 
     poller = a_poller(proxy, run, drained, concurrency=1)
     poller.start()
@@ -215,9 +273,9 @@ def test_a_request_that_waits_gives_its_slot_back() -> None:
 
 
 def test_a_slot_is_taken_again_after_the_wait() -> None:
-    proxy, drained, proceed, begun = Proxy(["a"]), threading.Event(), threading.Event(), threading.Event()
+    proxy, drained, proceed, begun = Proxy(ids("a")), threading.Event(), threading.Event(), threading.Event()
 
-    def run(request_id: RequestId) -> None:
+    def run(listed: Listed) -> None:
         with yielding():
             pass
         begun.set()
@@ -233,14 +291,101 @@ def test_a_slot_is_taken_again_after_the_wait() -> None:
     assert (drained.wait(10 * SECOND), has_room) == (True, False)
 
 
-def test_beyond_its_limit_a_request_that_waits_keeps_its_slot(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.poller.MOST_YIELDED", 1)
-    poller = a_poller(Proxy(), lambda _: None, threading.Event())
-    began = [poller.begin_waiting(), poller.begin_waiting()]
-    poller.end_waiting()
-    assert (began, poller.begin_waiting()) == ([True, False], True)
+# Several polls at a time, and requests that come with them.
 
 
-def test_elsewhere_yielding_does_nothing() -> None:
-    with yielding():
-        pass
+def test_a_lone_request_runs_in_the_thread_that_asked_for_it() -> None:
+    drained = threading.Event()
+    asking: list[int] = []
+
+    class Noting(Proxy):
+        def poll(self, interrupt: Interrupt, *, capacity: int) -> Sequence[Listed]:
+            asking.append(threading.get_ident())
+            return super().poll(interrupt, capacity=capacity)
+
+    ran: queue.Queue[int] = queue.Queue()
+    proxy = Noting([a_request("a")], is_batched=True)
+    poller = a_poller(proxy, lambda _: ran.put(threading.get_ident()), drained)
+    poller.start()
+    assert ran.get(timeout=10 * SECOND) == asking[0]
+    poller.stop()
+    assert drained.wait(10 * SECOND)
+
+
+def test_while_requests_come_as_many_polls_are_on_their_way_as_the_link_is_wide_and_then_one() -> None:
+    proxy, drained, proceed = Proxy(is_batched=True, width=3), threading.Event(), threading.Event()
+    poller = a_poller(proxy, lambda _: proceed.wait(10 * SECOND), drained, concurrency=64)
+    poller.start()
+    wait_until(lambda: proxy.asking == 1, within=10 * SECOND, what="a poll")
+    proxy.turns.put([a_request("a")])
+    wait_until(lambda: proxy.asking == 3, within=10 * SECOND, what="three polls")
+    proceed.set()
+    wait_until(lambda: proxy.asking == 4, within=10 * SECOND, what="one to spare")
+    for _ in range(3):
+        proxy.turns.put([])
+    wait_until(lambda: proxy.asking == 1, within=10 * SECOND, what="one poll")
+    poller.stop()
+    assert drained.wait(10 * SECOND)
+
+
+def test_polls_never_ask_for_more_than_there_is_room_for() -> None:
+    proxy, drained, proceed = Proxy(is_batched=True, width=3), threading.Event(), threading.Event()
+    poller = a_poller(proxy, lambda _: proceed.wait(10 * SECOND), drained, concurrency=4)
+    poller.start()
+    wait_until(lambda: proxy.capacities == [2], within=10 * SECOND, what="a poll")
+    proxy.turns.put([a_request("a"), a_request("b")])
+    wait_until(lambda: proxy.asking == 2, within=10 * SECOND, what="two polls")
+    assert proxy.capacities == [2, 1, 1]
+    proceed.set()
+    poller.stop()
+    assert drained.wait(10 * SECOND)
+
+
+def test_where_leaving_ends_the_polls_what_they_still_bring_is_run() -> None:
+    ran: list[Listed] = []
+    drained = threading.Event()
+
+    class Late(Proxy):
+        def leave(self) -> bool:
+            self.turns.put([a_request("late"), RequestId("to-fetch")])
+            return super().leave()
+
+    proxy = Late(is_batched=True)
+    poller = a_poller(proxy, ran.append, drained)
+    poller.start()
+    wait_until(lambda: proxy.asking, within=10 * SECOND, what="a poll")
+    poller.stop()
+    assert drained.wait(10 * SECOND)
+    assert ([id_of(each) for each in ran], proxy.left) == (["late"], 1)
+
+
+def test_an_outage_counts_once_however_many_polls_it_ends(caplog: pytest.LogCaptureFixture) -> None:
+    proxy, drained, proceed = Proxy(is_batched=True, width=4), threading.Event(), threading.Event()
+    poller = a_poller(proxy, lambda _: proceed.wait(10 * SECOND), drained, concurrency=64)
+    poller.start()
+    proxy.turns.put([a_request("a")])
+    wait_until(lambda: proxy.asking == 4, within=10 * SECOND, what="four polls")
+    for _ in range(4):
+        proxy.turns.put(Broken("x"))
+    wait_until(lambda: proxy.asked == 6 and proxy.asking == 1, within=10 * SECOND, what="one further poll")
+    proceed.set()
+    poller.stop()
+    assert drained.wait(10 * SECOND)
+    assert sum("cannot ask the proxy" in message for message in caplog.messages) == 1
+
+
+def test_what_ends_twice_gives_one_slot_back() -> None:
+    proxy, drained = Proxy(ids("a")), threading.Event()
+
+    def run(listed: Listed, ended: Callable[[], None]) -> None:
+        ended()
+        raise ZeroDivisionError
+
+    poller = Poller(
+        proxy, run, seen=SeenIds(100), concurrency=1, jitter=lambda: 0.0, on_drained=drained.set
+    )  # fmt: skip
+    poller.start()
+    wait_until(lambda: proxy.asked == 2, within=10 * SECOND, what="the next poll")
+    assert poller.stop() == 0
+    proxy.turns.put([])
+    assert drained.wait(10 * SECOND)
