@@ -5,7 +5,7 @@
     fleet           the services of the process; service: one of them, its poller and what goes with it
     endings         signals, and what else ends the process; service_manager: a word to systemd
     healthcheck     a program of its own: the health check of the image
-    poller          the loop: list → skip what is known → hand to a bounded pool of threads; seen, backoff: its memory
+    poller          the loop: ask → skip what is known → run; slots, crew: room and threads; seen, backoff: its memory
     exchanges       one request from fetch to posted answer, and its line in the log
     pipeline        `Handler`, and the order in which handlers are put around each other; messages: what they pass
     hygiene         the header fields that pass; failures: the answers that the agent makes when its backend fails

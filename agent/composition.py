@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from agent.backend_client import BackendClient
+from agent.crew import Crew
 from agent.exchanges import Exchanges
 from agent.health.check import build_check
 from agent.health.watch import HealthWatch
@@ -63,7 +64,8 @@ def build_service(settings: AgentSettings, google: GoogleEnvironment, reports: R
         sessions=build_sessions(settings.sessions),
     )
     seen = SeenIds(_SEEN_IDS)
-    conversation = Conversation(proxy)
+    crew = Crew("exchange")
+    conversation = Conversation(proxy, crew=crew)
     poller = Poller(
         conversation,
         Exchanges(conversation, handler, forget=seen.discard, observer=record).run,
@@ -73,6 +75,7 @@ def build_service(settings: AgentSettings, google: GoogleEnvironment, reports: R
         on_drained=reports.drained,
         on_death=reports.died,
         observer=record,
+        crew=crew,
     )
     return Service(
         poller,

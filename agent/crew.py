@@ -11,7 +11,7 @@ _IDLE: Final = 60.0
 
 
 class Crew:
-    """As many threads as there are tasks at a time; the bound is the caller's. They end with the process, if not before.
+    """As many threads as there are tasks at a time; the bound is the caller's. They end with the process at the latest.
 
     Who has waited shortest is woken first: its stack is still in the processor's cache, and the others get to end.
     """

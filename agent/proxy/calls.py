@@ -17,6 +17,7 @@ from agent.identity.credentials import Credentials
 from agent.identity.errors import CredentialsError
 from agent.proxy.errors import ProxyUnavailable, Unauthorized, Unidentified
 from agent.proxy.outbound import outbound_fields
+from agent.proxy.round_trip import RoundTrip
 from agent.telemetry.observer import UNOBSERVED, Observer
 from agent.transport.client import HttpClient, Interrupt, Reply
 from agent.transport.errors import TransportError
@@ -70,6 +71,7 @@ class Calls:
             *(outbound_fields(outbound) if outbound and is_relayed else ()),
         )
         self._credentials = credentials
+        self.round_trip = RoundTrip(now=time.monotonic)
         self._jitter = jitter
         self._sleep = sleep
         self._observer = observer
@@ -81,9 +83,10 @@ class Calls:
         *,
         limit: float | None = SILENCE,
         interrupt: Interrupt | None = None,
+        may_repeat: bool = True,
     ) -> Reply:
         """Send a request to the proxy; see `HttpClient`."""
-        return self._client.call(head, body, limit=limit, interrupt=interrupt)
+        return self._client.call(head, body, limit=limit, interrupt=interrupt, may_repeat=may_repeat)
 
     def head(self, method: str, path: str, *fields: tuple[str, str], length: Length = None) -> RequestHead:
         """The head of a call. Raises `Unidentified`."""

@@ -1,30 +1,63 @@
-"""The conversation with the proxy, as poller and exchanges have it."""
+"""The conversation with the proxy, in the newest version of the protocol that both sides speak.
 
+Each poll asks for version 2, and its answer tells: so a proxy that is replaced by an older or a newer one is noticed
+with the next poll. Answers go together, in batches, while the proxy speaks version 2.
+"""
+
+import logging
+import time
 from collections.abc import Callable, Sequence
+from typing import Final
 
+from agent.crew import Crew
 from agent.messages import Listed, Response
 from agent.proxy.client import Fetched, ProxyClient
 from agent.proxy.errors import ProxyError
+from agent.proxy.outbox import Answer, Outbox
+from agent.proxy.posts import Posts
+from agent.proxy.replay import inner_head, is_small, read_whole
 from agent.transport.client import Interrupt
 from agent.transport.errors import SourceBroke, TransportError
 from wire.protocol import RequestId
 
+logger = logging.getLogger(__name__)
+
+_REFUSED_FOR: Final = 60.0
+"""Seconds until answers are posted together again, after a proxy that speaks version 2 did not take them so."""
+
 
 class Conversation:
-    """Asks, fetches and answers."""
+    """Asks, fetches and answers: what `Poller` and `Exchanges` have of the proxy."""
 
-    def __init__(self, client: ProxyClient) -> None:
+    def __init__(self, client: ProxyClient, *, crew: Crew | None = None, now: Callable[[], float] = time.monotonic):
+        """`crew` has threads for what waits behind a call that takes long; `now` gives seconds."""
         self._client = client
+        self._now = now
+        self._together_from = 0.0
+        self._outbox = Outbox(
+            Posts(client, on_refusal=self._post_alone_for_a_while).post,
+            width=lambda: client.calls.round_trip.width,
+            crew=crew or Crew("exchange"),
+        )
         self.is_batched = False
-        self.width = 1
+        """True while the proxy speaks version 2."""
+
+    @property
+    def width(self) -> int:
+        """How many polls should be on their way while requests come; one where each lists the same."""
+        return self._client.calls.round_trip.width if self.is_batched else 1
 
     def poll(self, interrupt: Interrupt, *, capacity: int) -> Sequence[Listed]:
-        """What waits for this agent. Raises `ProxyError`, `TransportError` and `WireError`."""
-        return self._client.list_pending(interrupt)
+        """See `Polls`."""
+        polled = self._client.polls.poll(interrupt, capacity=capacity)
+        if polled.is_batch is not None and polled.is_batch != self.is_batched:
+            self.is_batched = polled.is_batch
+            logger.info("the proxy speaks version %d of the protocol", 2 if self.is_batched else 1)
+        return polled.listed
 
     def leave(self) -> bool:
-        """See `ProxyClient`."""
-        return self._client.leave()
+        """See `Polls`."""
+        return self._client.polls.leave()
 
     def fetch(self, request_id: RequestId) -> Fetched:
         """See `ProxyClient`."""
@@ -38,10 +71,30 @@ class Conversation:
         method: str,
         told: Callable[[Exception | None], None],
     ) -> None:
-        """Post the answer to a request made with `method`; `told` is called once it is known what has become of it."""
+        """Post the answer to a request made with `method`.
+
+        `told` is called once it is known what has become of it, perhaps later and from another thread: with None when
+        the proxy has it, else with the `ProxyError`, the `TransportError`, or `SourceBroke` for an answer that broke
+        off. The response has been read when this returns.
+        """
         try:
-            self._client.respond(request_id, response, method=method)
+            inner = inner_head(response.head, method=method)
+            if not self._goes_together or not is_small(inner):
+                self._client.respond(request_id, response, method=method)
+                answer = None
+            else:
+                answer = Answer(request_id, read_whole(response, inner), response.failure, told)
         except (ProxyError, TransportError, SourceBroke) as exc:
             told(exc)
-        else:
+            return
+        if answer is None:
             told(None)
+        else:
+            self._outbox.put(answer)
+
+    @property
+    def _goes_together(self) -> bool:
+        return self.is_batched and self._now() >= self._together_from
+
+    def _post_alone_for_a_while(self) -> None:
+        self._together_from = self._now() + _REFUSED_FOR

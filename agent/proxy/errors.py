@@ -51,6 +51,7 @@ _ACCOUNT_ADVICE: Final = (
     "is this agent's account the backendUser that the backend is registered with, and --backend its id?"
 )
 
+_CLAIMED_ELSEWHERE: Final = "claimed-elsewhere"
 _GONE: Final = frozenset({404, 409, 410})
 _RETRYABLE: Final = frozenset({408, 425, 429})
 
@@ -79,6 +80,12 @@ def require_success(head: ResponseHead, *, target: str) -> None:
     if status >= 500 or status in _RETRYABLE:
         raise ProxyUnavailable(said)
     raise ProxyError(said)
+
+
+def refused(reason: str) -> ProxyError:
+    """Why one answer of several was not taken; `reason` is the proxy's word for it."""
+    said = f"the proxy did not take it ({reason})" if _REASON.fullmatch(reason) else "the proxy did not take it"
+    return Gone(said) if reason == _CLAIMED_ELSEWHERE else ProxyError(said)
 
 
 def require_no_page(head: ResponseHead, body: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The raw HTTP/1.1 request inside the proxy's answer to a fetch: its head, and its body as it comes."""
+"""The raw HTTP/1.1 request inside the proxy's answer, to a fetch or to a poll: its head, and its body as it comes."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -7,7 +7,7 @@ from agent.transport.client import Reply
 from agent.transport.errors import Broken
 from agent.transport.upload import Body
 from wire.errors import MalformedMessage
-from wire.http1 import End, Event, RequestHead, RequestParser
+from wire.http1 import CHUNKED, End, Event, RequestHead, RequestParser
 
 SMALL_BYTES: Final = 64 * 1024
 """Bodies of a known length up to this are read whole: they need no thread to send, and can be sent again."""
@@ -26,6 +26,21 @@ def read_request(reply: Reply) -> tuple[RequestHead, bytes | Body]:
     if head.length is None or (isinstance(head.length, int) and head.length <= SMALL_BYTES):
         return head, b"".join(event for event in body if isinstance(event, bytes))
     return head, Body(body, abandon=reply.abort)
+
+
+def read_entry(message: bytes) -> tuple[RequestHead, bytes | Body]:
+    """The head and the body of a request that is here. Raises `WireError`."""
+    parser = RequestParser()
+    head, *rest = [*parser.feed(message), *parser.close()]
+    if not isinstance(head, RequestHead):
+        raise MalformedMessage("a request without a head")
+    if head.length == CHUNKED or len(message) > SMALL_BYTES:
+        return head, Body(_body(iter(rest)), abandon=_nothing)
+    return head, b"".join(event for event in rest if isinstance(event, bytes))
+
+
+def _nothing() -> None:
+    """Nobody waits for what is here."""
 
 
 def _inner_events(reply: Reply) -> Iterator[Event]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from agent.messages import Response
-from agent.transport.errors import TransportError
+from agent.transport.errors import SourceBroke, TransportError
 from wire.http1 import CHUNKED, End, ResponseHead, encode_body, encode_end, serialize_response_head
 
 WHOLE_BYTES: Final = 256 * 1024
@@ -73,6 +73,9 @@ class Replay:
             self._kept.clear()
 
 
-def whole(response: Response, head: ResponseHead) -> bytes:
-    """A small answer as bytes; raises `TransportError` if it does not come whole."""
-    return b"".join(encode_response(head, response.events))
+def read_whole(response: Response, head: ResponseHead) -> bytes:
+    """A small answer as bytes; raises `SourceBroke` if it does not come whole."""
+    try:
+        return b"".join(encode_response(head, response.events))
+    except TransportError as exc:
+        raise SourceBroke(str(exc)) from exc

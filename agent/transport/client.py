@@ -45,6 +45,11 @@ class Interrupt:
             if self._is_triggered and connection is not None:
                 connection.abort()
 
+    @property
+    def is_triggered(self) -> bool:
+        """True once somebody has."""
+        return self._is_triggered
+
     def trigger(self) -> None:
         with self._lock:
             self._is_triggered = True
@@ -69,6 +74,7 @@ class Reply:
 
     def __init__(self, connection: Connection, method: str, upload: Upload | None, limit: float | None) -> None:
         self._connection: Connection | None = connection
+        self._was_kept = connection.is_reused
         self._parser = ResponseParser(method)
         self._upload = upload
         self._limit = limit
@@ -129,7 +135,7 @@ class Reply:
         if isinstance(exc, TimedOut):
             return exc
         if not self._has_received:
-            return NothingReceived("the connection was closed without an answer")
+            return NothingReceived("the connection was closed without an answer", was_kept=self._was_kept)
         return Broken(f"not a whole HTTP answer: {exc}")
 
     def _wait_for_head(self, connection: Connection) -> bytes:
@@ -195,22 +201,24 @@ class HttpClient:
         *,
         limit: float | None,
         interrupt: Interrupt | None = None,
+        may_repeat: bool = True,
     ) -> Reply:
         """Send a request; its answer once the head has come.
 
         `limit` bounds, in seconds, the time from the request's end to the whole head of the answer, and then each wait
         for a piece. A kept connection that turns out to be closed is replaced once, if the request is idempotent and
-        can be sent again. Raises `TransportError`, and `SourceBroke` for a body that broke off.
+        can be sent again, unless the caller says that it may not. Raises `TransportError`, and `SourceBroke` for a body
+        that broke off.
         """
         raw = serialize_request_head(head)
-        may_repeat = head.method in IDEMPOTENT_METHODS and isinstance(body, bytes)
+        may_repeat = may_repeat and head.method in IDEMPOTENT_METHODS and isinstance(body, bytes)
         while True:
             connection = self._pool.take()
             try:
                 return self._attempt(connection, head, raw, body, limit, interrupt)
-            except NothingReceived:
+            except NothingReceived as exc:
                 # Each turn uses up one kept connection; the first new one decides.
-                if not may_repeat or not connection.is_reused:
+                if not may_repeat or not exc.was_kept:
                     raise
 
     def _attempt(

@@ -28,6 +28,11 @@ class Broken(TransportError):
 class NothingReceived(Broken):
     """The connection ended before a single byte of an answer."""
 
+    def __init__(self, text: str, *, was_kept: bool = False) -> None:
+        super().__init__(text)
+        self.was_kept = was_kept
+        """True for a connection that had been used before: the peer may have closed it without knowing of the call."""
+
 
 class NotProcessed(Broken):
     """The peer has not begun with the request: whatever it is, it may be sent again (RFC 9113 section 8.7)."""

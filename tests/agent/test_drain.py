@@ -34,7 +34,7 @@ def a_client(url: str, credentials: Credentials | None = None) -> ProxyClient:
 
 def left(serve: Callable[[Wire], None]) -> bool:
     with peer(serve) as proxy:
-        return a_client(f"{proxy.url}/path/").leave()
+        return a_client(f"{proxy.url}/path/").polls.leave()
 
 
 def test_a_proxy_that_knows_of_it_says_204() -> None:
@@ -62,7 +62,7 @@ def test_credentials_that_cannot_be_had_do_no_harm() -> None:
             raise CredentialsError("no token")
 
     with peer(answering()) as proxy:
-        assert not a_client(proxy.url, Broken()).leave()
+        assert not a_client(proxy.url, Broken()).polls.leave()
 
 
 def test_a_proxy_that_hears_it_in_silence_does_not_keep_the_agent() -> None:

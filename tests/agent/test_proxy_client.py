@@ -70,7 +70,7 @@ def inner(raw: bytes | bytearray) -> list[object]:
 def test_the_proxy_url_may_have_a_path_and_a_trailing_slash(path: str) -> None:
     with proxy_peer(path.rstrip("/")) as proxy:
         proxy.pending.put(["id-1", "id-2"])
-        listed = a_client(proxy.url + ("/" if path.endswith("/") else "")).list_pending(Interrupt())
+        listed = a_client(proxy.url + ("/" if path.endswith("/") else "")).polls.poll(Interrupt(), capacity=3).listed
     assert listed == ["id-1", "id-2"]
 
 
@@ -78,7 +78,7 @@ def test_every_call_says_which_backend_and_which_agent() -> None:
     with proxy_peer() as proxy:
         proxy.add(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         client = a_client(proxy.url)
-        client.list_pending(Interrupt())
+        client.polls.poll(Interrupt(), capacity=3)
         client.fetch(ID)
         client.respond(ID, a_response(), method="GET")
         calls = [(call.target, dict(call.fields)) for call in proxy.calls]
@@ -87,13 +87,14 @@ def test_every_call_says_which_backend_and_which_agent() -> None:
         assert fields["X-Inverting-Proxy-Backend-ID"] == "notebook"
         assert fields["X-Inverting-Proxy-Agent-ID"] == "agent-1"
     assert set(calls[0][1]) == {
-        "Host", "User-Agent", "X-Inverting-Proxy-Backend-ID", "X-Inverting-Proxy-Agent-ID",
+        "Host", "User-Agent", "X-Inverting-Proxy-Backend-ID", "X-Inverting-Proxy-Agent-ID", "Accept",
+        "X-Inverting-Proxy-Poll-ID", "X-Inverting-Proxy-Capacity",
     }  # fmt: skip
 
 
 def test_a_poll_that_runs_out_of_time_is_an_empty_list() -> None:
     with proxy_peer() as proxy:
-        assert a_client(proxy.url, poll_limit=0.2 * SECOND).list_pending(Interrupt()) == []
+        assert a_client(proxy.url, poll_limit=0.2 * SECOND).polls.poll(Interrupt(), capacity=3).listed == []
 
 
 def test_a_poll_is_interrupted_at_once() -> None:
@@ -102,7 +103,7 @@ def test_a_poll_is_interrupted_at_once() -> None:
         threading.Timer(0.2 * SECOND, interrupt.trigger).start()
         began = time.monotonic()
         with pytest.raises(TransportError):
-            a_client(proxy.url).list_pending(interrupt)
+            a_client(proxy.url).polls.poll(interrupt, capacity=3)
         assert time.monotonic() - began < 3 * SECOND
 
 
@@ -120,12 +121,12 @@ def test_a_poll_is_interrupted_at_once() -> None:
 )  # fmt: skip
 def test_a_list_that_is_not_whole_or_not_a_list_is_an_error(raw: bytes) -> None:
     with peer(answering(raw)) as proxy, pytest.raises((TransportError, WireError, NotAProxy)):
-        a_client(proxy.url).list_pending(Interrupt())
+        a_client(proxy.url).polls.poll(Interrupt(), capacity=3)
 
 
 def test_a_null_list_is_empty() -> None:
     with peer(answering(an_answer(b"null"))) as proxy:
-        assert a_client(proxy.url).list_pending(Interrupt()) == []
+        assert a_client(proxy.url).polls.poll(Interrupt(), capacity=3).listed == []
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -136,28 +137,28 @@ def test_a_redirect_names_its_target_and_gets_nothing(status: int) -> None:
             peer(answering(an_answer(status=status, fields=fields))) as proxy,
             pytest.raises(Redirected, match=f"'{other.url}/agent/pending'.*--proxy"),
         ):
-            a_client(proxy.url, credentials=Token()).list_pending(Interrupt())
+            a_client(proxy.url, credentials=Token()).polls.poll(Interrupt(), capacity=3)
         assert other.accepted == 0
 
 
 def test_a_refused_token_is_refreshed_once() -> None:
     token, seen = Token(), list[Received]()
     with peer(answering(an_answer(status=401), an_answer(b"[]"), record=seen)) as proxy:
-        assert a_client(proxy.url, credentials=token).list_pending(Interrupt()) == []
+        assert a_client(proxy.url, credentials=token).polls.poll(Interrupt(), capacity=3).listed == []
     assert [call.get_all("Authorization") for call in seen] == [["Bearer token-0"], ["Bearer token-1"]]
 
 
 def test_a_token_that_is_refused_again_is_an_error() -> None:
     token = Token()
     with peer(answering(*[an_answer(status=401)] * 3)) as proxy, pytest.raises(Unauthorized):
-        a_client(proxy.url, credentials=token).list_pending(Interrupt())
+        a_client(proxy.url, credentials=token).polls.poll(Interrupt(), capacity=3)
     assert token.refreshed == 1
 
 
 def test_a_failing_list_is_left_to_the_poller() -> None:
     seen: list[Received] = []
     with peer(answering(*[an_answer(status=500)] * 3, record=seen)) as proxy, pytest.raises(ProxyUnavailable):
-        a_client(proxy.url).list_pending(Interrupt())
+        a_client(proxy.url).polls.poll(Interrupt(), capacity=3)
     assert len(seen) == 1
 
 
@@ -343,7 +344,7 @@ def test_calls_share_one_connection() -> None:
     with proxy_peer() as proxy:
         proxy.add(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         client = a_client(proxy.url)
-        client.list_pending(Interrupt())
+        client.polls.poll(Interrupt(), capacity=3)
         client.fetch(ID)
         client.respond(ID, a_response(), method="GET")
         client.respond(ID, streaming(iter([b"x", End()])), method="GET")
@@ -354,7 +355,7 @@ def test_calls_share_one_connection() -> None:
 def test_a_proxy_peer_that_is_used_has_no_secrets_in_errors() -> None:
     token = Token()
     with peer(answering(*[an_answer(status=403)] * 2)) as proxy, pytest.raises(ProxyError) as caught:
-        a_client(proxy.url, credentials=token).list_pending(Interrupt())
+        a_client(proxy.url, credentials=token).polls.poll(Interrupt(), capacity=3)
     assert "token" not in str(caught.value)
 
 
@@ -391,7 +392,7 @@ def test_a_streamed_answer_waits_for_it_too() -> None:
 
 def test_a_poll_without_a_token_is_left_to_the_poller() -> None:
     with proxy_peer() as proxy, pytest.raises(Unidentified, match="not yet"):
-        a_client(proxy.url, credentials=Absent(1)).list_pending(Interrupt())
+        a_client(proxy.url, credentials=Absent(1)).polls.poll(Interrupt(), capacity=3)
     assert proxy.calls == []
 
 
@@ -409,7 +410,7 @@ def test_plain_http_is_relayed_by_an_outbound_proxy_with_absolute_targets() -> N
             sleep=time.sleep,
             outbound=through,
         )
-        assert client.list_pending(Interrupt()) == ["id-1"]
+        assert client.polls.poll(Interrupt(), capacity=3).listed == ["id-1"]
     assert seen[0].start == "GET http://proxy.example.test/base/agent/pending HTTP/1.1"
     assert seen[0].get_all("Host") == ["proxy.example.test"]
     assert seen[0].get_all("Proxy-Authorization") == ["Basic dXNlcjpwYXNz"]
@@ -418,7 +419,7 @@ def test_plain_http_is_relayed_by_an_outbound_proxy_with_absolute_targets() -> N
 def test_a_login_page_is_named_for_what_it_is() -> None:
     page = an_answer(b"<!doctype html><title>Sign in</title>", fields="Content-Type: text/html\r\n")
     with peer(answering(page)) as proxy, pytest.raises(NotAProxy, match="is --proxy the agent service"):
-        a_client(proxy.url).list_pending(Interrupt())
+        a_client(proxy.url).polls.poll(Interrupt(), capacity=3)
 
 
 def test_a_redirect_to_a_login_is_named_and_gets_nothing() -> None:
@@ -428,5 +429,5 @@ def test_a_redirect_to_a_login_is_named_and_gets_nothing() -> None:
         peer(answering(*[an_answer(status=302, fields=fields)] * 3, record=seen)) as proxy,
         pytest.raises(Unauthorized, match="--iap-client-id"),
     ):
-        a_client(proxy.url, credentials=token).list_pending(Interrupt())
+        a_client(proxy.url, credentials=token).polls.poll(Interrupt(), capacity=3)
     assert len(seen) == 2

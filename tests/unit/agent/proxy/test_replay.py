@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.messages import Response, whole_body
-from agent.proxy.replay import WHOLE_BYTES, Replay, encode_response, inner_head, is_small, whole
+from agent.proxy.replay import WHOLE_BYTES, Replay, encode_response, inner_head, is_small, read_whole
 from agent.transport.errors import Broken
 from wire.headers import Headers
 from wire.http1 import CHUNKED, End, Length, ResponseHead, ResponseParser
@@ -51,7 +51,7 @@ def test_an_encoded_answer_parses_to_what_it_was(pieces: list[bytes]) -> None:
 
 def test_a_small_answer_is_one_piece() -> None:
     response = Response(a_head(2), whole_body(b"hi"))
-    assert whole(response, a_head(2)).endswith(b"\r\n\r\nhi")
+    assert read_whole(response, a_head(2)).endswith(b"\r\n\r\nhi")
 
 
 def test_what_was_sent_can_be_sent_again_and_goes_on() -> None:
