@@ -42,8 +42,10 @@ _CONNECT_SECONDS: Final = 10.0
 _USER_AGENT: Final = f"inverting-proxy-agent/{VERSION}"
 
 
-def build_service(settings: AgentSettings, google: GoogleEnvironment, reports: Reports) -> Service:
-    """What serves one backend."""
+def build_service(
+    settings: AgentSettings, google: GoogleEnvironment, reports: Reports, *, is_alone: bool = True
+) -> Service:
+    """What serves one backend; not `is_alone` where another process does so too, which a proxy has to know of."""
     record = BackendRecord(settings.proxy.backend, now=time.monotonic)
     # One connection for each exchange, and one for the poll.
     proxy = build_proxy(settings.proxy, google, connections=settings.backend.concurrency + 1, observer=record)
@@ -65,7 +67,7 @@ def build_service(settings: AgentSettings, google: GoogleEnvironment, reports: R
     )
     seen = SeenIds(_SEEN_IDS)
     crew = Crew("exchange")
-    conversation = Conversation(proxy, crew=crew)
+    conversation = Conversation(proxy, crew=crew, needs_version_2=not is_alone, observer=record)
     poller = Poller(
         conversation,
         Exchanges(conversation, handler, forget=seen.discard, observer=record).run,

@@ -16,6 +16,7 @@ from agent.proxy.errors import ProxyError
 from agent.proxy.outbox import Answer, Outbox
 from agent.proxy.posts import Posts
 from agent.proxy.replay import inner_head, is_small, read_whole
+from agent.telemetry.observer import UNOBSERVED, Observer
 from agent.transport.client import Interrupt
 from agent.transport.errors import SourceBroke, TransportError
 from wire.protocol import RequestId
@@ -29,9 +30,23 @@ _REFUSED_FOR: Final = 60.0
 class Conversation:
     """Asks, fetches and answers: what `Poller` and `Exchanges` have of the proxy."""
 
-    def __init__(self, client: ProxyClient, *, crew: Crew | None = None, now: Callable[[], float] = time.monotonic):
-        """`crew` has threads for what waits behind a call that takes long; `now` gives seconds."""
+    def __init__(
+        self,
+        client: ProxyClient,
+        *,
+        crew: Crew | None = None,
+        needs_version_2: bool = False,
+        observer: Observer = UNOBSERVED,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`crew` has threads for what waits behind a call that takes long; `now` gives seconds.
+
+        With `needs_version_2` nothing is taken from a proxy that speaks version 1, and it is asked only once: the
+        original's gives each request to each agent that asks, so that there may be one.
+        """
         self._client = client
+        self._needs_version_2 = needs_version_2
+        self._observer = observer
         self._now = now
         self._together_from = 0.0
         self._outbox = Outbox(
@@ -39,8 +54,13 @@ class Conversation:
             width=lambda: client.calls.round_trip.width,
             crew=crew or Crew("exchange"),
         )
-        self.is_batched = False
+        self.version = 0
+        """Of the protocol, as the proxy speaks it; 0 as long as it has not said."""
+
+    @property
+    def is_batched(self) -> bool:
         """True while the proxy speaks version 2."""
+        return self.version == 2
 
     @property
     def width(self) -> int:
@@ -48,12 +68,23 @@ class Conversation:
         return self._client.calls.round_trip.width if self.is_batched else 1
 
     def poll(self, interrupt: Interrupt, *, capacity: int) -> Sequence[Listed]:
-        """See `Polls`."""
+        """See `Polls`. Raises `ProxyError` where version 2 is needed and not spoken."""
+        self._require_version()
         polled = self._client.polls.poll(interrupt, capacity=capacity)
-        if polled.is_batch is not None and polled.is_batch != self.is_batched:
-            self.is_batched = polled.is_batch
-            logger.info("the proxy speaks version %d of the protocol", 2 if self.is_batched else 1)
+        if polled.is_batch is not None:
+            self._note_version(2 if polled.is_batch else 1)
+        self._require_version()
         return polled.listed
+
+    def _note_version(self, version: int) -> None:
+        if version != self.version:
+            self.version = version
+            logger.info("the proxy speaks version %d of the protocol", version)
+            self._observer.version_found(version)
+
+    def _require_version(self) -> None:
+        if self._needs_version_2 and self.version == 1:
+            raise ProxyError("the proxy speaks version 1 of the protocol, with which one worker may ask")
 
     def leave(self) -> bool:
         """See `Polls`."""

@@ -7,9 +7,9 @@ additions, and everything else is left to whoever reads.
 import threading
 from bisect import bisect_left
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol
 
 from agent.telemetry.observer import FinishedExchange
 
@@ -43,6 +43,8 @@ class Snapshot:
     """Since the first poll that was begun after that and has not been answered; None while none is."""
     poll_failure: str
     """Why the last poll failed; empty once one was answered."""
+    version: int
+    """Of the protocol, as the proxy speaks it; 0 as long as it has not answered."""
     retries: int
     shim_open: int
     shim_opened: int
@@ -80,6 +82,7 @@ class BackendRecord:
         self._answered_at: float | None = None
         self._unanswered_since: float | None = None
         self._poll_failure = ""
+        self._version = 0
         self._retries = 0
         self._shim_open = 0
         self._shim_opened = 0
@@ -124,6 +127,15 @@ class BackendRecord:
         with self._lock:
             self._polls_failed += 1
             self._poll_failure = why[:_MAX_WHY] or "for no reason that is known"
+
+    def version_found(self, version: int) -> None:
+        with self._lock:
+            self._version = version
+
+    @property
+    def version(self) -> int:
+        """See `Snapshot`."""
+        return self._version
 
     def call_retried(self) -> None:
         with self._lock:
@@ -173,6 +185,7 @@ class BackendRecord:
                 answered_age=_age(self._answered_at, now),
                 unanswered_age=_age(self._unanswered_since, now),
                 poll_failure=self._poll_failure,
+                version=self._version,
                 retries=self._retries,
                 shim_open=self._shim_open,
                 shim_opened=self._shim_opened,
@@ -183,11 +196,24 @@ class BackendRecord:
         return replace(snapshot, recent=tuple(sorted(recent)))
 
 
+class Counts(Protocol):
+    """The counts of one backend: those of a `BackendRecord`, or of several in as many processes."""
+
+    @property
+    def backend_id(self) -> str: ...
+
+    def snapshot(self) -> Snapshot:
+        """All of them, at one moment."""
+
+    def statuses(self) -> Mapping[int, int]:
+        """How many exchanges ended with each status."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServedBackend:
     """One backend as an operator is told of it."""
 
-    record: BackendRecord
+    record: Counts
     host: str
     """URL of the backend, without a user."""
     is_working: Callable[[], bool]

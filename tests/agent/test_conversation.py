@@ -191,7 +191,7 @@ def test_the_original_takes_a_batch_for_a_farewell_and_then_each_answer() -> Non
     """Without its Request-ID it would be a poll, whose list nobody reads."""
     with original_proxy(OriginalProxy()) as proxy:
         talk = Conversation(a_client(proxy.url))
-        talk.is_batched = True  # as if another proxy had been there a moment ago
+        talk.version = 2  # as if another proxy had been there a moment ago
         told: queue.Queue[Exception | None] = queue.Queue()
         proxy.add(GET, "a")
         proxy.add(GET, "b")

@@ -54,7 +54,9 @@ TESTED_THROUGH: Final = {
     "tests/agent/test_shim.py": ["agent/shim/assembly", "agent/shim/handshake"],
     "tests/agent/test_status.py": ["agent/telemetry/status_server"],
     "tests/agent/test_monitoring.py": ["agent/telemetry/assembly"],
-    "tests/agent/test_proxy_client.py": ["agent/transport/connections", "agent/proxy/client"],
+    "tests/agent/test_proxy_client.py": ["agent/transport/connections", "agent/proxy/calls", "agent/proxy/client"],
+    "tests/agent/test_polls.py": ["agent/proxy/polls"],
+    "tests/agent/test_conversation.py": ["agent/proxy/conversation", "agent/proxy/posts"],
 }
 
 
