@@ -7,6 +7,7 @@
     hosts       names of hosts, and which of them a registration means
     forwarding  which header fields travel on, and which are ours to set
     store       the contract of a store, in prose
+    registrations   where backends outlive a store in memory
     waiting     the loops that wait: for work, for bytes, for an answer
     intake      from a request head to a queued exchange
     answers     what an agent posts, and what a client is sent of it

@@ -2,6 +2,7 @@
 
 BrokerError
     UnknownBackend      no backend is registered (for this user, host and path, or under this ID)
+    FixedBackend        a backend that stands in the settings, and is not changed through the API
     UnknownRequest      no such exchange: delivered, given up, or never there
     DuplicateRequest    a request ID used twice
     NotAllowed          the caller proved no identity, or not one that may do this
@@ -33,6 +34,10 @@ class BrokerError(Exception):
 
 class UnknownBackend(BrokerError):
     reason = "no-backend"
+
+
+class FixedBackend(BrokerError):
+    reason = "fixed-backend"
 
 
 class UnknownRequest(BrokerError):

@@ -17,6 +17,7 @@ from broker.errors import (
     ClaimedElsewhere,
     ConflictingBytes,
     DuplicateRequest,
+    FixedBackend,
     NoAnswer,
     NotAllowed,
     Overloaded,
@@ -72,6 +73,12 @@ FAILURES: Final[Mapping[type[Exception], Failure]] = {
         party="proxy",
         text="No backend is registered with this proxy for you and this path: check the address, or ask the proxy's "
         "administrator to register the backend.",
+    ),
+    FixedBackend: Failure(
+        status=409,
+        reason=FixedBackend.reason,
+        party="client",
+        text="This backend stands in the settings of the proxy: change it there.",
     ),
     UnknownRequest: Failure(
         status=404,

@@ -3,6 +3,10 @@
     memory            in this process, under one lock; with the waiter that it wakes
       queues            what it knows of the exchanges of a backend
       window            the bytes of one message there
+      known_backends    its registrations, for many readers
+    sqlite            where its registrations outlive the process, in a file
+      sqlite_schema     the tables of that file, from version to version
+    options           the options of a backend as a text, for both below and above
     datastore         in Google Cloud Datastore, shared by all processes
       registrations     its half about backends: models of ndb
       lately              what it remembers of them

@@ -6,11 +6,12 @@ from dataclasses import replace
 from datetime import datetime
 
 from broker import exchange as rules
-from broker.errors import DuplicateRequest, Overloaded, UnknownBackend, UnknownRequest
+from broker.errors import DuplicateRequest, Overloaded, UnknownRequest
 from broker.model import Answer, Backend, BackendStatus, Exchange, HandedOut, LostPolls, Part, Poll
 from broker.policy import Policy
-from broker.routing import end_users_serving
+from broker.registrations import Forgotten, Registrations
 from broker.waiting import ExchangeKey, Key, PendingKey, Wait
+from stores.known_backends import KnownBackends
 from stores.queues import LostPollNames, Queue, Record
 from stores.window import Window
 from wire.protocol import BackendId, RequestId
@@ -19,15 +20,26 @@ Listener = Callable[[Key], None]
 
 
 class MemoryStore:
-    """A `Store` under one lock. `window` bounds the unread bytes of each stream, `capacity` the exchanges."""
+    """A `Store` under one lock. `window` bounds the unread bytes of each stream, `capacity` the exchanges;
+    `registrations` keeps the backends for the next process. Raises what `Registrations.load` does."""
 
-    def __init__(self, policy: Policy, *, window: int = 1 << 20, capacity: int = 10_000) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        *,
+        window: int = 1 << 20,
+        capacity: int = 10_000,
+        registrations: Registrations | None = None,
+    ) -> None:
         self._policy = policy
         self._window = window
         self._capacity = capacity
-        self._lock = threading.Lock()  # guards all below but the listeners, and what it holds
-        self._backends: dict[BackendId, Backend] = {}
-        self._queues: dict[BackendId, Queue] = {}
+        self._registrations = registrations or Forgotten()
+        self._backends = KnownBackends(self._registrations)
+        self._lock = threading.Lock()  # guards the three below and all they hold
+        self._queues: dict[BackendId, Queue] = {
+            each.backend.backend_id: Queue(BackendStatus(last_used=each.last_used)) for each in self._backends.loaded
+        }
         self._records: dict[RequestId, Record] = {}
         self._lost_polls = LostPollNames()
         self._listeners: tuple[Listener, ...] = ()
@@ -44,27 +56,23 @@ class MemoryStore:
     # Backends
 
     def put_backend(self, backend: Backend) -> None:
+        self._backends.put(backend)
         with self._lock:
-            self._backends[backend.backend_id] = backend
             self._queues.setdefault(backend.backend_id, Queue())
 
     def get_backend(self, backend_id: BackendId) -> Backend:
-        with self._lock:
-            return self._backend(backend_id)
+        return self._backends.get(backend_id)
 
     def list_backends(self) -> list[Backend]:
-        with self._lock:
-            return [self._backends[backend_id] for backend_id in sorted(self._backends)]
+        return self._backends.list_all()
 
     def find_backends(self, end_user: str) -> list[Backend]:
-        end_users = end_users_serving(end_user)
-        return [backend for backend in self.list_backends() if backend.end_user in end_users]
+        return self._backends.find(end_user)
 
     def delete_backend(self, backend_id: BackendId) -> None:
+        self._backends.delete(backend_id)
         with self._lock:
-            self._backend(backend_id)
-            del self._backends[backend_id]
-            gone = self._queues.pop(backend_id).records
+            gone = self._queues.pop(backend_id, Queue()).records
             for request_id in gone:
                 del self._records[request_id]
         self._notify(*(ExchangeKey(request_id) for request_id in gone))
@@ -73,12 +81,15 @@ class MemoryStore:
         self, backend_id: BackendId, *, polled: datetime | None = None, used: datetime | None = None
     ) -> None:
         with self._lock:
-            if backend_id in self._backends:
-                queue = self._queues[backend_id]
-                queue.status = BackendStatus(
-                    last_polled=_later(queue.status.last_polled, polled),
-                    last_used=_later(queue.status.last_used, used),
-                )
+            if backend_id not in self._backends:
+                return
+            queue = self._queues.setdefault(backend_id, Queue())
+            queue.status = BackendStatus(
+                last_polled=_later(queue.status.last_polled, polled),
+                last_used=_later(queue.status.last_used, used),
+            )
+        if used is not None:
+            self._registrations.note_used(backend_id, used)
 
     def get_statuses(self, backend_ids: Collection[BackendId]) -> Mapping[BackendId, BackendStatus]:
         with self._lock:
@@ -261,12 +272,6 @@ class MemoryStore:
         return len(gone)
 
     # Called with the lock held
-
-    def _backend(self, backend_id: BackendId) -> Backend:
-        try:
-            return self._backends[backend_id]
-        except KeyError:
-            raise UnknownBackend(f"no backend {backend_id!r} is registered") from None
 
     def _record(self, backend_id: BackendId, request_id: RequestId) -> Record:
         record = self._records.get(request_id)

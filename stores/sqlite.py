@@ -1,0 +1,121 @@
+"""Registrations in a file of SQLite: `broker.registrations`, for a proxy that keeps everything else in memory.
+
+One proxy to a file: it is read once, when the proxy starts. Whoever wants to look or to make a copy may, with `sqlite3`
+or any other program, while the proxy runs.
+"""
+
+import json
+import logging
+import sqlite3
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from broker.errors import StoreUnavailable
+from broker.model import Backend
+from broker.registrations import Registered
+from stores.options import decode_options, encode_options
+from stores.sqlite_schema import UnusableDatabase, bring_up_to_date, explain
+from wire.protocol import BackendId
+
+logger = logging.getLogger(__name__)
+
+PATIENCE: Final = timedelta(seconds=2)
+"""How long a change waits for another program that has the file locked."""
+
+_NOTED_EVERY: Final = timedelta(minutes=10)
+"""How far behind the file may be with the time of a backend's last use."""
+
+
+class SqliteRegistrations:
+    """Registrations in a file, which is made where there is none. Each change is on the disk when it is reported.
+
+    Raises `UnusableDatabase` for a file that cannot be used, or not by this version.
+    """
+
+    def __init__(self, path: Path, *, patience: timedelta = PATIENCE) -> None:
+        self._lock = threading.Lock()  # guards both connections
+        self._noted: dict[BackendId, datetime] = {}
+        try:
+            self._changes = _connect(path, patience)
+            bring_up_to_date(self._changes)
+            self._notes = _connect(path, timedelta())
+        except sqlite3.Error as exc:
+            raise UnusableDatabase(explain(exc, path)) from exc
+
+    def close(self) -> None:
+        """Write out what SQLite still keeps beside the file."""
+        with self._lock:
+            self._notes.close()
+            self._changes.close()
+
+    def load(self) -> list[Registered]:
+        with self._lock:
+            rows = self._changes.execute(
+                "SELECT id, backend_user, end_user, path_prefixes, hosts, options, last_used FROM backends"
+            ).fetchall()
+        return [_registered(*row) for row in rows]
+
+    def put(self, backend: Backend) -> None:
+        self._change(
+            "INSERT INTO backends (id, backend_user, end_user, path_prefixes, hosts, options) VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET (backend_user, end_user, path_prefixes, hosts, options)"
+            " = (excluded.backend_user, excluded.end_user, excluded.path_prefixes, excluded.hosts, excluded.options)",
+            backend.backend_id,
+            backend.backend_user,
+            backend.end_user,
+            json.dumps(backend.path_prefixes),
+            json.dumps(backend.hosts),
+            encode_options(backend.options),
+        )
+
+    def delete(self, backend_id: BackendId) -> None:
+        self._change("DELETE FROM backends WHERE id = ?", backend_id)
+        self._noted.pop(backend_id, None)
+
+    def note_used(self, backend_id: BackendId, used: datetime) -> None:
+        noted = self._noted.get(backend_id)
+        if noted is not None and used - noted < _NOTED_EVERY:
+            return
+        self._noted[backend_id] = used
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            self._notes.execute("UPDATE backends SET last_used = ? WHERE id = ?", (used.isoformat(), backend_id))
+        except sqlite3.Error as exc:
+            logger.warning("when a backend was used last is not kept: %s", exc)
+        finally:
+            self._lock.release()
+
+    def _change(self, statement: str, *values: str) -> None:
+        try:
+            with self._lock:
+                self._changes.execute(statement, values)
+        except sqlite3.Error as exc:
+            raise StoreUnavailable(f"the registrations' database: {exc}") from exc
+
+
+def _connect(path: Path, patience: timedelta) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=patience.total_seconds(), isolation_level=None, check_same_thread=False)
+    # Readers and a writer do not wait for one another; FULL: what is reported is on the disk.
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def _registered(
+    backend_id: str, backend_user: str, end_user: str, path_prefixes: str, hosts: str, options: str, last_used: str
+) -> Registered:
+    try:
+        backend = Backend(
+            backend_id=BackendId(backend_id),
+            backend_user=backend_user,
+            end_user=end_user,
+            path_prefixes=tuple(json.loads(path_prefixes)),
+            hosts=tuple(json.loads(hosts)),
+            options=decode_options(options),
+        )
+        return Registered(backend, datetime.fromisoformat(last_used).astimezone(UTC) if last_used else None)
+    except (ValueError, TypeError) as exc:
+        raise UnusableDatabase(f"backend {backend_id!r} cannot be read: {exc}") from exc

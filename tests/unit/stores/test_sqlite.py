@@ -1,0 +1,146 @@
+"""Registrations in a file of SQLite: what is there after a restart, and what is said of files that cannot be used."""
+
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from broker.errors import StoreUnavailable
+from broker.model import Options, Sharing
+from broker.registrations import Registered
+from stores.sqlite import SqliteRegistrations
+from stores.sqlite_schema import UnusableDatabase
+from tests.factories import BACKEND, a_backend
+from tests.fakes.clock import NOON
+from wire.protocol import BackendId
+
+WHOLE = a_backend(
+    "Jupyter-1",
+    end_user="\u00dc.User@example.com",
+    path_prefixes=("/a", "/\u00e4"),
+    hosts=("a.org", "*.b.org"),
+    options=Options(agents=Sharing.STANDBY, max_exchanges=7, shim_path="websocket-shim"),
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "proxy.sqlite3"
+
+
+def after_a_restart(path: Path) -> list[Registered]:
+    with closing(SqliteRegistrations(path)) as registrations:
+        return registrations.load()
+
+
+def what_is_said_of(path: Path) -> str:
+    with pytest.raises(UnusableDatabase) as caught:
+        SqliteRegistrations(path, patience=timedelta()).load()
+    return str(caught.value)
+
+
+def test_a_new_file_is_empty(path: Path) -> None:
+    assert after_a_restart(path) == []
+
+
+def test_registrations_are_there_after_a_restart(path: Path) -> None:
+    with closing(SqliteRegistrations(path)) as registrations:
+        registrations.put(WHOLE)
+        registrations.put(a_backend(path_prefixes=("/old",), hosts=("old.org",)))
+        registrations.put(a_backend())
+        registrations.put(a_backend("gone"))
+        registrations.delete(BackendId("gone"))
+
+    assert after_a_restart(path) == [Registered(WHOLE), Registered(a_backend())]
+
+
+def test_a_change_is_in_the_file_when_it_is_reported_also_without_a_proper_end(path: Path) -> None:
+    registrations = SqliteRegistrations(path)
+    registrations.put(WHOLE)
+
+    assert after_a_restart(path) == [Registered(WHOLE)]
+    registrations.close()
+
+
+def test_the_last_use_is_kept_now_and_then(path: Path) -> None:
+    with closing(SqliteRegistrations(path)) as registrations:
+        registrations.put(a_backend())
+        registrations.note_used(BACKEND, NOON)
+        registrations.note_used(BACKEND, NOON + timedelta(minutes=9))
+
+        assert after_a_restart(path) == [Registered(a_backend(), NOON)]
+        registrations.note_used(BACKEND, NOON + timedelta(minutes=10))
+        registrations.put(a_backend())
+        assert after_a_restart(path) == [Registered(a_backend(), NOON + timedelta(minutes=10))]
+
+
+def test_what_is_registered_anew_has_no_past(path: Path) -> None:
+    with closing(SqliteRegistrations(path)) as registrations:
+        registrations.put(a_backend())
+        registrations.note_used(BACKEND, NOON)
+        registrations.delete(BACKEND)
+        registrations.put(a_backend())
+        assert registrations.load() == [Registered(a_backend())]
+        registrations.note_used(BACKEND, NOON)
+        assert registrations.load() == [Registered(a_backend(), NOON)]
+
+
+def test_a_use_that_cannot_be_kept_stops_nobody(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with closing(SqliteRegistrations(path)) as registrations, closing(sqlite3.connect(path)) as other:
+        registrations.put(a_backend())
+        other.execute("BEGIN IMMEDIATE")
+        registrations.note_used(BACKEND, NOON)
+
+    assert caplog.messages == ["when a backend was used last is not kept: database is locked"]
+    assert after_a_restart(path) == [Registered(a_backend())]
+
+
+def test_a_change_that_cannot_be_kept_is_an_error_of_the_store(path: Path) -> None:
+    with (
+        closing(SqliteRegistrations(path, patience=timedelta())) as registrations,
+        closing(sqlite3.connect(path)) as other,
+    ):
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable, match="^the registrations' database: database is locked$"):
+            registrations.put(a_backend())
+
+
+def test_a_locked_file_is_named_so(path: Path) -> None:
+    after_a_restart(path)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN IMMEDIATE")
+
+        assert what_is_said_of(path) == "is locked by another program: end that, or name another file"
+
+
+def test_a_file_in_no_folder_is_named_so(tmp_path: Path) -> None:
+    said = what_is_said_of(tmp_path / "missing" / "proxy.sqlite3")
+
+    assert said == f"cannot be opened: is there a folder '{tmp_path}/missing', and may this user write there?"
+
+
+def test_what_is_no_database_is_named_so(path: Path) -> None:
+    path.write_bytes(b"[backends]\n" * 1000)
+
+    assert what_is_said_of(path).startswith("is no database, or a damaged one (file is not a database): ")
+
+
+def test_a_damaged_database_is_named_so(path: Path) -> None:
+    with closing(SqliteRegistrations(path)) as registrations:
+        for number in range(200):
+            registrations.put(a_backend(f"backend-{number}", path_prefixes=("/" + "x" * 100,)))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:8192] + b"\xff" * 8192 + whole[16384:])
+
+    assert "damaged" in what_is_said_of(path)
+
+
+def test_a_row_that_was_spoilt_by_hand_is_named(path: Path) -> None:
+    after_a_restart(path)
+    with closing(sqlite3.connect(path)) as other, other:
+        other.execute("INSERT INTO backends (id, backend_user, end_user, path_prefixes) VALUES ('x', '', '', '/')")
+
+    assert what_is_said_of(path).startswith("backend 'x' cannot be read: Expecting value")
