@@ -43,7 +43,7 @@ def admit_request(
         raise too_large(policy)
     head = in_origin_form(head)
     raw = _serialize(forwarded_request(head, client))
-    host, path = host_of(head.headers.get("Host") or ""), path_of(head.target)
+    host, path = host_of(client.host or head.headers.get("Host") or ""), path_of(head.target)
     candidates = find_candidates(store.find_backends(end_user), user=end_user, host=host, path=path)
     now = clock.now()
     statuses = store.get_statuses([backend.backend_id for backend in candidates])

@@ -11,6 +11,7 @@ from edge.settings import SettingsError
 from standalone.composition import create_server, open_listeners
 from standalone.listeners import ListenError
 from standalone.settings.load import load_settings
+from standalone.storage import check_database, open_registrations
 from standalone.summary import summary_of, warnings_of
 
 
@@ -20,8 +21,10 @@ def main() -> int:
     try:
         settings = load_settings(sys.argv[1:], os.environ)
         if settings.only_checks:
+            check_database(settings)
             print(summary_of(settings))
             return 0
+        registrations = open_registrations(settings)
         listeners = open_listeners(settings)
     except SettingsError as exc:
         print(exc, file=sys.stderr)
@@ -34,7 +37,7 @@ def main() -> int:
         print(f"WARNING: {warning}", file=sys.stderr, flush=True)
 
     async def serve() -> None:
-        await create_server(settings, listeners).serve()
+        await create_server(settings, listeners, registrations).serve()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve())

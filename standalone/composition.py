@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from broker.clock import SystemClock
 from broker.policy import Policy
+from broker.registrations import Registrations
 from edge.identity import OpenIdentity
 from standalone.app import StandaloneApp, create_asgi
 from standalone.crowd import Crowd, is_of_this_machine
@@ -37,12 +38,12 @@ def policy_of(settings: Settings) -> Policy:
     )
 
 
-def create_app(settings: Settings) -> StandaloneApp:
+def create_app(settings: Settings, registrations: Registrations) -> StandaloneApp:
     """The application. To be called in the event loop that will serve it."""
     policy = policy_of(settings)
     limits = settings.limits
     return create_asgi(
-        store=MemoryStore(policy, window=limits.window_bytes, capacity=limits.exchanges),
+        store=MemoryStore(policy, window=limits.window_bytes, capacity=limits.exchanges, registrations=registrations),
         clock=SystemClock(),
         policy=policy,
         identity=OpenIdentity(),
@@ -85,9 +86,11 @@ def open_listeners(settings: Settings) -> dict[Listener, Entrance]:
     return {listen(place, mode=settings.listen.socket_mode): entrance for place, entrance in entrances_of(settings)}
 
 
-def create_server(settings: Settings, listeners: Mapping[Listener, Entrance]) -> ProxyServer:
+def create_server(
+    settings: Settings, listeners: Mapping[Listener, Entrance], registrations: Registrations
+) -> ProxyServer:
     """The server. To be called in the event loop that will run it."""
-    app = create_app(settings)
+    app = create_app(settings, registrations)
     keep_alive = math.ceil(settings.timeouts.keep_alive.total_seconds())
 
     def announce() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from broker import hosts
 from wire.http1 import RequestHead
 from wire.protocol import PENDING_PATH, REQUEST_PATH, RESPONSE_PATH
 
@@ -37,7 +38,7 @@ class Entrance:
         if len(self.doors) == 1:
             return next(iter(self.doors))
         if self.agents_host or self.api_host:
-            host = host_name(asked_for) or host_of(head)
+            host = hosts.host_of(asked_for) or host_of(head)
             if host == self.agents_host and Door.AGENTS in self.doors:
                 return Door.AGENTS
             if host == self.api_host and Door.API in self.doors:
@@ -55,15 +56,7 @@ def host_of(head: RequestHead) -> str:
     authority = head.headers.get("Host") or ""
     if not head.target.startswith("/") and "://" in head.target:
         authority = head.target.partition("://")[2].partition("/")[0].partition("?")[0]
-    return host_name(authority)
-
-
-def host_name(authority: str) -> str:
-    """The host in `host:port`, as hosts are compared."""
-    host, _, port = authority.strip().lower().rpartition(":")
-    # No port, but an address in brackets or nothing at all?
-    is_host_alone = not host or port.endswith("]")
-    return (authority.strip().lower() if is_host_alone else host).removesuffix(".")
+    return hosts.host_of(authority)
 
 
 def _is_of_api(target: str) -> bool:

@@ -8,6 +8,7 @@ import json
 import logging
 import sqlite3
 import threading
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -16,7 +17,7 @@ from broker.errors import StoreUnavailable
 from broker.model import Backend
 from broker.registrations import Registered
 from stores.options import decode_options, encode_options
-from stores.sqlite_schema import UnusableDatabase, bring_up_to_date, explain
+from stores.sqlite_schema import UnusableDatabase, bring_up_to_date, explain, no_folder, require_ours
 from wire.protocol import BackendId
 
 logger = logging.getLogger(__name__)
@@ -94,6 +95,20 @@ class SqliteRegistrations:
                 self._changes.execute(statement, values)
         except sqlite3.Error as exc:
             raise StoreUnavailable(f"the registrations' database: {exc}") from exc
+
+
+def require_usable(path: Path) -> None:
+    """Raises `UnusableDatabase` for a file that `SqliteRegistrations` would not take. Changes nothing; a file that is
+    not there yet is usable where it can be made."""
+    if not path.exists():
+        if not path.parent.is_dir():
+            raise UnusableDatabase(no_folder(path))
+        return
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            require_ours(connection)
+    except sqlite3.Error as exc:
+        raise UnusableDatabase(explain(exc, path)) from exc
 
 
 def _connect(path: Path, patience: timedelta) -> sqlite3.Connection:

@@ -30,7 +30,7 @@ def bring_up_to_date(connection: sqlite3.Connection) -> None:
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
-        version = _version_of(connection)
+        version = require_ours(connection)
         for number, migration in enumerate(MIGRATIONS[version:], start=version + 1):
             for statement in migration.split(";"):
                 connection.execute(statement)
@@ -42,7 +42,8 @@ def bring_up_to_date(connection: sqlite3.Connection) -> None:
         raise
 
 
-def _version_of(connection: sqlite3.Connection) -> int:
+def require_ours(connection: sqlite3.Connection) -> int:
+    """The version of its tables, 0 for an empty file. Raises as `bring_up_to_date` does."""
     [(sound,)] = connection.execute("PRAGMA quick_check(1)").fetchall()
     if sound != "ok":
         raise UnusableDatabase(f"is damaged ({sound}): put a copy of it in its place")
@@ -60,11 +61,16 @@ def _version_of(connection: sqlite3.Connection) -> int:
     return int(version)
 
 
+def no_folder(path: Path) -> str:
+    """What is said of a file that cannot be opened or made."""
+    return f"cannot be opened: is there a folder {str(path.parent)!r}, and may this user write there?"
+
+
 def explain(exc: sqlite3.Error, path: Path) -> str:
     """What an error of SQLite means for whoever has named the file."""
     code = getattr(exc, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     if code == sqlite3.SQLITE_CANTOPEN:
-        return f"cannot be opened: is there a folder {str(path.parent)!r}, and may this user write there?"
+        return no_folder(path)
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
         return "cannot be written: may this user write the file, and into its folder?"
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):

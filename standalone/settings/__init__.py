@@ -6,8 +6,10 @@
     keys        one setting: its name, default, what it must be; makers for the common kinds
     table       what the tables have in common
     addresses   where to listen, as it is written in settings
-    listen, timeouts, limits, log
+    listen, timeouts, limits, storage, log
                 one table of the file each: a frozen record with the keys' names as fields, and the keys themselves
+
+    backends    a list of tables, [[backends]]: registrations
 
 Only this package knows the command line, the environment and the file; everything else is given plain values by
 `standalone/composition.py`.

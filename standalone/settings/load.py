@@ -6,19 +6,27 @@ from pathlib import Path
 from typing import Final
 
 from edge.settings import SettingsError
+from standalone.settings.backends import BackendSettings, require_distinct
 from standalone.settings.flags import read_flags
 from standalone.settings.keys import Given
 from standalone.settings.limits import LimitSettings
 from standalone.settings.listen import ListenSettings
 from standalone.settings.log import LogSettings
 from standalone.settings.sources import PREFIX, GivenFile, read_environment, read_file
+from standalone.settings.storage import StorageSettings
 from standalone.settings.table import Table
 from standalone.settings.timeouts import TimeoutSettings
 
-TABLES: Final[tuple[type[Table], ...]] = (ListenSettings, TimeoutSettings, LimitSettings, LogSettings)
+TABLES: Final[tuple[type[Table], ...]] = (
+    ListenSettings,
+    TimeoutSettings,
+    LimitSettings,
+    StorageSettings,
+    LogSettings,
+)
 """In the order of the documents."""
 
-LISTS: Final[tuple[type[Table], ...]] = ()
+LISTS: Final[tuple[type[Table], ...]] = (BackendSettings,)
 """Those of which the file may have any number: `[[name]]`."""
 
 CONFIG: Final = f"{PREFIX}CONFIG"
@@ -27,6 +35,10 @@ _NEEDS_OPEN: Final = (
     "--open: not given. This proxy cannot protect itself yet: with --open, whoever reaches its port can use every "
     "backend, and can serve as one. Say --open if that is what you want; it listens on this machine alone, unless "
     "--host says otherwise"
+)
+
+_NEEDS_NO_DATABASE: Final = (
+    "storage.database: with --open every backend exists that an agent names, and nothing is kept: take one of them away"
 )
 
 
@@ -41,12 +53,17 @@ class Settings:
     listen: ListenSettings
     timeouts: TimeoutSettings
     limits: LimitSettings
+    storage: StorageSettings
     log: LogSettings
+    backends: tuple[BackendSettings, ...]
 
     def check(self) -> None:
         """Raises `SettingsError` for tables that do not fit together."""
         if not self.is_open:
             raise SettingsError(_NEEDS_OPEN)
+        if self.storage.database:
+            raise SettingsError(_NEEDS_NO_DATABASE)
+        require_distinct(self.backends)
 
 
 def load_settings(arguments: Sequence[str], environ: Mapping[str, str]) -> Settings:
@@ -69,7 +86,9 @@ def load_settings(arguments: Sequence[str], environ: Mapping[str, str]) -> Setti
         listen=ListenSettings.of(given(ListenSettings)),
         timeouts=TimeoutSettings.of(given(TimeoutSettings)),
         limits=LimitSettings.of(given(LimitSettings)),
+        storage=StorageSettings.of(given(StorageSettings)),
         log=LogSettings.of(given(LogSettings)),
+        backends=tuple(BackendSettings.of(each) for each in file.lists.get(BackendSettings.NAME, ())),
     )
     settings.check()
     return settings

@@ -19,6 +19,7 @@ from wire.protocol import MAX_HEAD_BYTES
 
 POLICY = Policy(max_body_bytes=1000)
 USER = "user@example.com"
+CLIENT = Client(address="192.0.2.7", scheme="https")
 HOST = ("Host", "example.com")
 GET = RequestHead("GET", "/a?b", Headers([HOST]), None)
 
@@ -31,14 +32,20 @@ def store_with(*backends: Backend, polled: bool = True) -> MemoryStore:
     return store
 
 
-def admit(head: RequestHead, *, store: MemoryStore | None = None, user: str = USER) -> Intake:
+def admit(
+    head: RequestHead,
+    *,
+    store: MemoryStore | None = None,
+    user: str = USER,
+    client: Client = CLIENT,
+) -> Intake:
     return admit_request(
         store or store_with(a_backend()),
         FakeClock(),
         POLICY,
         head,
         end_user=user,
-        client=Client(address="192.0.2.7", scheme="https"),
+        client=client,
         new_id=lambda: REQUEST,
     )
 
@@ -107,6 +114,13 @@ def test_the_backend_is_chosen_by_the_host_as_its_backend_will_see_it(target: st
     admitted = admit(RequestHead("GET", target, Headers([("Host", host)]), None), store=store)
 
     assert admitted.exchange.backend_id == chosen
+
+
+def test_the_host_that_a_proxy_in_front_was_asked_for_counts_before_the_one_it_asks_for() -> None:
+    store = store_with(a_backend("any"), a_backend("app", hosts=("app.example.org",)))
+    client = Client(address="192.0.2.7", scheme="https", host="App.example.org:443")
+
+    assert admit(GET, store=store, client=client).exchange.backend_id == "app"
 
 
 def test_no_backend_at_all_is_unknown() -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from standalone.doors import AGENT_PATHS, Door, Entrance, host_name, host_of
+from standalone.doors import AGENT_PATHS, Door, Entrance, host_of
 from wire.headers import Headers
 from wire.http1 import RequestHead
 
@@ -92,23 +92,6 @@ def test_without_users_what_is_neither_agents_nor_administrators_has_no_door() -
     assert entrance.door_of(request("/")) is None
     assert entrance.door_of(request("/agent/pending")) is Door.AGENTS
     assert entrance.door_of(request("/api/backends")) is Door.API
-
-
-@pytest.mark.parametrize(
-    ("authority", "name"),
-    [
-        ("Example.ORG", "example.org"),
-        ("example.org:80", "example.org"),
-        ("example.org:", "example.org"),
-        ("example.org.", "example.org"),
-        ("example.org.:443", "example.org"),
-        ("[::1]:80", "[::1]"),
-        ("[::1]", "[::1]"),
-        ("", ""),
-    ],
-)
-def test_hosts_are_compared_without_port_and_case(authority: str, name: str) -> None:
-    assert host_name(authority) == name
 
 
 @pytest.mark.parametrize(

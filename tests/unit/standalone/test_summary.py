@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from standalone.doors import Door, Entrance
@@ -41,3 +43,12 @@ def test_names_are_told_where_they_decide() -> None:
 )
 def test_an_open_proxy_that_others_can_reach_is_warned_of(listen: dict[str, str], warns: bool) -> None:
     assert bool(list(warnings_of(settings(**listen)))) == warns
+
+
+def test_it_names_the_backends_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "proxy.toml"
+    path.write_text('[[backends]]\nid = "notebook"\nend-user = "allUsers"\nbackend-user = "agent@example.com"\n')
+
+    assert "backend notebook for allUsers, served by agent@example.com" in summary_of(
+        load_settings(["--open", f"--config={path}"], {})
+    )

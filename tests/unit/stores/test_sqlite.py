@@ -10,7 +10,7 @@ import pytest
 from broker.errors import StoreUnavailable
 from broker.model import Options, Sharing
 from broker.registrations import Registered
-from stores.sqlite import SqliteRegistrations
+from stores.sqlite import SqliteRegistrations, require_usable
 from stores.sqlite_schema import UnusableDatabase
 from tests.factories import BACKEND, a_backend
 from tests.fakes.clock import NOON
@@ -120,6 +120,27 @@ def test_a_file_in_no_folder_is_named_so(tmp_path: Path) -> None:
     said = what_is_said_of(tmp_path / "missing" / "proxy.sqlite3")
 
     assert said == f"cannot be opened: is there a folder '{tmp_path}/missing', and may this user write there?"
+
+
+def test_a_file_can_be_checked_and_is_left_as_it_is(tmp_path: Path, path: Path) -> None:
+    require_usable(path)
+    assert list(tmp_path.iterdir()) == []
+    after_a_restart(path)
+    before = path.read_bytes()
+
+    require_usable(path)
+
+    assert path.read_bytes() == before
+
+
+def test_what_a_check_finds_is_said_in_the_same_words(tmp_path: Path, path: Path) -> None:
+    missing = tmp_path / "missing" / "proxy.sqlite3"
+    path.write_bytes(b"[backends]\n" * 1000)
+
+    for each in (missing, path):
+        with pytest.raises(UnusableDatabase) as caught:
+            require_usable(each)
+        assert str(caught.value) == what_is_said_of(each)
 
 
 def test_what_is_no_database_is_named_so(path: Path) -> None:
