@@ -5,6 +5,7 @@ from broker.errors import BrokenAnswer, BrokerError, NotAllowed
 
 REASONS = {
     "UnknownBackend": "no-backend",
+    "FixedBackend": "fixed-backend",
     "UnknownRequest": "unknown-request",
     "DuplicateRequest": "duplicate-request",
     "NotAllowed": "not-allowed",
