@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from wire.headers import Headers, allowed_trailers, normalise, without_hop_by_hop, without_prefixed
+from wire.headers import EndToEnd, Headers, allowed_trailers, normalise, without_prefixed
 from wire.http1 import RequestHead, ResponseHead
 from wire.protocol import ERROR, OWNED_PREFIX
 
@@ -21,7 +21,12 @@ _NEVER_FROM_CLIENTS: Final = (
 
 # Fields of an answer that mean something to the platform in front of the proxy (App Engine would serve a stored blob,
 # or hand the request to another address) and so are not a backend's to set.
-_NEVER_FROM_BACKENDS: Final = ("x-appengine-", "x-google-")
+_NEVER_FROM_BACKENDS: Final = (OWNED_PREFIX, "x-appengine-", "x-google-")
+
+_FROM_CLIENTS: Final = EndToEnd(allows=lambda name: not normalise(name).startswith(_NEVER_FROM_CLIENTS))
+_FROM_BACKENDS: Final = EndToEnd(
+    allows=lambda name: name.lower() == ERROR.lower() or not normalise(name).startswith(_NEVER_FROM_BACKENDS)
+)
 
 # The cookies that log a user in to the proxy itself: App Engine's Users API, and Identity-Aware Proxy, whose names
 # go on behind these (`GCP_IAP_UID`, `__Host-GCP_IAP_AUTH_TOKEN_…`).
@@ -53,16 +58,16 @@ def in_origin_form(head: RequestHead) -> RequestHead:
 def forwarded_request(head: RequestHead, client: Client) -> RequestHead:
     """The head as the backend shall see it: end-to-end fields only, no forged identity, no log-in of the proxy's,
     and `X-Forwarded-For`, `-Proto` and `-Host` set from what the proxy knows."""
-    kept = without_prefixed(without_hop_by_hop(head.headers), *_NEVER_FROM_CLIENTS)
-    host = client.host or kept.get("Host") or ""
+    kept = _FROM_CLIENTS.pairs_of(head.headers)
+    if "Cookie" in head.headers:
+        kept = _without_owned_cookies(kept)
     known = (
         ("X-Forwarded-For", client.address),
         ("X-Forwarded-Proto", client.scheme),
-        ("X-Forwarded-Host", host),
+        ("X-Forwarded-Host", client.host or head.headers.get("Host") or ""),
     )
-    return replace(
-        head, headers=_without_owned_cookies(kept).adding(*((name, value) for name, value in known if value))
-    )
+    kept += [field for field in known if field[1]]
+    return RequestHead(head.method, head.target, Headers(kept), head.length)
 
 
 def forwarded_trailers(trailers: Headers) -> Headers:
@@ -73,16 +78,10 @@ def forwarded_trailers(trailers: Headers) -> Headers:
 def forwarded_response(head: ResponseHead) -> ResponseHead:
     """The head as the client shall see it: end-to-end fields only; of our own fields only the agent's error reason,
     which the agent removes from what its backend says."""
-    kept = without_prefixed(without_hop_by_hop(head.headers), *_NEVER_FROM_BACKENDS)
-    return replace(
-        head,
-        headers=Headers(
-            (name, value)
-            for name, value in kept
-            if (not normalise(name).startswith(OWNED_PREFIX) or name.lower() == ERROR.lower())
-            and not (name.lower() == "set-cookie" and _is_owned_cookie(value))
-        ),
-    )
+    kept = _FROM_BACKENDS.pairs_of(head.headers)
+    if "Set-Cookie" in head.headers:
+        kept = [field for field in kept if not (field[0].lower() == "set-cookie" and _is_owned_cookie(field[1]))]
+    return ResponseHead(head.status, Headers(kept), head.length)
 
 
 def _is_owned_cookie(pair: str) -> bool:
@@ -90,12 +89,12 @@ def _is_owned_cookie(pair: str) -> bool:
     return name in _OWNED_COOKIES or name.startswith(_OWNED_COOKIE_PREFIXES)
 
 
-def _without_owned_cookies(headers: Headers) -> Headers:
+def _without_owned_cookies(fields: list[tuple[str, str]]) -> list[tuple[str, str]]:
     pairs: list[tuple[str, str]] = []
-    for name, value in headers:
+    for name, value in fields:
         if name.lower() == "cookie" and any(_is_owned_cookie(pair) for pair in value.split(";")):
             value = ";".join(pair for pair in value.split(";") if not _is_owned_cookie(pair)).strip()
             if not value:
                 continue
         pairs.append((name, value))
-    return Headers(pairs)
+    return pairs

@@ -2,6 +2,7 @@
 
     protocol     the header names, the paths, the small encodings, and every size limit
     headers      ordered header fields, and the ones that must not travel on
+    remembering  answers about names, remembered
     http1        HTTP/1.1 messages as bytes, parsed and serialized, incremental
     bodies       what is behind a head: of a known length, chunked, or until the connection ends
     strictness   the grammar of heads: what a proxy must not forgive

@@ -104,7 +104,7 @@ class _Parser(ABC):
         length: Length = None if announced is None else int(announced)
         if "Transfer-Encoding" in fields:
             length = CHUNKED
-        return self._read_head(first_line, fields.without(*_FRAMING), length)
+        return self._read_head(first_line, fields if length is None else fields.without(*_FRAMING), length)
 
     def close(self) -> list[Event]:
         """The events that the end of the bytes completes. Raises `MalformedMessage` when the message is not whole."""
@@ -239,7 +239,7 @@ def encode_end(end: End, length: Length) -> bytes:
 
 
 def _serialize(first_line: str, headers: Headers, length: Length) -> bytes:
-    if any(name in headers for name in _FRAMING):
+    if "Content-Length" in headers or "Transfer-Encoding" in headers:
         raise ValueError("headers: framing is given by `length`, not by a field")
     framing = b""
     if length == CHUNKED:
@@ -254,4 +254,4 @@ def _serialize(first_line: str, headers: Headers, length: Length) -> bytes:
 def serialize_fields(headers: Headers) -> bytes:
     """The lines of header or trailer fields. Raises `MalformedMessage` for what would not parse again."""
     strictness.require_fields(headers)
-    return "".join(f"{name}: {value}\r\n" for name, value in headers).encode("latin-1")
+    return "".join([f"{name}: {value}\r\n" for name, value in headers]).encode("latin-1")

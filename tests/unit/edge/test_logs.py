@@ -11,6 +11,7 @@ import pytest
 from edge.logs import (
     Access,
     JsonFormatter,
+    TextFormatter,
     access_line,
     cloud_trace_of,
     configure_logging,
@@ -18,6 +19,8 @@ from edge.logs import (
     log_access,
     trace_of,
 )
+
+NOTED = ("_srcfile", "logThreads", "logProcesses", "logMultiprocessing")
 
 ACCESS = Access(
     trace="abcd1234",
@@ -103,16 +106,27 @@ def test_a_json_record_without_a_trace_has_no_such_field() -> None:
     assert set(json.loads(JsonFormatter().format(record("x")))) == {"severity", "message", "logger"}
 
 
+def test_text_has_the_time_as_python_writes_it() -> None:
+    formatter, pythons = TextFormatter(), logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+
+    for moment in (1_700_000_000.0, 1_700_000_000.0149, 1_700_000_000.9999, 1_700_000_001.5):
+        entry = record("hello", created=moment, msecs=moment % 1 * 1000)
+        assert formatter.format(entry) == pythons.format(entry)
+
+
 @pytest.fixture
 def root_logger() -> Iterator[logging.Logger]:
-    """The root logger, put back as it was."""
+    """The root logger and what a record notes, put back as they were."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    noted = {name: getattr(logging, name) for name in NOTED}
     for handler in handlers:
         root.removeHandler(handler)
     yield root
     root.handlers[:] = handlers
     root.setLevel(level)
+    for name, value in noted.items():
+        setattr(logging, name, value)
 
 
 def test_json_is_written_where_it_is_asked_for(root_logger: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
