@@ -6,7 +6,7 @@
     agent_calls  the header fields of an agent's calls: who calls, of which request, what it is told
     departures   which agents have said that they ask for no more
     upgrades     requests that want another protocol: refused
-    identity     who is calling: the port, and the two simplest answers to it
+    identity     who is calling: the port, and the simplest answer to it
     oidc         who is calling, by signed tokens: OpenID Connect and Identity-Aware Proxy
     certificates the public keys of those who sign
     appengine    who is calling, by App Engine's Users and OAuth APIs; the only module that knows App Engine

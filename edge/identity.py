@@ -1,4 +1,4 @@
-"""Who is calling: the port that every kind of identity fills, and the two simplest ones.
+"""Who is calling: the port that every kind of identity fills, and the simplest one.
 
 Identities are e-mail addresses, or other names of accounts, compared without case. Agents and administrators are known
 by what they send in `Authorization` (or by an assertion that a proxy in front has signed), never by a cookie: a browser
@@ -19,11 +19,11 @@ _DEV_PREFIX: Final = "dev:"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """What there is to know somebody by: the fields of a request, and where its connection comes from."""
+    """What there is to know somebody by: the fields of a request, and where it comes from."""
 
     headers: Headers
     peer: str = ""
-    """The address at the other end of the connection, whatever a field says; empty where there is none."""
+    """The address of the client, as far as it is known without believing the client; empty where it is not."""
 
 
 class Identity(Protocol):
@@ -98,16 +98,3 @@ class DevIdentity:
 
     def admin(self, caller: Caller) -> str:
         return require_admin(self.backend_account(caller), self._admins)
-
-
-class OpenIdentity:
-    """Everybody is nobody in particular, and may use and serve what is open to all; nobody is an administrator."""
-
-    def end_user(self, caller: Caller) -> str:
-        return ""
-
-    def backend_account(self, caller: Caller) -> str:
-        return ""
-
-    def admin(self, caller: Caller) -> str:
-        raise NotAllowed("an open proxy has no administrators", authenticated=True)

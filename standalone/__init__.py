@@ -15,6 +15,8 @@
     pace           the least that a client must send
     crowd          how many connections there are from each address
     app            the ASGI application: which door a request goes to, errors, the log, housekeeping
+    tokens         the command that makes, lists and revokes tokens
+    identity/      who may do what: tokens, signing in, sessions, fields of a proxy in front
     calls          one request and its answer over ASGI, in the words of `wire`
     users          the door of end users: an exchange for each request
     agents         the door of agents: the calls of the protocol

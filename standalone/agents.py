@@ -17,6 +17,7 @@ from edge.departures import Departures
 from edge.errors import Refusal, method_not_allowed
 from edge.logs import trace_of
 from standalone.calls import Call
+from standalone.identity.gate import Gate
 from standalone.presence import AgentName, Presence
 from standalone.registration import OpenRegistration
 from standalone.waiting import AsyncioWaiter, drive
@@ -41,13 +42,15 @@ class Agents:
         clock: Clock,
         policy: Policy,
         presence: Presence,
-        registration: OpenRegistration,
+        gate: Gate,
+        registration: OpenRegistration | None,
     ) -> None:
         self._store = store
         self._waiter = waiter
         self._clock = clock
         self._policy = policy
         self._presence = presence
+        self._gate = gate
         self._registration = registration
         self._departures = Departures()
         self._doors: Final[Mapping[str, Mapping[str, Door]]] = {
@@ -68,6 +71,7 @@ class Agents:
             raise Refusal(method_not_allowed(*doors))
         agent = AgentName(backend_id_of(call.head.headers), agent_id_of(call.head.headers))
         call.backend = agent.backend_id
+        await self._gate(call.caller, agent.backend_id)
         with self._present(agent):
             await door(call, agent)
 
@@ -86,7 +90,8 @@ class Agents:
     async def _answer_poll(self, call: Call, agent: AgentName) -> None:
         has_left = self._departures.watch(*agent)
         self._presence.has_polled(agent)
-        self._registration.register(agent.backend_id)
+        if self._registration is not None:
+            self._registration.register(agent.backend_id)
         self._store.touch_backend(agent.backend_id, polled=self._clock.now())
         self._take_back_lost(call, agent)
         poll = poll_of(call.head.headers, self._policy)

@@ -13,11 +13,11 @@ from broker.routing import path_of
 from broker.waiting import Clock
 from edge.audit import log_refusal
 from edge.errors import INTERNAL, NO_SUCH_PATH, Refusal, describe
-from edge.identity import Identity
 from edge.logs import access_line, log_access
 from standalone.agents import Agents
 from standalone.calls import Asgi, Call, Receive, Scope, Send
 from standalone.doors import Door, Entrance
+from standalone.identity.access import OPEN, Access
 from standalone.peers import Peers
 from standalone.presence import Presence
 from standalone.registration import OpenRegistration
@@ -50,6 +50,7 @@ class StandaloneApp:
         clock: Clock,
         users: Users,
         agents: Agents,
+        access: Access,
         peers: Peers,
         api: Asgi | None,
     ) -> None:
@@ -60,6 +61,7 @@ class StandaloneApp:
         self._agents = agents
         self._peers = peers
         self._api = api
+        self._access = access
         self._is_stopping = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,6 +92,7 @@ class StandaloneApp:
     def keep_house(self) -> None:
         """Look for what vanished agents and users have left behind."""
         self._agents.release_lost()
+        self._access.look()
         self._store.sweep(now=self._clock.now())
 
     async def stop(self, patience: timedelta) -> None:
@@ -153,8 +156,8 @@ def create_asgi(
     store: MemoryStore,
     clock: Clock,
     policy: Policy,
-    identity: Identity,
     new_id: Callable[[], RequestId],
+    access: Access = OPEN,
     presence: Presence | None = None,
     peers: Peers | None = None,
     api: Asgi | None = None,
@@ -170,17 +173,25 @@ def create_asgi(
         clock=clock,
         policy=policy,
         presence=presence or Presence(policy),
-        registration=OpenRegistration(store, clock, policy),
+        gate=access.gate,
+        registration=OpenRegistration(store, clock, policy) if access.is_open else None,
     )
     users = Users(
         store=store,
         waiter=waiter,
         clock=clock,
         policy=policy,
-        identity=identity,
+        reception=access.reception,
         new_id=new_id,
         body_rate=body_rate,
     )
     return StandaloneApp(
-        store=store, waiter=waiter, clock=clock, users=users, agents=agents, peers=peers or Peers(), api=api
+        store=store,
+        waiter=waiter,
+        clock=clock,
+        users=users,
+        agents=agents,
+        access=access,
+        peers=peers or Peers(),
+        api=api,
     )

@@ -56,7 +56,8 @@ class Call:
         self.head: RequestHead = scope["extensions"][REQUEST_EXTENSION]["head"]
         address, _ = scope["client"] or ("", 0)
         self.client = Client(address, scope["scheme"])
-        self.caller = Caller(self.head.headers, address)
+        self.peer = address
+        """The address at the other end of the connection, which may be that of a proxy in front."""
         self.trace = ""
         """What names the exchange in the log and on error pages."""
         self.backend = ""
@@ -72,6 +73,11 @@ class Call:
         self._received = self._sent = 0
         self._answer: ResponseHead | None = None
         self._is_answered = False
+
+    @property
+    def caller(self) -> Caller:
+        """Who calls, for an identity to tell."""
+        return Caller(self.head.headers, self.client.address)
 
     @property
     def has_begun(self) -> bool:

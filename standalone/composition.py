@@ -8,11 +8,11 @@ from datetime import timedelta
 from broker.clock import SystemClock
 from broker.policy import Policy
 from broker.registrations import Registrations
-from edge.identity import OpenIdentity
 from standalone.app import StandaloneApp, create_asgi
 from standalone.crowd import Crowd, is_of_this_machine
 from standalone.doors import Entrance
 from standalone.entrances import entrances_of
+from standalone.identity.assembly import assemble
 from standalone.lifecycle import ProxyServer, configure
 from standalone.listeners import Listener, listen
 from standalone.peers import Peers
@@ -42,13 +42,16 @@ def create_app(settings: Settings, registrations: Registrations) -> StandaloneAp
     """The application. To be called in the event loop that will serve it."""
     policy = policy_of(settings)
     limits = settings.limits
+    clock = SystemClock()
+    peers = peers_of(settings)
+    store = MemoryStore(policy, window=limits.window_bytes, capacity=limits.exchanges, registrations=registrations)
     return create_asgi(
-        store=MemoryStore(policy, window=limits.window_bytes, capacity=limits.exchanges, registrations=registrations),
-        clock=SystemClock(),
+        store=store,
+        clock=clock,
         policy=policy,
-        identity=OpenIdentity(),
+        access=assemble(settings, store=store, clock=clock, is_trusted=peers.is_trusted),
         new_id=lambda: RequestId(secrets.token_urlsafe(16)),
-        peers=peers_of(settings),
+        peers=peers,
         body_rate=limits.body_rate,
     )
 

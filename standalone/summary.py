@@ -29,8 +29,7 @@ def _lines_of(settings: Settings) -> Iterator[str]:
         yield f"backend {each.id} for {each.end_user}, served by {each.backend_user}"
     if settings.storage.database:
         yield f"registrations: {settings.storage.database}"
-    if settings.is_open:
-        yield OPEN
+    yield from _who_may_what(settings)
 
 
 OPEN = "OPEN: no passwords, for users or agents"
@@ -56,3 +55,16 @@ def warnings_of(settings: Settings) -> Iterator[str]:
     """What an operator should know before it serves."""
     if settings.is_open and not all(address.is_local for address, _ in entrances_of(settings)):
         yield EVERYWHERE
+
+
+def _who_may_what(settings: Settings) -> Iterator[str]:
+    if settings.is_open:
+        yield OPEN
+        return
+    ways = {"public": "nobody is asked", "header": f"named by {settings.users.header}, which trusted peers set"}
+    allowed = f"; of them {', '.join(settings.users.allowed)}" if settings.users.sign_in != "public" else ""
+    yield f"users: {ways[settings.users.sign_in]}{allowed}"
+    for table in (settings.agents, settings.administrators):
+        known = [f"tokens of {table.tokens}"] if table.tokens else []
+        known += [f"ID tokens of {table.oidc_issuer} for {table.oidc_audience}"] if table.oidc_issuer else []
+        yield f"{table.NAME}: {', '.join(known) or 'none'}"

@@ -16,10 +16,10 @@ from broker.model import Exchange, Part
 from broker.policy import Policy
 from broker.store import Store
 from broker.waiting import Clock, append_all_of_request, wait_for_answer
-from edge.identity import Identity
 from edge.logs import trace_of
 from edge.upgrades import refuse_upgrade
 from standalone.calls import Call
+from standalone.identity.reception import Reception
 from standalone.pace import Pace
 from standalone.waiting import AsyncioWaiter, drive
 from wire.http1 import End, encode_body, encode_end
@@ -39,7 +39,7 @@ class Users:
         waiter: AsyncioWaiter,
         clock: Clock,
         policy: Policy,
-        identity: Identity,
+        reception: Reception,
         new_id: Callable[[], RequestId],
         body_rate: int = BODY_RATE,
     ) -> None:
@@ -47,7 +47,7 @@ class Users:
         self._waiter = waiter
         self._clock = clock
         self._policy = policy
-        self._identity = identity
+        self._reception = reception
         self._new_id = new_id
         self._body_rate = body_rate
         self._running = 0
@@ -72,13 +72,16 @@ class Users:
     async def _serve(self, call: Call) -> None:
         request_id = self._new_id()
         call.trace = trace_of(request_id)
-        refuse_upgrade(call.head)
+        guest = await self._reception.admit(call)
+        if guest is None:
+            return
+        refuse_upgrade(guest.head)
         intake = admit_request(
             self._store,
             self._clock,
             self._policy,
-            call.head,
-            end_user=self._identity.end_user(call.caller),
+            guest.head,
+            end_user=guest.user,
             client=call.client,
             new_id=lambda: request_id,
         )

@@ -6,7 +6,9 @@
     keys        one setting: its name, default, what it must be; makers for the common kinds
     table       what the tables have in common
     addresses   where to listen, as it is written in settings
-    listen, timeouts, limits, storage, log
+    secrets     files with secrets, read when settings are
+    urls        keys about OpenID providers
+    listen, agents, administrators, users, timeouts, limits, storage, log
                 one table of the file each: a frozen record with the keys' names as fields, and the keys themselves
 
     backends    a list of tables, [[backends]]: registrations
@@ -27,5 +29,6 @@ To add a table `[cheese]`:
 
 Its keys are then read from the file, and as `INVERTING_PROXY_CHEESE_…` from the environment. A list of tables
 (`[[cheese]]`, in the file alone) is the same with the class in `LISTS`, and a tuple of records in `Settings`. Secrets
-are best kept in a file that a key names, else the key `is_secret`. Files are opened by the composition, not here.
+are best kept in a file that a key names, else the key `is_secret`. Files are opened by the composition; but
+those with secrets are read in `check`, too, so that a line of them that cannot be used is told like any setting.
 """

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from edge.settings import SettingsError
+from standalone.settings.administrators import AdministratorSettings
+from standalone.settings.agents import AgentSettings
 from standalone.settings.backends import BackendSettings, require_distinct
 from standalone.settings.flags import read_flags
 from standalone.settings.keys import Given
@@ -16,9 +18,13 @@ from standalone.settings.sources import PREFIX, GivenFile, read_environment, rea
 from standalone.settings.storage import StorageSettings
 from standalone.settings.table import Table
 from standalone.settings.timeouts import TimeoutSettings
+from standalone.settings.users import SIGN_IN, UserSettings
 
 TABLES: Final[tuple[type[Table], ...]] = (
     ListenSettings,
+    AgentSettings,
+    AdministratorSettings,
+    UserSettings,
     TimeoutSettings,
     LimitSettings,
     StorageSettings,
@@ -31,11 +37,16 @@ LISTS: Final[tuple[type[Table], ...]] = (BackendSettings,)
 
 CONFIG: Final = f"{PREFIX}CONFIG"
 
-_NEEDS_OPEN: Final = (
-    "--open: not given. This proxy cannot protect itself yet: with --open, whoever reaches its port can use every "
-    "backend, and can serve as one. Say --open if that is what you want; it listens on this machine alone, unless "
-    "--host says otherwise"
+_NEEDS_AGENTS: Final = (
+    "agents.tokens: is not set, and neither is agents.oidc-issuer, so that nobody could serve: name a file of tokens "
+    "(python -m standalone.tokens --help), or say --open, which asks nobody for anything"
 )
+_NEEDS_USERS: Final = f"users.sign-in: is not set, but must be one of {', '.join(SIGN_IN)}"
+_NEEDS_FRONT: Final = (
+    "listen.trusted-peers: is empty, but must have the address of the proxy in front that sets users.header: from "
+    "nobody else is it believed"
+)
+_OPEN_ASKS_NOBODY: Final = "--open: contradicts what is set in [agents], [administrators] or [users]: drop one of them"
 
 _NEEDS_NO_DATABASE: Final = (
     "storage.database: with --open every backend exists that an agent names, and nothing is kept: take one of them away"
@@ -51,6 +62,9 @@ class Settings:
     only_checks: bool
     """True where it shall say what it was told, and end."""
     listen: ListenSettings
+    agents: AgentSettings
+    administrators: AdministratorSettings
+    users: UserSettings
     timeouts: TimeoutSettings
     limits: LimitSettings
     storage: StorageSettings
@@ -59,11 +73,18 @@ class Settings:
 
     def check(self) -> None:
         """Raises `SettingsError` for tables that do not fit together."""
-        if not self.is_open:
-            raise SettingsError(_NEEDS_OPEN)
-        if self.storage.database:
+        if self.is_open and self.storage.database:
             raise SettingsError(_NEEDS_NO_DATABASE)
         require_distinct(self.backends)
+        knows_anybody = self.agents.knows_anybody or self.administrators.knows_anybody or bool(self.users.sign_in)
+        if self.is_open and knows_anybody:
+            raise SettingsError(_OPEN_ASKS_NOBODY)
+        if not self.is_open and not self.agents.knows_anybody:
+            raise SettingsError(_NEEDS_AGENTS)
+        if not self.is_open and not self.users.sign_in:
+            raise SettingsError(_NEEDS_USERS)
+        if self.users.sign_in == "header" and not self.listen.trusted_peers:
+            raise SettingsError(_NEEDS_FRONT)
 
 
 def load_settings(arguments: Sequence[str], environ: Mapping[str, str]) -> Settings:
@@ -84,6 +105,9 @@ def load_settings(arguments: Sequence[str], environ: Mapping[str, str]) -> Setti
         is_open=flags.is_open,
         only_checks=flags.only_checks,
         listen=ListenSettings.of(given(ListenSettings)),
+        agents=AgentSettings.of(given(AgentSettings)),
+        administrators=AdministratorSettings.of(given(AdministratorSettings)),
+        users=UserSettings.of(given(UserSettings)),
         timeouts=TimeoutSettings.of(given(TimeoutSettings)),
         limits=LimitSettings.of(given(LimitSettings)),
         storage=StorageSettings.of(given(StorageSettings)),

@@ -42,7 +42,7 @@ def test_without_open_it_refuses_to_start_and_says_why() -> None:
     ended = run("--port=0")
 
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.startswith("--open: not given.")
+    assert ended.stderr.startswith("agents.tokens: is not set")
 
 
 def test_a_port_in_use_is_one_clear_line() -> None:

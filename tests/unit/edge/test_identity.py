@@ -6,7 +6,6 @@ from broker.errors import NotAllowed
 from edge.identity import (
     Caller,
     DevIdentity,
-    OpenIdentity,
     bearer_token,
     is_account,
     is_email,
@@ -78,14 +77,6 @@ def test_an_agent_may_serve_what_its_account_is_registered_for() -> None:
 
     assert refusals[0] == refusals[1]
     assert refusals[0][1]
-
-
-def test_an_open_proxy_knows_nobody() -> None:
-    identity = OpenIdentity()
-
-    assert (identity.end_user(caller()), identity.backend_account(caller())) == ("", "")
-    with pytest.raises(NotAllowed):
-        identity.admin(caller())
 
 
 @pytest.mark.parametrize(

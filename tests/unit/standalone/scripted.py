@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
 from broker.policy import Policy
-from edge.identity import OpenIdentity
 from standalone.app import StandaloneApp, create_asgi
 from standalone.calls import REQUEST_EXTENSION, Message, Scope
 from standalone.presence import Presence
@@ -77,7 +76,6 @@ class Bench:
             store=self.store,
             clock=self.clock,
             policy=self.policy,
-            identity=OpenIdentity(),
             new_id=self._new_id,
             presence=self.presence,
         )

@@ -52,3 +52,24 @@ def test_it_names_the_backends_of_the_file(tmp_path: Path) -> None:
     assert "backend notebook for allUsers, served by agent@example.com" in summary_of(
         load_settings(["--open", f"--config={path}"], {})
     )
+
+
+def test_it_says_who_may_do_what(tmp_path: Path) -> None:
+    (tmp_path / "tokens").touch()
+    environ = {
+        "AGENTS_TOKENS": str(tmp_path / "tokens"),
+        "ADMINISTRATORS_OIDC_ISSUER": "https://id.example.org",
+        "ADMINISTRATORS_OIDC_AUDIENCE": "api",
+        "ADMINISTRATORS_ACCOUNTS": "boss@example.org",
+        "USERS_SIGN_IN": "header",
+        "USERS_HEADER": "X-User",
+        "USERS_ALLOWED": "@example.org",
+        "LISTEN_TRUSTED_PEERS": "unix",
+    }
+    told = load_settings([], {f"INVERTING_PROXY_{name}": value for name, value in environ.items()})
+
+    assert summary_of(told).splitlines()[-3:] == [
+        "users: named by X-User, which trusted peers set; of them @example.org",
+        f"agents: tokens of {tmp_path}/tokens",
+        "administrators: ID tokens of https://id.example.org for api",
+    ]

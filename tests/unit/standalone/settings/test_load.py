@@ -66,9 +66,38 @@ def test_a_variable_that_cannot_be_used_is_named() -> None:
         load(INVERTING_PROXY_LOG_FORMAT="xml")
 
 
-def test_without_open_nothing_is_open() -> None:
-    with pytest.raises(SettingsError, match="^--open: not given"):
+def test_without_open_it_has_to_be_said_how_agents_and_users_are_known(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="^agents.tokens: is not set, and neither is agents.oidc-issuer"):
         load_settings([], {})
+    (tmp_path / "tokens").touch()
+    tokens = {"INVERTING_PROXY_AGENTS_TOKENS": str(tmp_path / "tokens")}
+    with pytest.raises(SettingsError, match="^users.sign-in: is not set, but must be one of public, header"):
+        load_settings([], tokens)
+    assert not load_settings([], {**tokens, "INVERTING_PROXY_USERS_SIGN_IN": "public"}).is_open
+
+
+def test_a_field_of_a_proxy_in_front_needs_to_know_that_proxy(tmp_path: Path) -> None:
+    (tmp_path / "tokens").touch()
+    environ = {
+        "INVERTING_PROXY_AGENTS_TOKENS": str(tmp_path / "tokens"),
+        "INVERTING_PROXY_USERS_SIGN_IN": "header",
+        "INVERTING_PROXY_USERS_HEADER": "X-User",
+    }
+    with pytest.raises(SettingsError, match="^listen.trusted-peers: is empty"):
+        load_settings([], environ)
+    load_settings([], {**environ, "INVERTING_PROXY_LISTEN_TRUSTED_PEERS": "unix"})
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"INVERTING_PROXY_USERS_SIGN_IN": "public"},
+        {"INVERTING_PROXY_AGENTS_OIDC_ISSUER": "https://id", "INVERTING_PROXY_AGENTS_OIDC_AUDIENCE": "a"},
+    ],
+)
+def test_an_open_proxy_cannot_be_told_whom_to_ask(environ: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match="^--open: contradicts"):
+        load(**environ)
 
 
 @pytest.mark.parametrize("table", [*TABLES, *LISTS], ids=lambda table: table.NAME)

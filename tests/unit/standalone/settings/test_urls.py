@@ -1,0 +1,33 @@
+"""`standalone.settings.urls`: what several tables say of OpenID providers."""
+
+import pytest
+
+from edge.settings import SettingsError
+from standalone.settings.agents import AgentSettings
+from standalone.settings.keys import Given
+from standalone.settings.urls import provider_keys
+
+
+def agents(**keys: str) -> AgentSettings:
+    return AgentSettings.of(
+        {name.replace("_", "-"): Given((value,), f"agents.{name.replace('_', '-')}") for name, value in keys.items()}
+    )
+
+
+@pytest.mark.parametrize("url", ["https://accounts.google.com", "http://localhost:8080/realms/x"])
+def test_an_issuer_is_reached_by_tls_or_on_this_machine(url: str) -> None:
+    assert provider_keys("help")[0].value_of(Given((url,), "x")) == url
+
+
+@pytest.mark.parametrize("url", ["accounts.google.com", "http://accounts.google.com", "ftp://x"])
+def test_another_issuer_is_refused(url: str) -> None:
+    with pytest.raises(SettingsError, match="must be an https:// URL"):
+        provider_keys("help")[0].value_of(Given((url,), "agents.oidc-issuer"))
+
+
+def test_an_issuer_needs_an_audience_and_the_other_way_round() -> None:
+    assert agents(oidc_issuer="https://id", oidc_audience="a").knows_anybody
+    with pytest.raises(SettingsError, match="^agents.oidc-audience: is not set, but must be, with agents.oidc-issuer$"):
+        agents(oidc_issuer="https://id")
+    with pytest.raises(SettingsError, match="^agents.oidc-issuer: is not set, but must be, with agents.oidc-audience$"):
+        agents(oidc_audience="a")
