@@ -7,6 +7,10 @@
     listeners      sockets that accept connections
     entrances      from settings to the doors of each address
     doors          which door a request goes to: users', agents' or administrators'
+    tls            the proxy's certificate
+    files          what settings name as files, opened
+    reloading      files that are read again when they change
+    redirect       the application of an address that only sends clients to https
     peers          whom to believe what they say of their own clients
     lifecycle      listening, and stopping without losing what is under way
     server         what is accepted as a request: the protocol class under uvicorn

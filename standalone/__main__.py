@@ -9,6 +9,7 @@ import uvloop
 from edge.logs import configure_logging
 from edge.settings import SettingsError
 from standalone.composition import create_server, open_listeners
+from standalone.files import open_files
 from standalone.listeners import ListenError
 from standalone.settings.load import load_settings
 from standalone.storage import check_database, open_registrations
@@ -20,12 +21,13 @@ def main() -> int:
     listened on, 2 for settings that cannot be used."""
     try:
         settings = load_settings(sys.argv[1:], os.environ)
+        files = open_files(settings)
         if settings.only_checks:
             check_database(settings)
             print(summary_of(settings))
             return 0
         registrations = open_registrations(settings)
-        listeners = open_listeners(settings)
+        listeners = open_listeners(settings, files)
     except SettingsError as exc:
         print(exc, file=sys.stderr)
         return 2
@@ -37,7 +39,7 @@ def main() -> int:
         print(f"WARNING: {warning}", file=sys.stderr, flush=True)
 
     async def serve() -> None:
-        await create_server(settings, listeners, registrations).serve()
+        await create_server(settings, files, listeners, registrations).serve()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve())

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -53,6 +53,7 @@ class StandaloneApp:
         access: Access,
         peers: Peers,
         api: Asgi | None,
+        chores: Iterable[Callable[[], None]],
     ) -> None:
         self._store = store
         self._waiter = waiter
@@ -62,6 +63,7 @@ class StandaloneApp:
         self._peers = peers
         self._api = api
         self._access = access
+        self._chores = tuple(chores)
         self._is_stopping = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,10 +92,16 @@ class StandaloneApp:
             log_access(logger, call.access())
 
     def keep_house(self) -> None:
-        """Look for what vanished agents and users have left behind."""
+        """Look for what vanished agents and users have left behind, and do what else is to be done now and then."""
         self._agents.release_lost()
         self._access.look()
         self._store.sweep(now=self._clock.now())
+        for chore in self._chores:
+            chore()
+
+    def read_again(self) -> None:
+        """Read the files again that say who may do what."""
+        self._access.read_again()
 
     async def stop(self, patience: timedelta) -> None:
         """Take no more of users' requests, give those under way some time, and end whatever still waits then.
@@ -162,9 +170,12 @@ def create_asgi(
     peers: Peers | None = None,
     api: Asgi | None = None,
     body_rate: int = BODY_RATE,
+    chores: Iterable[Callable[[], None]] = (),
 ) -> StandaloneApp:
-    """The application over a store; `api` is what answers administrators. To be called in the event loop that will
-    serve it."""
+    """The application over a store; `api` is what answers administrators, `chores` are done every second.
+
+    To be called in the event loop that will serve it.
+    """
     waiter = AsyncioWaiter()
     store.subscribe(waiter.wake)
     agents = Agents(
@@ -194,4 +205,5 @@ def create_asgi(
         access=access,
         peers=peers or Peers(),
         api=api,
+        chores=chores,
     )

@@ -2,7 +2,7 @@
 
 import math
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 
 from broker.clock import SystemClock
@@ -12,10 +12,12 @@ from standalone.app import StandaloneApp, create_asgi
 from standalone.crowd import Crowd, is_of_this_machine
 from standalone.doors import Entrance
 from standalone.entrances import entrances_of
+from standalone.files import Files
 from standalone.identity.assembly import assemble
 from standalone.lifecycle import ProxyServer, configure
 from standalone.listeners import Listener, listen
 from standalone.peers import Peers
+from standalone.redirect import redirect_to_https
 from standalone.server import Limits, ProxyProtocol
 from standalone.settings.listen import UNIX
 from standalone.settings.load import Settings
@@ -38,8 +40,10 @@ def policy_of(settings: Settings) -> Policy:
     )
 
 
-def create_app(settings: Settings, registrations: Registrations) -> StandaloneApp:
-    """The application. To be called in the event loop that will serve it."""
+def create_app(
+    settings: Settings, registrations: Registrations, *, chores: Iterable[Callable[[], None]] = ()
+) -> StandaloneApp:
+    """The application; `chores` are done every second. To be called in the event loop that will serve it."""
     policy = policy_of(settings)
     limits = settings.limits
     clock = SystemClock()
@@ -53,6 +57,7 @@ def create_app(settings: Settings, registrations: Registrations) -> StandaloneAp
         new_id=lambda: RequestId(secrets.token_urlsafe(16)),
         peers=peers,
         body_rate=limits.body_rate,
+        chores=chores,
     )
 
 
@@ -84,17 +89,34 @@ def protocol_of(settings: Settings) -> type[ProxyProtocol]:
     return Protocol
 
 
-def open_listeners(settings: Settings) -> dict[Listener, Entrance]:
-    """The sockets, users' first, and the doors behind each. Raises `ListenError`."""
-    return {listen(place, mode=settings.listen.socket_mode): entrance for place, entrance in entrances_of(settings)}
+def open_listeners(settings: Settings, files: Files) -> dict[Listener, Entrance | None]:
+    """The sockets, users' first, and the doors behind each; None for those that only lead to https.
+
+    Raises `ListenError`.
+    """
+    tls = files.certificate.context if files.certificate else None
+    entrances = {
+        listen(address, tls=tls, mode=settings.listen.socket_mode): entrance
+        for address, entrance in entrances_of(settings)
+    }
+    return {**entrances, **{listen(address): None for address in settings.listen.redirect}}
 
 
 def create_server(
-    settings: Settings, listeners: Mapping[Listener, Entrance], registrations: Registrations
+    settings: Settings,
+    files: Files,
+    listeners: Mapping[Listener, Entrance | None],
+    registrations: Registrations,
 ) -> ProxyServer:
     """The server. To be called in the event loop that will run it."""
-    app = create_app(settings, registrations)
+    app = create_app(settings, registrations, chores=[files.look])
     keep_alive = math.ceil(settings.timeouts.keep_alive.total_seconds())
+    https_port = next((listener.port for listener in listeners if listener.tls), 443)
+    redirect = redirect_to_https(SystemClock(), port=https_port)
+
+    def reload() -> None:
+        files.reload()
+        app.read_again()
 
     def announce() -> None:
         # The first line is for programs, too.
@@ -103,7 +125,8 @@ def create_server(
 
     return ProxyServer(
         configure(app, protocol_of(settings), keep_alive=keep_alive),
-        apps={listener: app.at(entrance) for listener, entrance in listeners.items()},
+        apps={listener: app.at(entrance) if entrance else redirect for listener, entrance in listeners.items()},
         on_listening=announce,
         stop=lambda: app.stop(settings.timeouts.shutdown),
+        reload=reload,
     )

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from broker import hosts
+from broker.forwarding import in_origin_form
+from broker.hosts import host_of
 from wire.http1 import RequestHead
 from wire.protocol import PENDING_PATH, REQUEST_PATH, RESPONSE_PATH
 
@@ -38,7 +39,7 @@ class Entrance:
         if len(self.doors) == 1:
             return next(iter(self.doors))
         if self.agents_host or self.api_host:
-            host = hosts.host_of(asked_for) or host_of(head)
+            host = host_of(asked_for) or requested_host(head)
             if host == self.agents_host and Door.AGENTS in self.doors:
                 return Door.AGENTS
             if host == self.api_host and Door.API in self.doors:
@@ -50,13 +51,9 @@ class Entrance:
         return Door.USERS if Door.USERS in self.doors else None
 
 
-def host_of(head: RequestHead) -> str:
-    """The host that a request is for: in lower case, without port; a URL in the request line wins over `Host`
-    (RFC 9112 section 3.2.2)."""
-    authority = head.headers.get("Host") or ""
-    if not head.target.startswith("/") and "://" in head.target:
-        authority = head.target.partition("://")[2].partition("/")[0].partition("?")[0]
-    return hosts.host_of(authority)
+def requested_host(head: RequestHead) -> str:
+    """The host that a request is for, as `host_of` gives it; a URL in the request line wins over `Host`."""
+    return host_of(in_origin_form(head).headers.get("Host") or "")
 
 
 def _is_of_api(target: str) -> bool:

@@ -16,6 +16,8 @@ from standalone.server import ProxyProtocol
 
 KEEP_ALIVE: Final = 75
 """Seconds: longer than agents pause between calls, so that a call seldom meets a connection that is being closed."""
+_HANDSHAKE: Final = 10
+"""Seconds for TLS to begin."""
 _LAST_ANSWERS: Final = 3
 """Seconds for what is left to be written when the waiting is over."""
 
@@ -57,11 +59,13 @@ class ProxyServer(uvicorn.Server):
         apps: Mapping[Listener, Asgi],
         on_listening: Callable[[], None],
         stop: Callable[[], Awaitable[None]],
+        reload: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(config)
         self._apps = apps
         self._on_listening = on_listening
         self._stop = stop
+        self._reload = reload
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept, on all listeners, which are one server to uvicorn."""
@@ -72,8 +76,19 @@ class ProxyServer(uvicorn.Server):
 
     async def _accept(self, listener: Listener) -> asyncio.Server:
         loop = asyncio.get_running_loop()
-        create = loop.create_unix_server if listener.socket.family == socket.AF_UNIX else loop.create_server
-        return await create(partial(self._create_protocol, listener), sock=listener.socket, backlog=BACKLOG)
+        create, sock = partial(self._create_protocol, listener), listener.socket
+        if sock.family == socket.AF_UNIX:
+            return await loop.create_unix_server(create, sock=sock, backlog=BACKLOG)
+        if listener.tls is None:
+            return await loop.create_server(create, sock=sock, backlog=BACKLOG)
+        return await loop.create_server(
+            create,
+            sock=sock,
+            backlog=BACKLOG,
+            ssl=listener.tls,
+            ssl_handshake_timeout=_HANDSHAKE,
+            ssl_shutdown_timeout=_LAST_ANSWERS,
+        )
 
     def _create_protocol(self, listener: Listener) -> asyncio.Protocol:
         """What serves a connection: all count together, and each has the application of its listener."""
@@ -103,8 +118,9 @@ class ProxyServer(uvicorn.Server):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.handle_exit, number, None)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
         try:
             yield
         finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 loop.remove_signal_handler(number)

@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+import ssl
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,14 +23,21 @@ class Listener:
     """A socket that accepts connections."""
 
     socket: socket.socket
+    tls: ssl.SSLContext | None = None
 
     @property
     def url(self) -> str:
         """Its address as a URL."""
         if self.socket.family == socket.AF_UNIX:
             return f"unix://{self.socket.getsockname()}"
-        host, port = self.socket.getsockname()[:2]
-        return f"http://{bracketed(host)}:{port}"
+        host = self.socket.getsockname()[0]
+        return f"{'https' if self.tls else 'http'}://{bracketed(host)}:{self.port}"
+
+    @property
+    def port(self) -> int:
+        """Its port, also one that was picked; not of a unix socket."""
+        port: int = self.socket.getsockname()[1]
+        return port
 
     def close(self) -> None:
         """Accept no more; a unix socket leaves nothing behind."""
@@ -39,13 +47,16 @@ class Listener:
         self.socket.close()
 
 
-def listen(address: Address, *, mode: int = 0o660) -> Listener:
-    """A listener that accepts connections from here on; `mode` says who may connect to a unix socket.
+def listen(address: Address, *, tls: ssl.SSLContext | None = None, mode: int = 0o660) -> Listener:
+    """A listener that accepts connections from here on; `tls` is for addresses that are not meant to go without,
+    `mode` says who may connect to a unix socket.
 
     Raises `ListenError`.
     """
     try:
-        return Listener(_listen_unix(address.host, mode) if address.scheme == "unix" else _listen_tcp(address))
+        if address.scheme == "unix":
+            return Listener(_listen_unix(address.host, mode))
+        return Listener(_listen_tcp(address), None if address.scheme == "http" else tls)
     except OSError as exc:
         if exc.errno == errno.EADDRINUSE and address.scheme != "unix":
             raise ListenError(f"port {address.port} on {address.host} is in use: choose another with --port") from exc

@@ -308,10 +308,11 @@ class ProxyProtocol(HttpToolsProtocol):
         """End the connection when all is written.
 
         Closing while the client still sends would reset the connection, and the client might never read its answer
-        (RFC 9112 section 9.6): so only our side is closed at first.
+        (RFC 9112 section 9.6): so only our side is closed at first. TLS does so by itself: it tells the other
+        side and waits for its word.
         """
         self._is_deaf = self._is_ended = True
-        if client_may_send:
+        if client_may_send and self.transport.can_write_eof():
             self.flow.resume_reading()
             self.transport.write_eof()
             self._set_alarm(self.limits.linger_time)

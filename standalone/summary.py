@@ -6,6 +6,9 @@ from standalone.doors import Door, Entrance
 from standalone.entrances import entrances_of
 from standalone.settings.load import Settings
 
+OPEN = "OPEN: no passwords, for users or agents"
+REDIRECT = "everybody is sent to https"
+
 _WHO = {Door.USERS: "users", Door.AGENTS: "agents", Door.API: "administrators"}
 
 EVERYWHERE = (
@@ -21,7 +24,9 @@ def summary_of(settings: Settings) -> str:
 
 def _lines_of(settings: Settings) -> Iterator[str]:
     for address, entrance in entrances_of(settings):
-        yield f"{address} - {behind(entrance)}"
+        yield f"{address} - {behind(entrance)}{', with TLS' if settings.speaks_tls(address) else ''}"
+    for address in settings.listen.redirect:
+        yield f"{address} - {REDIRECT}"
     if settings.listen.trusted_peers:
         peers = ", ".join(map(str, settings.listen.trusted_peers))
         yield f"believed what they say of their clients in {', '.join(settings.listen.forwarded)}: {peers}"
@@ -32,11 +37,10 @@ def _lines_of(settings: Settings) -> Iterator[str]:
     yield from _who_may_what(settings)
 
 
-OPEN = "OPEN: no passwords, for users or agents"
-
-
-def announcement_of(settings: Settings, entrance: Entrance) -> str:
-    """What is said of a listener when it listens."""
+def announcement_of(settings: Settings, entrance: Entrance | None) -> str:
+    """What is said of a listener when it listens; None is one that only leads to https."""
+    if entrance is None:
+        return REDIRECT
     return OPEN if settings.is_open else behind(entrance)
 
 

@@ -8,7 +8,7 @@
     addresses   where to listen, as it is written in settings
     secrets     files with secrets, read when settings are
     urls        keys about OpenID providers
-    listen, agents, administrators, users, timeouts, limits, storage, log
+    listen, tls, agents, administrators, users, timeouts, limits, storage, log
                 one table of the file each: a frozen record with the keys' names as fields, and the keys themselves
 
     backends    a list of tables, [[backends]]: registrations

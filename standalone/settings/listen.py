@@ -50,6 +50,7 @@ class ListenSettings(Table):
     """Empty for the users' addresses."""
     api: tuple[Address, ...]
     """Likewise."""
+    redirect: tuple[Address, ...]
     agents_host: str
     api_host: str
     socket_mode: int
@@ -62,9 +63,16 @@ class ListenSettings(Table):
         """The networks among the trusted peers."""
         return tuple(peer for peer in self.trusted_peers if not isinstance(peer, str))
 
+    @property
+    def by_key(self) -> dict[str, tuple[Address, ...]]:
+        """Every address, by the key that has it."""
+        return {"users": self.users, "agents": self.agents, "api": self.api, "redirect": self.redirect}
+
     def check(self) -> None:
         if not self.users:
             raise SettingsError(f"listen.users: is empty, but must be {ADDRESS}")
+        if any(address.scheme == "https" for address in self.redirect):
+            raise SettingsError("listen.redirect: speaks TLS itself, but must be an address without https://")
         if "Forwarded" in self.forwarded and len(self.forwarded) > 1:
             raise SettingsError("listen.forwarded: Forwarded says all that the others say, and so stands alone")
         if self.agents_host and self.agents_host == self.api_host:
@@ -75,6 +83,7 @@ class ListenSettings(Table):
         _addresses("users", "127.0.0.1:8080", "Where users connect; port 0 picks a free one."),
         _addresses("agents", "", "Where agents connect; without it where users do."),
         _addresses("api", "", "Where administrators connect; without it where users do."),
+        _addresses("redirect", "", "Where clients that speak plain http are sent on to the users' address with TLS."),
         _host("agents-host", "On an address with several doors: the name by which agents reach theirs."),
         _host("api-host", "On an address with several doors: the name by which administrators reach theirs."),
         Key(

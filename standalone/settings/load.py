@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.settings import SettingsError
+from standalone.settings.addresses import Address
 from standalone.settings.administrators import AdministratorSettings
 from standalone.settings.agents import AgentSettings
 from standalone.settings.backends import BackendSettings, require_distinct
@@ -18,10 +19,12 @@ from standalone.settings.sources import PREFIX, GivenFile, read_environment, rea
 from standalone.settings.storage import StorageSettings
 from standalone.settings.table import Table
 from standalone.settings.timeouts import TimeoutSettings
+from standalone.settings.tls import TlsSettings
 from standalone.settings.users import SIGN_IN, UserSettings
 
 TABLES: Final[tuple[type[Table], ...]] = (
     ListenSettings,
+    TlsSettings,
     AgentSettings,
     AdministratorSettings,
     UserSettings,
@@ -62,6 +65,7 @@ class Settings:
     only_checks: bool
     """True where it shall say what it was told, and end."""
     listen: ListenSettings
+    tls: TlsSettings
     agents: AgentSettings
     administrators: AdministratorSettings
     users: UserSettings
@@ -85,6 +89,19 @@ class Settings:
             raise SettingsError(_NEEDS_USERS)
         if self.users.sign_in == "header" and not self.listen.trusted_peers:
             raise SettingsError(_NEEDS_FRONT)
+        self._require_certificate()
+
+    def _require_certificate(self) -> None:
+        for key, addresses in self.listen.by_key.items():
+            for address in addresses:
+                if address.scheme == "https" and self.tls.certificate is None:
+                    raise SettingsError(f"tls.certificate: is missing, but must be a file for listen.{key}: {address}")
+        if self.listen.redirect and not any(map(self.speaks_tls, self.listen.users)):
+            raise SettingsError("listen.redirect: leads nowhere: none of listen.users speaks TLS (tls.certificate)")
+
+    def speaks_tls(self, address: Address) -> bool:
+        """True for an address where connections begin with a handshake."""
+        return self.tls.certificate is not None and address.scheme in ("", "https")
 
 
 def load_settings(arguments: Sequence[str], environ: Mapping[str, str]) -> Settings:
@@ -105,6 +122,7 @@ def load_settings(arguments: Sequence[str], environ: Mapping[str, str]) -> Setti
         is_open=flags.is_open,
         only_checks=flags.only_checks,
         listen=ListenSettings.of(given(ListenSettings)),
+        tls=TlsSettings.of(given(TlsSettings)),
         agents=AgentSettings.of(given(AgentSettings)),
         administrators=AdministratorSettings.of(given(AdministratorSettings)),
         users=UserSettings.of(given(UserSettings)),

@@ -35,7 +35,7 @@ TESTED_THROUGH: Final = {
         *[f"agent/settings/{group}" for group in ("proxy", "running", "sessions", "websockets")],
     ],
     "tests/unit/standalone/settings/test_load.py": [
-        *[f"standalone/settings/{table}" for table in ("limits", "listen", "log", "storage", "timeouts")],
+        *[f"standalone/settings/{table}" for table in ("limits", "listen", "log", "storage", "timeouts", "tls")],
     ],
     "tests/unit/standalone/settings/test_sources.py": ["standalone/settings/table"],
     "tests/agent/test_google_identity.py": [

@@ -23,7 +23,7 @@ STARTUP: Final = 30 * SECOND
 
 _PR_SET_PDEATHSIG: Final = 1
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
-_LISTENING: Final = re.compile(r"Listening (?:on|at):? (http://[^\s]+:\d+)")
+_LISTENING: Final = re.compile(r"Listening (?:on|at):? (https?://[^\s]+:\d+)")
 
 # What a program may see of the tests' own environment; all else is given by name.
 _INHERITED: Final = ("PATH", "HOME", "LANG", "TMPDIR", "JAVA_HOME")

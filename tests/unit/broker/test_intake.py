@@ -178,3 +178,15 @@ def test_a_head_that_http_does_not_allow_is_refused_whoever_it_is_for(head: Requ
         admit(head, store=store_with())
 
     assert (type(caught.value), str(caught.value), caught.value.status_hint) == (MalformedMessage, text, 400)
+
+
+def test_the_host_that_a_proxy_in_front_says_was_asked_for_chooses_the_backend() -> None:
+    store = store_with(a_backend("inner", hosts=("10.0.0.1",)), a_backend("outer", hosts=("site.example",)))
+    client = Client(address="192.0.2.7", scheme="https", host="site.example:8443")
+    head = RequestHead("GET", "/", Headers([("Host", "10.0.0.1")]), None)
+
+    admitted = admit_request(store, FakeClock(), POLICY, head, end_user=USER, client=client, new_id=lambda: REQUEST)
+
+    assert admitted.exchange.backend_id == "outer"
+    assert b"\r\nHost: 10.0.0.1\r\n" in admitted.head
+    assert b"\r\nX-Forwarded-Host: site.example:8443\r\n" in admitted.head

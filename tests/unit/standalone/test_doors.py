@@ -1,6 +1,6 @@
 import pytest
 
-from standalone.doors import AGENT_PATHS, Door, Entrance, host_of
+from standalone.doors import AGENT_PATHS, Door, Entrance, requested_host
 from wire.headers import Headers
 from wire.http1 import RequestHead
 
@@ -106,8 +106,8 @@ def test_without_users_what_is_neither_agents_nor_administrators_has_no_door() -
     ],
 )
 def test_a_url_in_the_request_line_wins_over_the_field(target: str, host: str) -> None:
-    assert host_of(request(target, "A.example:1")) == host
+    assert requested_host(request(target, "A.example:1")) == host
 
 
 def test_a_request_without_host_is_for_none() -> None:
-    assert host_of(RequestHead("GET", "/", Headers(), None)) == ""
+    assert requested_host(RequestHead("GET", "/", Headers(), None)) == ""

@@ -29,6 +29,9 @@ class FakeTransport:
     def write(self, data: bytes) -> None:
         self.written += data
 
+    def can_write_eof(self) -> bool:
+        return True
+
     def write_eof(self) -> None:
         self.ends.append("half")
 

@@ -1,3 +1,4 @@
+import re
 from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
@@ -98,6 +99,49 @@ def test_a_field_of_a_proxy_in_front_needs_to_know_that_proxy(tmp_path: Path) ->
 def test_an_open_proxy_cannot_be_told_whom_to_ask(environ: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match="^--open: contradicts"):
         load(**environ)
+
+
+def listen(**keys: str) -> Settings:
+    return load(**{f"INVERTING_PROXY_LISTEN_{name.upper()}": text for name, text in keys.items()})
+
+
+@pytest.mark.parametrize(
+    ("keys", "error"),
+    [
+        ({"users": ","}, "listen.users: is empty"),
+        ({"users": "https://a:1"}, "tls.certificate: is missing, but must be a file for listen.users: https://a:1"),
+        ({"api": "https://a:1"}, "tls.certificate: is missing, but must be a file for listen.api: https://a:1"),
+        ({"redirect": "a:1"}, "listen.redirect: leads nowhere"),
+        ({"redirect": "https://a:1"}, "listen.redirect: speaks TLS itself"),
+        ({"forwarded": "Forwarded,X-Forwarded-For"}, "listen.forwarded: Forwarded says all that the others say"),
+        ({"agents_host": "a.example", "api_host": "A.example"}, "listen.api-host: is that of the agents"),
+        ({"agents_host": "a b"}, "INVERTING_PROXY_LISTEN_AGENTS_HOST: is 'a b', but must be a host name"),
+        ({"socket_mode": "999"}, "INVERTING_PROXY_LISTEN_SOCKET_MODE: is '999', but must be an octal mode"),
+        (
+            {"trusted_peers": "10.0.0.1/8"},
+            "INVERTING_PROXY_LISTEN_TRUSTED_PEERS: is '10.0.0.1/8', but must be a network",
+        ),
+    ],
+)
+def test_what_does_not_fit_together_is_named(keys: dict[str, str], error: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{re.escape(error)}"):
+        listen(**keys)
+
+
+def test_an_address_speaks_tls_where_there_is_a_certificate_and_nothing_against_it(tmp_path: Path) -> None:
+    (tmp_path / "pem").touch()
+    certificate = {"INVERTING_PROXY_TLS_CERTIFICATE": str(tmp_path / "pem")}
+    users = {"INVERTING_PROXY_LISTEN_USERS": "a:1,http://a:2,https://a:3,unix:///a"}
+
+    assert [*map((told := load(**certificate, **users)).speaks_tls, told.listen.users)] == [True, False, True, False]
+    assert not load().speaks_tls(Address("", "a", 1))
+
+
+def test_a_key_without_a_certificate_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "pem").touch()
+
+    with pytest.raises(SettingsError, match="^tls.certificate: is missing"):
+        load(INVERTING_PROXY_TLS_KEY=str(tmp_path / "pem"))
 
 
 @pytest.mark.parametrize("table", [*TABLES, *LISTS], ids=lambda table: table.NAME)
