@@ -3,6 +3,7 @@
     __main__        the program: settings → fleet → endings
     composition     what the settings ask for, put together: the services, one for each backend
     fleet           the services of the process; service: one of them, its poller and what goes with it
+    workers/        further processes that serve the same; draining: how each ends
     endings         signals, and what else ends the process; service_manager: a word to systemd
     healthcheck     a program of its own: the health check of the image
     poller          the loop: ask → skip what is known → run; slots, crew: room and threads; seen, backoff: its memory

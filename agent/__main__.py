@@ -8,13 +8,13 @@ used.
 import logging
 import os
 import sys
-import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING
 
 from agent.commandline.flags import FlagError
 from agent.composition import build_service
+from agent.draining import drain
 from agent.endings import DRAINED, FAILED, UNHEALTHY, Endings, log_deaths
 from agent.fleet import Fleet
 from agent.identity.errors import UnusableCredentials
@@ -25,14 +25,19 @@ from agent.settings.monitoring import MonitoringSettings
 from agent.telemetry import logs
 from agent.telemetry.assembly import Telemetry
 from agent.telemetry.monitoring import MonitoringError, Target, make_target
+from agent.workers.command import WORKER
+
+if TYPE_CHECKING:
+    from agent.workers.team import Team
 
 logger = logging.getLogger("agent")
 
-_FAREWELLS: Final = timedelta(seconds=1)
-"""How long the backends' websockets may take to answer that they are closed, once nothing else runs."""
-
 
 def main() -> int:
+    if socket := os.environ.get(WORKER):
+        from agent.workers import helper
+
+        return helper.main(int(socket))
     try:
         settings = load_settings(sys.argv[1:], os.environ)
     except SettingsRequest as request:
@@ -49,7 +54,7 @@ def main() -> int:
         unhealthy=partial(endings.report, UNHEALTHY),
     )
     try:
-        fleet = Fleet([partial(build_service, agent, settings.google) for agent in settings.agents], reports)
+        fleet = build_fleet(settings, reports)
         telemetry = build_telemetry(settings, fleet)
     except UnusableCredentials as error:
         return _refuse(str(error))
@@ -69,15 +74,31 @@ def main() -> int:
         return give_up("a loop of the agent died: its error stands above", telemetry)
     if not drain(fleet, endings, limit=settings.running.graceful_shutdown_timeout):
         return give_up("stopped with requests unfinished", telemetry)
+    if fleet.has_failed:
+        return give_up("stopped with requests unfinished", telemetry)
     telemetry.stop()
     logger.info("stopped")
     return 1 if ending == UNHEALTHY else 0
 
 
-def build_telemetry(settings: Settings, fleet: Fleet) -> Telemetry:
+def build_fleet(settings: Settings, reports: Reports) -> "Fleet | Team":
+    """What serves, in one process or several. Raises `UnusableCredentials`, and `OSError` for files."""
+
+    def build(reports: Reports) -> Fleet:
+        return Fleet([partial(build_service, agent, settings.google) for agent in settings.agents], reports)
+
+    if settings.workers == 1:
+        return build(reports)
+    from agent.workers.team import Team
+
+    return Team(build, settings, reports, environment=os.environ)
+
+
+def build_telemetry(settings: Settings, fleet: "Fleet | Team") -> Telemetry:
     """What the operator asked for. Raises `OSError` for an address that cannot be listened at."""
     return Telemetry(
         fleet.served,
+        processes=fleet.processes,
         version=VERSION,
         status_address=settings.running.status_port,
         monitoring=monitoring_target(settings.monitoring),
@@ -100,18 +121,6 @@ def monitoring_target(settings: MonitoringSettings) -> Target | None:
     except MonitoringError as error:
         logger.error("nothing is written to Cloud Monitoring: %s", error)
         return None
-
-
-def drain(fleet: Fleet, endings: Endings, *, limit: timedelta) -> bool:
-    """Ask for no more, finish what runs; False if that took too long, or another signal came."""
-    running = fleet.stop()
-    logger.info("stopping: %d requests run, they have %g s", running, limit.total_seconds())
-    if endings.wait(limit.total_seconds()) != DRAINED:
-        return False
-    give_up_at = time.monotonic() + _FAREWELLS.total_seconds()
-    while not fleet.are_parts_stopped and time.monotonic() < give_up_at:
-        time.sleep(0.02)
-    return True
 
 
 def _refuse(error: str) -> int:

@@ -11,6 +11,7 @@ import select
 import signal
 import threading
 import traceback
+from collections.abc import Iterable
 from types import FrameType
 from typing import Final
 
@@ -27,13 +28,13 @@ UNHEALTHY: Final = 254
 
 
 class Endings:
-    """Reports SIGTERM and SIGINT from now on; made and waited on in the main thread, one for each process."""
+    """Reports `signals` from now on; made and waited on in the main thread, one for each process."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, signals: Iterable[signal.Signals] = (signal.SIGTERM, signal.SIGINT)) -> None:
         self._reading, self._writing = os.pipe()
         os.set_blocking(self._writing, False)
         signal.set_wakeup_fd(self._writing)
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in signals:
             signal.signal(number, _do_nothing_here)
 
     def report(self, ending: int) -> None:

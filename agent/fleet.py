@@ -1,5 +1,6 @@
 """The services of one process, one for each backend, started and ended together."""
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -35,6 +36,15 @@ class Fleet:
     def are_parts_stopped(self) -> bool:
         """See `Service`."""
         return all(service.are_parts_stopped for service in self._services)
+
+    def processes(self) -> Sequence[int]:
+        """The processes that serve: this one."""
+        return [os.getpid()]
+
+    @property
+    def has_failed(self) -> bool:
+        """Never: what is unfinished is seen by who waits."""
+        return False
 
     def _count_drained(self) -> None:
         with self._lock:

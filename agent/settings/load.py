@@ -7,6 +7,7 @@ from typing import Final
 
 from agent.commandline.flags import Flag, FlagError, Given, describe, parse_values, read_arguments, read_environment
 from agent.settings import backend, banner, health, monitoring, proxy, running, sessions, websockets
+from agent.settings.cores import usable_cores
 from agent.settings.file import ConfigFile, read_config
 from agent.settings.google import GoogleEnvironment, google_environment
 
@@ -44,6 +45,8 @@ class Settings:
 
     agents: tuple[AgentSettings, ...]
     """One for each backend, at least one."""
+    workers: int
+    """Processes that may serve, this one included."""
     running: running.RunningSettings
     monitoring: monitoring.MonitoringSettings
     google: GoogleEnvironment
@@ -70,6 +73,9 @@ _BACKEND_FLAGS: Final = tuple(flag for group in BACKEND_GROUPS.values() for flag
 _PROCESS_FLAGS: Final = tuple(flag for group in PROCESS_GROUPS.values() for flag in group)
 FLAGS: Final = (*_BACKEND_FLAGS, *_PROCESS_FLAGS)
 
+_MOST_WORKERS: Final = 4
+"""As many as are started without being asked for: each takes 45 MB."""
+
 _ONE_BACKENDS: Final = ("backend", "host", "path-map")
 """What cannot be the same for several backends."""
 
@@ -87,9 +93,12 @@ def load_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     spoken = read_arguments(FLAGS, arguments)
     config = _read_file((surroundings | spoken).get(_CONFIG.name))
     values = parse_values(_PROCESS_FLAGS, {**surroundings, **config.common, **spoken})
+    agents = _agents(surroundings, config, spoken)
+    about_running = running.RunningSettings.of(values)
     return Settings(
-        agents=_agents(surroundings, config, spoken),
-        running=running.RunningSettings.of(values),
+        agents=agents,
+        workers=_workers(about_running.workers, agents),
+        running=about_running,
         monitoring=monitoring.MonitoringSettings.of(values),
         google=google_environment(environment),
     )
@@ -115,6 +124,22 @@ def _agents(
         if places.count((url, backend_id)) > 1:
             raise FlagError(f"backend {backend_id!r} of {url} stands twice in the file of --config: expected it once")
     return agents
+
+
+def _workers(asked: int | None, agents: Sequence[AgentSettings]) -> int:
+    kept = [flag for agent in agents for flag in _flags_of_state(agent)]
+    if asked is None:
+        return 1 if kept else min(usable_cores(), _MOST_WORKERS)
+    if asked > 1 and kept:
+        raise FlagError(f"--workers is {asked}: expected 1 with --{kept[0]}, which keeps what it knows in one process")
+    return asked
+
+
+def _flags_of_state(agent: AgentSettings) -> list[str]:
+    """The flags that make one process of an agent know what another one does not."""
+    shim = "shim-websockets" if agent.websockets.shim_websockets else "shim-path"
+    flags = {shim: agent.websockets.path, "session-cookie-name": agent.sessions.session_cookie_name}
+    return [flag for flag, value in flags.items() if value]
 
 
 def _agent(given: Mapping[str, Given]) -> AgentSettings:

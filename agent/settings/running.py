@@ -18,6 +18,8 @@ class RunningSettings(Group):
     graceful_shutdown_timeout: timedelta
     status_port: tuple[str, int] | None
     """Host and port at which the operator may ask; None for nowhere."""
+    workers: int | None
+    """Processes that serve; None for as many as there are cores and need."""
     log_format: LogFormat
     debug: bool
 
@@ -30,6 +32,14 @@ def parse_address(text: str) -> tuple[str, int] | None:
     if found is None or not 1 <= int(found[2]) <= 65_535:
         raise ValueError("not a port")
     return (found[1] or "127.0.0.1").strip("[]"), int(found[2])
+
+
+def _parse_workers(text: str) -> int | None:
+    if text == "auto":
+        return None
+    if re.fullmatch(r"[1-9]\d?", text, re.ASCII) is None:
+        raise ValueError("not a number of workers")
+    return int(text)
 
 
 def _parse_format(text: str) -> LogFormat:
@@ -51,6 +61,13 @@ FLAGS: Final = (
         "PORT or HOST:PORT",
         "Serve a status page, /healthz, /readyz and /metrics; without a host to this machine alone.",
         parse_address,
+    ),
+    Flag(
+        "workers",
+        "auto",
+        "auto or a number from 1 to 99",
+        "Processes that serve. auto: one, and when it is busy as many as there are cores, at most 4.",
+        _parse_workers,
     ),
     Flag("log-format", "text", "text or json", "How log lines are written.", _parse_format),
     boolean("debug", "Write a debug log; never bodies, cookies or tokens."),

@@ -3,6 +3,7 @@
 Their modules are imported when they are asked for: who asks for nothing does not wait for them.
 """
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -27,9 +28,11 @@ class Telemetry:
         status_address: tuple[str, int] | None,
         monitoring: "Target | None",
         clock: Callable[[], datetime],
+        processes: Callable[[], Sequence[int]] = lambda: [os.getpid()],
     ) -> None:
-        """`clock` gives aware times. Raises `OSError` for a status address that cannot be listened at."""
-        self._server = _server(backends, status_address, version) if status_address else None
+        """`processes` are those that serve, this one included; `clock` gives aware times. Raises `OSError` for a status
+        address that cannot be listened at."""
+        self._server = _server(backends, status_address, version, processes) if status_address else None
         self._reporter = _reporter(backends, monitoring, clock) if monitoring else None
 
     @property
@@ -51,10 +54,15 @@ class Telemetry:
             self._server.stop()
 
 
-def _server(backends: Sequence[ServedBackend], address: tuple[str, int], version: str) -> "StatusServer":
+def _server(
+    backends: Sequence[ServedBackend],
+    address: tuple[str, int],
+    version: str,
+    processes: Callable[[], Sequence[int]],
+) -> "StatusServer":
     from agent.telemetry.status_server import Answers, StatusServer
 
-    return StatusServer(*address, Answers(backends, version=version, now=time.monotonic))
+    return StatusServer(*address, Answers(backends, version=version, now=time.monotonic, processes=processes))
 
 
 def _reporter(backends: Sequence[ServedBackend], target: "Target", clock: Callable[[], datetime]) -> "Reporter":

@@ -3,7 +3,8 @@
 The metrics are made from snapshots, at each call, in a registry of their own: the agent counts for itself.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Final
 
@@ -29,6 +30,11 @@ _COUNTERS: Final[tuple[tuple[str, str, Callable[[Snapshot], float]], ...]] = (
 _GAUGES: Final[tuple[tuple[str, str, Callable[[Snapshot], float]], ...]] = (
     ("exchanges_in_flight", "Requests that are being answered.", lambda each: each.in_flight),
     ("shim_sessions_open", "Websocket sessions that are open.", lambda each: each.shim_open),
+    (
+        "protocol_version",
+        "The version that the proxy speaks; 0 if not known.",
+        lambda each: each.version,
+    ),
     ("connected", "1 if the proxy answers polls.", lambda each: not why_not_connected(each)),
     ("backend_healthy", "1 if the backend is healthy.", lambda each: not each.unhealthy),
     ("ready", "1 if requests can be answered.", lambda each: not why_not_ready(each)),
@@ -36,12 +42,18 @@ _GAUGES: Final[tuple[tuple[str, str, Callable[[Snapshot], float]], ...]] = (
 
 
 class Exposition:
-    """The metrics of all backends, as text."""
+    """The metrics of all backends, and of the processes that serve them, as text."""
 
-    def __init__(self, snapshots: Callable[[], Sequence[Snapshot]], *, version: str) -> None:
+    def __init__(
+        self,
+        snapshots: Callable[[], Sequence[Snapshot]],
+        *,
+        version: str,
+        processes: Callable[[], Sequence[int]] = lambda: [os.getpid()],
+    ) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(_Metrics(snapshots, version))
-        ProcessCollector(registry=self._registry)
+        self._registry.register(_Processes(processes))
 
     def render(self) -> bytes:
         return generate_latest(self._registry)
@@ -71,6 +83,30 @@ class _Metrics(Collector):
             for each in snapshots:
                 gauge.add_metric((each.backend_id,), float(read(each)))
             yield gauge
+
+
+class _Processes(Collector):
+    """What several processes use together. The oldest start counts, and of limits that of each is the same."""
+
+    def __init__(self, processes: Callable[[], Sequence[int]]) -> None:
+        self._processes = processes
+
+    def collect(self) -> Iterator[Metric]:
+        used: dict[str, list[Metric]] = {}
+        for pid in self._processes():
+            for metric in ProcessCollector(pid=lambda pid=pid: pid, registry=None).collect():  # type: ignore[misc]
+                used.setdefault(metric.name, []).append(metric)
+        for metrics in used.values():
+            choose = _TOGETHER.get(metrics[0].name, sum)
+            value = choose([sample.value for metric in metrics for sample in metric.samples])
+            metrics[0].samples = [metrics[0].samples[0]._replace(value=value)]
+            yield metrics[0]
+
+
+_TOGETHER: Final[Mapping[str, Callable[[Sequence[float]], float]]] = {
+    "process_start_time_seconds": min,
+    "process_max_fds": max,
+}
 
 
 def _exchanges(snapshots: Sequence[Snapshot]) -> Metric:

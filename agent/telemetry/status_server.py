@@ -6,6 +6,7 @@ browser must not read it under a name of its own (DNS rebinding): a loopback add
 
 import json
 import logging
+import os
 import socket
 import threading
 from collections.abc import Callable, Sequence
@@ -54,8 +55,16 @@ class Answer:
 class Answers:
     """Answers by path."""
 
-    def __init__(self, backends: Sequence[ServedBackend], *, version: str, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        backends: Sequence[ServedBackend],
+        *,
+        version: str,
+        now: Callable[[], float],
+        processes: Callable[[], Sequence[int]] = lambda: [os.getpid()],
+    ) -> None:
         self._backends = backends
+        self._processes = processes
         self._version = version
         self._now = now
         self._began = now()
@@ -90,7 +99,8 @@ class Answers:
 
         with self._importing:
             if self._render_metrics is None:
-                self._render_metrics = Exposition(self._snapshots, version=self._version).render
+                exposition = Exposition(self._snapshots, version=self._version, processes=self._processes)
+                self._render_metrics = exposition.render
         return Answer(200, CONTENT_TYPE, self._render_metrics())
 
     def _page(self) -> Answer:

@@ -56,6 +56,10 @@ TESTED_THROUGH: Final = {
     "tests/agent/test_monitoring.py": ["agent/telemetry/assembly"],
     "tests/agent/test_proxy_client.py": ["agent/transport/connections", "agent/proxy/calls", "agent/proxy/client"],
     "tests/agent/test_polls.py": ["agent/proxy/polls"],
+    "tests/agent/test_workers.py": [
+        *[f"agent/workers/{part}" for part in ("helper", "helpers", "messages", "team")],
+    ],
+    "tests/agent/test_program.py": ["agent/draining"],
     "tests/agent/test_conversation.py": ["agent/proxy/conversation", "agent/proxy/posts"],
 }
 

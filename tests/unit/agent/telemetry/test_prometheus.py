@@ -1,5 +1,7 @@
 """The text of /metrics, read back by the library's own parser."""
 
+import os
+
 from prometheus_client.parser import text_string_to_metric_families
 
 from agent.telemetry.observer import FinishedExchange
@@ -70,3 +72,15 @@ def test_each_backend_has_its_own() -> None:
     second.call_retried()
     found = samples(first, second)
     assert [found["proxy_retries_total", (("backend", each),)] for each in ("a", 'b"\n')] == [0, 1]
+
+
+def test_what_processes_use_is_added_up() -> None:
+    def value(name: str, processes: list[int]) -> float:
+        text = Exposition(lambda: [], version="1.2.3", processes=lambda: processes).render().decode()
+        [line] = [line for line in text.splitlines() if line.startswith(f"{name} ")]
+        return float(line.partition(" ")[2])
+
+    own = os.getpid()
+    assert value("process_open_fds", [own, own]) == 2 * value("process_open_fds", [own])
+    assert value("process_start_time_seconds", [own, own]) == value("process_start_time_seconds", [own])
+    assert value("process_max_fds", [own, own]) == value("process_max_fds", [own])
