@@ -69,9 +69,12 @@ def _moved(exchange: Exchange, move: Move) -> State:
     return state
 
 
-def is_claimable(exchange: Exchange, now: datetime) -> bool:
-    """True while a poll may list it: queued, or offered with the lease over; and somebody still waits for it."""
-    if is_expired(exchange, now):
+def is_claimable(exchange: Exchange, now: datetime, *, takes_upgrades: bool = False) -> bool:
+    """True while a poll may list it: queued, or offered with the lease over; and somebody still waits for it.
+
+    One that wants to upgrade is for agents that take those: another one would answer what nobody has asked.
+    """
+    if is_expired(exchange, now) or (exchange.upgrade and not takes_upgrades):
         return False
     if exchange.state is State.OFFERED:
         return exchange.leased_until is None or exchange.leased_until <= now

@@ -89,6 +89,8 @@ class Exchange:
     """The poll that handed it out, as long as that may have been lost; empty in version 1."""
     failure: str = ""
     """Why the state is `FAILED`: a reason for machines."""
+    upgrade: str = ""
+    """The protocol that the client wants to change to, in lower case; empty for a request that wants an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +117,12 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Poll:
-    """A poll of version 2: which agent asks, the name of this attempt, and how many requests it can begin."""
+    """A poll of version 2: which agent asks, the name of this attempt, and what it can begin."""
 
     agent_id: str
     poll_id: str
     capacity: int
+    takes_upgrades: bool = False
 
     @property
     def as_lost(self) -> "LostPolls":

@@ -99,9 +99,11 @@ class Store(Protocol):
 
     # The agent's side of an exchange
 
-    def claim_pending(self, backend_id: BackendId, *, agent_id: str, now: datetime) -> list[RequestId]:
+    def claim_pending(
+        self, backend_id: BackendId, *, agent_id: str, now: datetime, takes_upgrades: bool = False
+    ) -> list[RequestId]:
         """Offer waiting requests of a backend to an agent, oldest first, at most `policy.list_limit`. One whose lease
-        has lapsed may count as new.
+        has lapsed may count as new. Those that want to upgrade are for agents that take upgrades.
 
         Each is hidden from other polls until `policy.offer_lease` is over; of many who ask, one gets it, and the others
         may come back with fewer than there are. Requests that are offered or have expired hide none.

@@ -111,12 +111,13 @@ def wait_for_pending(
     *,
     agent_id: str,
     has_left: Callable[[], bool] = lambda: False,
+    takes_upgrades: bool = False,
 ) -> Waiting[list[RequestId]]:
     """Claimed requests as soon as there are any; none after `policy.list_wait`, or once the agent `has_left`: said,
     since this poll began, that it asks no more."""
     patience = _Patience(clock, PendingKey(backend_id), policy.list_wait)
     while not has_left():
-        claimed = store.claim_pending(backend_id, agent_id=agent_id, now=clock.now())
+        claimed = store.claim_pending(backend_id, agent_id=agent_id, now=clock.now(), takes_upgrades=takes_upgrades)
         if claimed and has_left():
             # Between the question and the claim.
             store.release_offers(backend_id, agent_id=agent_id)

@@ -6,7 +6,7 @@ from typing import Final
 
 from broker.model import HandedOut, LostPolls, Poll
 from broker.policy import Policy
-from edge.agent_calls import named_agent_of, poll_id_of, request_fields
+from edge.agent_calls import named_agent_of, poll_id_of, request_fields, takes_upgrades
 from wire.batches import Entry, encode_end, encode_entry
 from wire.headers import Headers
 from wire.negotiation import accepts_batches, batch_media_type, decode_names, parse_capacity
@@ -23,6 +23,7 @@ def poll_of(headers: Headers, policy: Policy) -> Poll | None:
         agent_id=named_agent_of(headers),
         poll_id=poll_id_of(headers),
         capacity=parse_capacity(headers.get(CAPACITY), most=policy.list_limit),
+        takes_upgrades=takes_upgrades(headers),
     )
 
 

@@ -141,10 +141,12 @@ class DatastoreStore:
 
     # The agent's side of an exchange
 
-    def claim_pending(self, backend_id: BackendId, *, agent_id: str, now: datetime) -> list[RequestId]:
+    def claim_pending(
+        self, backend_id: BackendId, *, agent_id: str, now: datetime, takes_upgrades: bool = False
+    ) -> list[RequestId]:
         limit = self._policy.list_limit
         claimed: list[RequestId] = []
-        for page in self._claimable_pages(backend_id, now=now, page=limit):
+        for page in self._claimable_pages(backend_id, now=now, page=limit, takes_upgrades=takes_upgrades):
             offers = [
                 replace(record, exchange=rules.offer(record.exchange, agent_id=agent_id, now=now, policy=self._policy))
                 for record in page[: limit - len(claimed)]
@@ -157,7 +159,8 @@ class DatastoreStore:
     def hand_out(self, backend_id: BackendId, poll: Poll, *, now: datetime) -> list[HandedOut]:
         room = Room(poll, self._policy, most_bytes=records.MAX_READ_BYTES)
         won: list[Record] = []
-        for page in self._claimable_pages(backend_id, now=now, page=max(room.entries, _LEAST_PAGE)):
+        size = max(room.entries, _LEAST_PAGE)
+        for page in self._claimable_pages(backend_id, now=now, page=size, takes_upgrades=poll.takes_upgrades):
             chosen = list(itertools.takewhile(lambda record: room.admit(_size_in_batch(record)), page))
             won += self._store_each([self._handed_out(record, poll, now=now) for record in chosen])
             if len(chosen) < len(page) or not room.entries:
@@ -252,7 +255,9 @@ class DatastoreStore:
 
     # How requests are handed out
 
-    def _claimable_pages(self, backend_id: BackendId, *, now: datetime, page: int) -> Iterator[list[Record]]:
+    def _claimable_pages(
+        self, backend_id: BackendId, *, now: datetime, page: int, takes_upgrades: bool
+    ) -> Iterator[list[Record]]:
         """What a poll may take, oldest first."""
         pages = self._datastore.query(
             EXCHANGE,
@@ -263,7 +268,11 @@ class DatastoreStore:
             page=page,
         )
         for found in pages:
-            yield [record for record in map(record_of, found) if rules.is_claimable(record.exchange, now)]
+            yield [
+                record
+                for record in map(record_of, found)
+                if rules.is_claimable(record.exchange, now, takes_upgrades=takes_upgrades)
+            ]
 
     def _handed_out(self, record: Record, poll: Poll, *, now: datetime) -> Record:
         exchange = rules.hand_out(record.exchange, poll, now=now, policy=self._policy, is_whole=_is_batchable(record))

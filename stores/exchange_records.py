@@ -50,6 +50,7 @@ _UNINDEXED: Final = (
     "leasedUntil",
     "failure",
     "poll",
+    "upgrade",
     *(f"{stream}{what}" for stream in ("request", "answer") for what in ("Starts", "End", "Ended")),
 )
 
@@ -154,6 +155,7 @@ class Layout:
             "leasedUntil": exchange.leased_until,
             "failure": exchange.failure,
             "poll": exchange.poll_id or None,
+            "upgrade": exchange.upgrade or None,
         }
         for side, stream in (("request", record.request), ("answer", record.answer)):
             fields |= {f"{side}Starts": list(stream.starts), f"{side}End": stream.end, f"{side}Ended": stream.ended}
@@ -176,6 +178,7 @@ def record_of(found: Versioned) -> Record:
         leased_until=entity.get("leasedUntil"),
         failure=entity["failure"],
         poll_id=entity.get("poll", ""),
+        upgrade=entity.get("upgrade", ""),
     )
     request, answer = (
         Stream(tuple(entity[f"{side}Starts"]), entity[f"{side}End"], entity[f"{side}Ended"])

@@ -155,14 +155,16 @@ class MemoryStore:
 
     # The agent's side of an exchange
 
-    def claim_pending(self, backend_id: BackendId, *, agent_id: str, now: datetime) -> list[RequestId]:
+    def claim_pending(
+        self, backend_id: BackendId, *, agent_id: str, now: datetime, takes_upgrades: bool = False
+    ) -> list[RequestId]:
         claimed: list[RequestId] = []
         with self._lock:
             queue = self._queues.get(backend_id)
             for request_id, record in queue.waiting.items() if queue else ():
                 if len(claimed) == self._policy.list_limit:
                     break
-                if rules.is_claimable(record.exchange, now):
+                if rules.is_claimable(record.exchange, now, takes_upgrades=takes_upgrades):
                     record.exchange = rules.offer(record.exchange, agent_id=agent_id, now=now, policy=self._policy)
                     claimed.append(request_id)
         return claimed

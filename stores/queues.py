@@ -66,7 +66,7 @@ class Queue:
         """What a poll takes with it."""
         room, handed = Room(poll, policy), []
         for record in self.waiting.values():
-            if not rules.is_claimable(record.exchange, now):
+            if not rules.is_claimable(record.exchange, now, takes_upgrades=poll.takes_upgrades):
                 continue
             request = record.request.whole(at_most=MAX_ENTRY_BYTES)
             if not room.admit(len(request or b"")):

@@ -4,6 +4,7 @@
     headers      ordered header fields, and the ones that must not travel on
     remembering  answers about names, remembered
     http1        HTTP/1.1 messages as bytes, parsed and serialized, incremental
+    upgrades     changing the protocol of a connection: who wants it, and the 101 that grants it
     bodies       what is behind a head: of a known length, chunked, or until the connection ends
     strictness   the grammar of heads: what a proxy must not forgive
     batches      several messages in one body: version 2

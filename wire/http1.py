@@ -44,7 +44,8 @@ class RequestHead:
 
 @dataclass(frozen=True, slots=True)
 class ResponseHead:
-    """A final response (never 1xx) without its body; the reason phrase carries nothing and is not kept."""
+    """A final response without its body, or the 101 of `wire.upgrades`, never another 1xx; the reason phrase carries
+    nothing and is not kept."""
 
     status: int
     headers: Headers

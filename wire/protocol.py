@@ -17,6 +17,7 @@ BackendId = NewType("BackendId", str)
 PENDING_PATH: Final = "/agent/pending"
 REQUEST_PATH: Final = "/agent/request"
 RESPONSE_PATH: Final = "/agent/response"
+TUNNEL_PATH: Final = "/agent/tunnel"
 
 BACKEND_ID: Final = "X-Inverting-Proxy-Backend-ID"
 REQUEST_ID: Final = "X-Inverting-Proxy-Request-ID"
@@ -30,6 +31,8 @@ POLL_ID: Final = "X-Inverting-Proxy-Poll-ID"
 CAPACITY: Final = "X-Inverting-Proxy-Capacity"
 LOST_POLL: Final = "X-Inverting-Proxy-Lost-Poll"
 RECEIVED: Final = "X-Inverting-Proxy-Received"
+CAPABILITIES: Final = "X-Inverting-Proxy-Capabilities"
+UPGRADE: Final = "X-Inverting-Proxy-Upgrade"
 
 OWNED_PREFIX: Final = "x-inverting-proxy-"
 """Every field of ours begins so, in the form that `wire.headers.normalise` gives."""
@@ -44,6 +47,12 @@ NO_REQUEST: Final = "-"
 
 FORWARDED_SET: Final = "set"
 """The value of `FORWARDED`: the proxy has dropped the client's own `Forwarded` and `X-Forwarded-*`, and set its own."""
+
+TUNNEL: Final = "tunnel"
+"""The word in `CAPABILITIES` of an agent that opens tunnels: it may be offered requests that want to upgrade."""
+
+TUNNEL_PROTOCOL: Final = "inverting-proxy-tunnel"
+"""What an agent names in `Upgrade` when it opens a tunnel."""
 
 IDEMPOTENT_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 """The methods that may be repeated without the user asking for it (RFC 9110 section 9.2.2)."""

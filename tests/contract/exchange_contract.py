@@ -157,6 +157,14 @@ class ExchangeContract:
         assert claim(store, backend_id=OTHER_BACKEND) == ["two"]
         assert claim(store) == ["one"]
 
+    def test_one_that_wants_to_upgrade_is_for_agents_that_take_upgrades(self, store: Store) -> None:
+        queued(store, "upgrade", upgrade="websocket")
+        queued(store, "plain", started=later(0.1))
+        assert claim(store, now=later(1)) == ["plain"]
+        assert store.claim_pending(BACKEND, agent_id=AGENT, now=later(1), takes_upgrades=True) == ["upgrade"]
+        got = store.fetch_exchange(BACKEND, RequestId("upgrade"), agent_id=AGENT, now=later(1))
+        assert got.upgrade == "websocket"
+
     def test_a_backend_without_requests_has_none(self, store: Store) -> None:
         assert claim(store) == []
 

@@ -113,6 +113,14 @@ def test_a_poll_lists_what_is_queued_or_offered_too_long_ago(
     assert not is_claimable(replace(exchange, expires=NOON), NOON)
 
 
+def test_one_that_wants_to_upgrade_is_listed_only_to_those_who_take_upgrades() -> None:
+    exchange = an_exchange(upgrade="websocket")
+
+    assert not is_claimable(exchange, NOON)
+    assert is_claimable(exchange, NOON, takes_upgrades=True)
+    assert not is_claimable(replace(exchange, expires=NOON), NOON, takes_upgrades=True)
+
+
 @pytest.mark.parametrize(("expires", "expired"), [(-1, True), (0, True), (1, False)])
 def test_an_exchange_expires_at_its_time(expires: float, expired: bool) -> None:
     assert is_expired(an_exchange(expires=NOON + seconds(expires)), NOON) == expired

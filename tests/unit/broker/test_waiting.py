@@ -48,6 +48,14 @@ def test_forty_two_seconds_of_polls_take_no_time() -> None:
     assert (scene.poll(), scene.poll(), scene.elapsed) == ([], [REQUEST], 42)
 
 
+def test_a_poll_that_takes_upgrades_gets_what_others_do_not() -> None:
+    scene = Scene()
+    scene.add(exchange=an_exchange(upgrade="websocket"))
+    taking = wait_for_pending(scene.store, scene.clock, POLICY, BACKEND, agent_id=AGENT, takes_upgrades=True)
+
+    assert (scene.poll(), drive(taking, scene.waiter)) == ([], [REQUEST])
+
+
 def test_a_poll_gets_what_another_agent_let_lapse() -> None:
     scene = Scene()
     scene.add(exchange=offer(an_exchange(), agent_id="gone", now=NOON, policy=POLICY))
