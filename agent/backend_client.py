@@ -13,8 +13,10 @@ from agent.messages import Request, Response
 from agent.transport.client import HttpClient
 from agent.transport.connections import ConnectionPool
 from agent.transport.tls import REQUESTS_RULES, Tls
+from agent.transport.upgrading import Changed, call_upgrading
 from agent.transport.upload import Body
 from wire.http1 import End, RequestHead, ResponseHead
+from wire.upgrades import upgrade_fields
 
 logger = logging.getLogger(__name__)
 
@@ -71,11 +73,20 @@ class BackendClient:
 
     def __call__(self, request: Request) -> Response:
         """Raises `TransportError`, and `SourceBroke` for a request whose body broke off."""
-        head = request.head
-        if self._host is not None:
-            head = replace(head, headers=with_host(head.headers, self._host))
-        reply = self._call(head, request.body, limit=self._limit)
-        return Response(reply.head, reply.events(), abort=reply.abort, close=reply.close)
+        return _response(self._call(self._addressed(request.head), request.body, limit=self._limit))
+
+    def change(self, request: Request, *, limit: float) -> Response | Changed:
+        """Offer the backend to change to `request.upgrade`, over HTTP/1.1 in any case; what it made of it.
+
+        `limit` bounds, in seconds, the wait for its answer. Raises `TransportError`.
+        """
+        head = self._addressed(request.head)
+        head = replace(head, headers=head.headers.adding(*upgrade_fields(request.upgrade)))
+        outcome = call_upgrading(self._pool, head, limit=limit)
+        return outcome if isinstance(outcome, Changed) else _response(outcome)
+
+    def _addressed(self, head: RequestHead) -> RequestHead:
+        return head if self._host is None else replace(head, headers=with_host(head.headers, self._host))
 
     def connect(self) -> socket.socket:
         """A new connection for HTTP/1.1 that is the caller's alone: connected, over TLS verified, blocking, without a
@@ -85,6 +96,10 @@ class BackendClient:
     def close(self) -> None:
         """End the connections that calls share."""
         self._close()
+
+
+def _response(reply: _Reply) -> Response:
+    return Response(reply.head, reply.events(), abort=reply.abort, close=reply.close)
 
 
 def own_host(url: str) -> str:

@@ -18,6 +18,7 @@ from agent.health.watch import HealthWatch
 from agent.hygiene import RequestRules
 from agent.identity.credentials import Credentials
 from agent.identity.opening import open_credentials
+from agent.messages import Request, Response
 from agent.pipeline import Handler, Wrapper, build_pipeline
 from agent.poller import Poller
 from agent.proxy.client import AgentIdentity, ProxyClient
@@ -36,6 +37,8 @@ from agent.telemetry.record import BackendRecord, ServedBackend
 from agent.transport.client import HttpClient
 from agent.transport.connections import ConnectionPool
 from agent.transport.tls import Tls
+from agent.transport.upgrading import Changed, call_upgrading
+from agent.tunnels.assembly import HANDSHAKE_SECONDS, assemble_tunnels
 
 _SEEN_IDS: Final = 10_000
 _CONNECT_SECONDS: Final = 10.0
@@ -48,7 +51,13 @@ def build_service(
     """What serves one backend; not `is_alone` where another process does so too, which a proxy has to know of."""
     record = BackendRecord(settings.proxy.backend, now=time.monotonic)
     # One connection for each exchange, and one for the poll.
-    proxy = build_proxy(settings.proxy, google, connections=settings.backend.concurrency + 1, observer=record)
+    proxy = build_proxy(
+        settings.proxy,
+        google,
+        connections=settings.backend.concurrency + 1,
+        takes_upgrades=settings.websockets.takes_upgrades,
+        observer=record,
+    )
     backends = build_backends(settings)
     rules = RequestRules(
         forwards_user_id=settings.backend.forward_user_id,
@@ -62,6 +71,7 @@ def build_service(
         lambda request: backends.choose(request.head.target)(request),
         rules=rules,
         shim=build_shim(settings, backends, record, parts),
+        tunnels=build_tunnels(settings, proxy, backends, record, parts),
         pages=build_pages(settings),
         sessions=build_sessions(settings.sessions),
     )
@@ -88,7 +98,12 @@ def build_service(
 
 
 def build_proxy(
-    settings: ProxySettings, google: GoogleEnvironment, *, connections: int, observer: Observer
+    settings: ProxySettings,
+    google: GoogleEnvironment,
+    *,
+    connections: int,
+    takes_upgrades: bool,
+    observer: Observer,
 ) -> ProxyClient:
     """The proxy as the agent calls it."""
     outbound = google.outbound.choose(settings.proxy)
@@ -109,6 +124,7 @@ def build_proxy(
         sleep=threading.Event().wait,
         outbound=outbound,
         observer=observer,
+        change=partial(call_upgrading, pool) if takes_upgrades else None,
     )
 
 
@@ -235,6 +251,30 @@ def build_shim(
         return assembled.shim
 
     return shim
+
+
+def build_tunnels(
+    settings: AgentSettings,
+    proxy: ProxyClient,
+    backends: Routes[BackendClient],
+    observer: Observer,
+    parts: list[Part],
+) -> Callable[[Handler, Wrapper], Handler] | None:
+    """What puts the tunnels of websockets around a handler, and adds them to `parts`; None where nobody wants them."""
+    if not settings.websockets.takes_upgrades:
+        return None
+
+    def change(request: Request) -> Response | Changed:
+        return backends.choose(request.head.target).change(request, limit=HANDSHAKE_SECONDS)
+
+    def tunnels(inner: Handler, around: Wrapper) -> Handler:
+        assembled = assemble_tunnels(
+            inner, around=around, change=change, open_tunnel=proxy.open_tunnel, observer=observer
+        )
+        parts.append(assembled)
+        return assembled.handler
+
+    return tunnels
 
 
 def _tls_of(settings: BackendSettings) -> Tls:

@@ -50,6 +50,18 @@ TIMED_OUT: Final = Failure(
     "The proxy and its agent work, but the backend did not answer in time.\n"
     "Check the backend; if it needs longer, raise --request-forwarding-timeout of the agent.",
 )
+TUNNEL_FAILED: Final = Failure(
+    502,
+    "tunnel-failed",
+    "The backend opened the websocket, but the agent could not open a tunnel for it to the proxy.\n"
+    "Is there a server between the two that does not let connections upgrade? The agent's log says more.",
+)
+NO_ROOM: Final = Failure(
+    503,
+    "too-many-websockets",
+    "The agent has as many websockets open as it takes.\nClose some, or start a second agent.",
+)
+STOPPING: Final = Failure(503, "agent-stopping", "The agent is being stopped.\nTry again soon.")
 REQUEST_BROKE: Final = Failure(
     502, "request-broke", "The agent did not receive the whole request from the proxy.\nSend it again."
 )

@@ -19,6 +19,8 @@ class Request:
     body: bytes | Body
     is_forwarded_set: bool = False
     """True if the proxy says that it, and not the client, has set `X-Forwarded-*`."""
+    upgrade: str = ""
+    """The protocol that the client wants to change to, as the proxy says; empty for a request that wants an answer."""
 
 
 Listed = RequestId | Request
@@ -45,6 +47,8 @@ class Response:
     """Why the agent made this answer itself; empty for a backend's answer."""
     abort: Callable[[], None] = _nothing
     """Makes a waiting read of `events` end at once, from any thread."""
+    is_delivered: bool = False
+    """True where the client has it already, so that nothing is posted: the 101 at the beginning of a tunnel."""
     close: Callable[[], None] = _nothing
     """Gives up what has not come yet; harmless once all has come."""
 

@@ -25,13 +25,14 @@ def build_pipeline(
     *,
     rules: RequestRules,
     shim: Callable[[Handler, Wrapper], Handler] | None = None,
+    tunnels: Callable[[Handler, Wrapper], Handler] | None = None,
     pages: Sequence[Wrapper] = (),
     sessions: Wrapper | None = None,
 ) -> Handler:
-    """The whole way of a request, from the outside in: failures, shim, pages, sessions, hygiene, backend.
+    """The whole way of a request, from the outside in: failures, tunnels, shim, pages, sessions, hygiene, backend.
 
-    `pages` change pages, the outermost first. `shim` is given the handler of what it does not answer, and what is to
-    stand around the websockets that it opens by itself: sessions and hygiene hold for them as for any request.
+    `pages` change pages, the outermost first. `tunnels` and `shim` are given the handler of what they do not answer,
+    and what is to stand around the websockets that they open: sessions and hygiene hold for them as for any request.
     """
 
     def around(handler: Handler) -> Handler:
@@ -43,6 +44,8 @@ def build_pipeline(
         handler = page(handler)
     if shim is not None:
         handler = shim(handler, around)
+    if tunnels is not None:
+        handler = tunnels(handler, around)
     return answering_failures(handler)
 
 

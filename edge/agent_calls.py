@@ -6,6 +6,7 @@ from wire.headers import Headers
 from wire.protocol import (
     AGENT_ID,
     BACKEND_ID,
+    CAPABILITIES,
     FORWARDED,
     FORWARDED_SET,
     POLL_ID,
@@ -13,6 +14,8 @@ from wire.protocol import (
     REQUEST_MEDIA_TYPE,
     START_TIME,
     TO_FETCH_MEDIA_TYPE,
+    TUNNEL,
+    UPGRADE,
     USER_ID,
     BackendId,
     RequestId,
@@ -46,6 +49,12 @@ def request_id_of(headers: Headers) -> RequestId:
     return RequestId(_named(headers, REQUEST_ID))
 
 
+def takes_upgrades(headers: Headers) -> bool:
+    """True for a poll of an agent that opens tunnels."""
+    words = ",".join(headers.get_all(CAPABILITIES)).lower().split(",")
+    return TUNNEL in (word.strip() for word in words)
+
+
 def request_fields(exchange: Exchange, *, is_whole: bool = True) -> Headers:
     """What the agent is told of a request beside its bytes; nothing of a user who is not known. Unless it `is_whole`,
     the request is only named in a batch."""
@@ -58,6 +67,7 @@ def request_fields(exchange: Exchange, *, is_whole: bool = True) -> Headers:
             (START_TIME, format_start_time(exchange.started)),
             # What `broker.forwarding` has done to every request that is stored.
             (FORWARDED, FORWARDED_SET),
+            *(((UPGRADE, exchange.upgrade),) if exchange.upgrade else ()),
         )
     )
 

@@ -172,6 +172,13 @@ BROKEN_ANSWERS: Final[Mapping[str, Failure]] = {
         party="agent",
         text="The agent that had this request has gone before it answered: send it again once an agent is back.",
     ),
+    "tunnel-broke": Failure(
+        status=502,
+        reason="tunnel-broke",
+        party="agent",
+        text="The backend opened the websocket, but the agent's tunnel for it broke off: try again, and look into the "
+        "agent's log.",
+    ),
     "empty-answer": Failure(
         status=502,
         reason="empty-answer",

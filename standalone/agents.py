@@ -7,26 +7,42 @@ from typing import Final
 
 from broker.answers import post_answer
 from broker.batches import Postbox
-from broker.errors import UnknownRequest
-from broker.model import Exchange, Part, Poll
+from broker.errors import ClaimedElsewhere, UnknownRequest
+from broker.exchange import require_holder
+from broker.model import Exchange, Part, Poll, State
 from broker.policy import Policy
 from broker.waiting import Clock, wait_for_handout, wait_for_pending, wait_for_request
 from edge.agent_batches import RECEIPT_FIELDS, batch_of, lost_polls_of, poll_of
-from edge.agent_calls import agent_id_of, backend_id_of, named_agent_of, request_fields, request_id_of
+from edge.agent_calls import agent_id_of, backend_id_of, named_agent_of, request_fields, request_id_of, takes_upgrades
 from edge.departures import Departures
 from edge.errors import Refusal, method_not_allowed
 from edge.logs import trace_of
+from edge.upgrades import NO_TUNNEL_WANTED
 from standalone.calls import Call
 from standalone.identity.gate import Gate
 from standalone.presence import AgentName, Presence
 from standalone.registration import OpenRegistration
+from standalone.tunnels import Tunnels
 from standalone.waiting import AsyncioWaiter, drive
 from stores.memory import MemoryStore
 from wire.batches import ANSWERS, BatchParser
 from wire.headers import Headers
 from wire.http1 import CHUNKED, End, Length, ResponseHead
 from wire.negotiation import boundary_of, encode_receipt
-from wire.protocol import ERROR, PENDING_PATH, REQUEST_PATH, RESPONSE_PATH, BackendId, encode_pending
+from wire.protocol import (
+    ERROR,
+    PENDING_PATH,
+    REQUEST_PATH,
+    RESPONSE_PATH,
+    TUNNEL_PATH,
+    TUNNEL_PROTOCOL,
+    BackendId,
+    RequestId,
+    encode_pending,
+)
+from wire.upgrades import upgrade_fields, wanted_protocols
+
+TUNNEL_BROKE: Final = "tunnel-broke"
 
 Door = Callable[[Call, AgentName], Awaitable[None]]
 
@@ -44,6 +60,7 @@ class Agents:
         presence: Presence,
         gate: Gate,
         registration: OpenRegistration | None,
+        tunnels: Tunnels,
     ) -> None:
         self._store = store
         self._waiter = waiter
@@ -52,11 +69,13 @@ class Agents:
         self._presence = presence
         self._gate = gate
         self._registration = registration
+        self._tunnels = tunnels
         self._departures = Departures()
         self._doors: Final[Mapping[str, Mapping[str, Door]]] = {
             PENDING_PATH: {"GET": self._answer_poll, "DELETE": self._let_go},
             REQUEST_PATH: {"GET": self._send_request},
             RESPONSE_PATH: {"POST": self._take_response},
+            TUNNEL_PATH: {"GET": self._open_tunnel},
         }
 
     def serves(self, target: str) -> bool:
@@ -89,7 +108,7 @@ class Agents:
 
     async def _answer_poll(self, call: Call, agent: AgentName) -> None:
         has_left = self._departures.watch(*agent)
-        self._presence.has_polled(agent)
+        self._presence.has_polled(agent, takes_upgrades=takes_upgrades(call.head.headers))
         if self._registration is not None:
             self._registration.register(agent.backend_id)
         self._store.touch_backend(agent.backend_id, polled=self._clock.now())
@@ -103,7 +122,13 @@ class Agents:
     async def _list_pending(self, call: Call, agent: AgentName, has_left: Callable[[], bool]) -> None:
         backend_id, agent_id = agent
         listing = wait_for_pending(
-            self._store, self._clock, self._policy, backend_id, agent_id=agent_id, has_left=has_left
+            self._store,
+            self._clock,
+            self._policy,
+            backend_id,
+            agent_id=agent_id,
+            has_left=has_left,
+            takes_upgrades=takes_upgrades(call.head.headers),
         )
         claimed = await drive(listing, self._waiter)
         try:
@@ -199,6 +224,32 @@ class Agents:
             await drive(posting, self._waiter)
             offset, patience = part.end, self._policy.idle_wait
         await call.answer(200, Headers(), b"")
+
+    async def _open_tunnel(self, call: Call, agent: AgentName) -> None:
+        backend_id, agent_id = agent
+        request_id = request_id_of(call.head.headers)
+        call.trace = trace_of(request_id)
+        if not call.can_change or TUNNEL_PROTOCOL not in wanted_protocols(call.head.headers):
+            raise Refusal(NO_TUNNEL_WANTED)
+        self._require_upgrade(agent, request_id)
+
+        def answer(head: bytes) -> None:
+            now = self._clock.now()
+            self._store.append_answer(backend_id, request_id, 0, head, agent_id=agent_id, last=True, now=now)
+
+        def give_up() -> None:
+            self._store.fail_exchange(backend_id, request_id, agent_id=agent_id, reason=TUNNEL_BROKE)
+
+        end = self._tunnels.open_for(request_id, answer, give_up)
+        call.change(Headers(upgrade_fields(TUNNEL_PROTOCOL)), end)
+
+    def _require_upgrade(self, agent: AgentName, request_id: RequestId) -> None:
+        exchange = self._store.read_answer(agent.backend_id, request_id, 0).exchange
+        require_holder(exchange, agent.agent_id)
+        if not exchange.upgrade:
+            raise Refusal(NO_TUNNEL_WANTED)
+        if exchange.state is not State.FETCHED:
+            raise ClaimedElsewhere("this exchange has an answer already, or has failed")
 
     @contextmanager
     def _present(self, agent: AgentName) -> Iterator[None]:

@@ -21,8 +21,10 @@ from standalone.identity.access import OPEN, Access
 from standalone.peers import Peers
 from standalone.presence import Presence
 from standalone.registration import OpenRegistration
+from standalone.tunnels import IDLE, LIMIT, Tunnels
 from standalone.users import BODY_RATE, Users
 from standalone.waiting import STOPPING, AsyncioWaiter
+from standalone.websockets import Websockets
 from stores.memory import MemoryStore
 from wire.errors import WireError
 from wire.protocol import RequestId
@@ -33,6 +35,9 @@ HOUSEKEEPING: Final = timedelta(seconds=1)
 """How often abandoned exchanges and vanished agents are looked for."""
 
 CLIENT_GONE: Final = "client-gone"
+
+_FAREWELL: Final = 1.0
+"""Seconds in which the ends of tunnels may be written when the proxy stops."""
 
 
 ANYWHERE: Final = Entrance(doors=frozenset({Door.USERS, Door.AGENTS}))
@@ -54,6 +59,7 @@ class StandaloneApp:
         peers: Peers,
         api: Asgi | None,
         chores: Iterable[Callable[[], None]],
+        tunnels: Tunnels,
     ) -> None:
         self._store = store
         self._waiter = waiter
@@ -64,6 +70,7 @@ class StandaloneApp:
         self._api = api
         self._access = access
         self._chores = tuple(chores)
+        self._tunnels = tunnels
         self._is_stopping = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,13 +96,15 @@ class StandaloneApp:
             await self._api({**scope, "scheme": call.client.scheme}, receive, send)
         else:
             await self._guard(call, self._serve_user if door is Door.USERS else _refuse_path)
-            log_access(logger, call.access())
+            if not call.is_taken_over:
+                log_access(logger, call.access())
 
     def keep_house(self) -> None:
         """Look for what vanished agents and users have left behind, and do what else is to be done now and then."""
         self._agents.release_lost()
         self._access.look()
         self._store.sweep(now=self._clock.now())
+        self._tunnels.sweep()
         for chore in self._chores:
             chore()
 
@@ -106,7 +115,8 @@ class StandaloneApp:
     async def stop(self, patience: timedelta) -> None:
         """Take no more of users' requests, give those under way some time, and end whatever still waits then.
 
-        Agents are served meanwhile: without them nothing could be finished.
+        Agents are served meanwhile: without them nothing could be finished. Tunnels, which never finish by themselves,
+        live until then.
         """
         self._is_stopping = True
         loop = asyncio.get_running_loop()
@@ -114,6 +124,11 @@ class StandaloneApp:
         while self._users.running and loop.time() < ends:
             await asyncio.sleep(0.05)
         self._waiter.close()
+        self._tunnels.close()
+        ends = loop.time() + _FAREWELL
+        while self._tunnels and loop.time() < ends:
+            await asyncio.sleep(0.05)
+        self._tunnels.abort()
 
     async def _serve_agent(self, call: Call) -> None:
         if not self._agents.serves(call.head.target):
@@ -171,6 +186,8 @@ def create_asgi(
     api: Asgi | None = None,
     body_rate: int = BODY_RATE,
     chores: Iterable[Callable[[], None]] = (),
+    websocket_idle: timedelta = IDLE,
+    websockets: int = LIMIT,
 ) -> StandaloneApp:
     """The application over a store; `api` is what answers administrators, `chores` are done every second.
 
@@ -178,15 +195,19 @@ def create_asgi(
     """
     waiter = AsyncioWaiter()
     store.subscribe(waiter.wake)
+    presence = presence or Presence(policy)
+    tunnels = Tunnels(now=clock.now, idle=websocket_idle, limit=websockets)
     agents = Agents(
         store=store,
         waiter=waiter,
         clock=clock,
         policy=policy,
-        presence=presence or Presence(policy),
+        presence=presence,
         gate=access.gate,
         registration=OpenRegistration(store, clock, policy) if access.is_open else None,
+        tunnels=tunnels,
     )
+    opening = Websockets(store=store, waiter=waiter, clock=clock, policy=policy, presence=presence, tunnels=tunnels)
     users = Users(
         store=store,
         waiter=waiter,
@@ -194,6 +215,7 @@ def create_asgi(
         policy=policy,
         reception=access.reception,
         new_id=new_id,
+        websockets=opening,
         body_rate=body_rate,
     )
     return StandaloneApp(
@@ -203,6 +225,7 @@ def create_asgi(
         users=users,
         agents=agents,
         access=access,
+        tunnels=tunnels,
         peers=peers or Peers(),
         api=api,
         chores=chores,

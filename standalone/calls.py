@@ -11,8 +11,10 @@ from edge.errors import Failure, Refusal, choose_form, render
 from edge.identity import Caller
 from edge.logs import Access
 from standalone.pace import Pace
+from standalone.splice import End as TunnelEnd
 from wire.headers import Headers
 from wire.http1 import CHUNKED, End, Event, RequestHead, ResponseHead
+from wire.upgrades import serialize_switch_head
 
 # ASGI's own types: dictionaries, whose keys the specification names.
 Scope = Mapping[str, Any]
@@ -23,7 +25,8 @@ Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 REQUEST_EXTENSION: Final = "inverting_proxy.request"
 """In `scope["extensions"]`: `{"head": RequestHead}`, the head as it was sent. ASGI itself has lost the case of
-names, and of the target a lone `?` and the absolute form."""
+names, and of the target a lone `?` and the absolute form. With `take_over` (`ProxyProtocol.take_over`) where the
+connection can change to another protocol."""
 
 TRAILERS: Final = "inverting_proxy.trailers"
 """In the last `http.request` of a body: its trailer fields as they were sent, where there are any; ASGI has no place
@@ -53,7 +56,9 @@ class Call:
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, clock: Clock) -> None:
-        self.head: RequestHead = scope["extensions"][REQUEST_EXTENSION]["head"]
+        extension = scope["extensions"][REQUEST_EXTENSION]
+        self.head: RequestHead = extension["head"]
+        self._take_over: Callable[[bytes, TunnelEnd], bool] | None = extension.get("take_over")
         address, _ = scope["client"] or ("", 0)
         self.client = Client(address, scope["scheme"])
         self.peer = address
@@ -73,6 +78,13 @@ class Call:
         self._received = self._sent = 0
         self._answer: ResponseHead | None = None
         self._is_answered = False
+        self.is_taken_over = False
+        """True once the connection is another protocol's: then whoever has it writes the line for the log."""
+
+    @property
+    def can_change(self) -> bool:
+        """True for a request of HTTP/1.1 that offers to change to another protocol."""
+        return self._take_over is not None
 
     @property
     def caller(self) -> Caller:
@@ -137,6 +149,16 @@ class Call:
         if body and self.head.method != "HEAD":
             await self.send(body)
         await self.send(End())
+
+    def change(self, headers: Headers, end: TunnelEnd) -> None:
+        """Answer 101 with these fields, and give the connection to `end`. Raises `CancelledError` when the client has
+        gone."""
+        assert self._take_over is not None
+        self._answer = ResponseHead(101, headers, None)
+        self._first_byte = self._clock.now()
+        if not self._take_over(serialize_switch_head(headers), end):
+            raise asyncio.CancelledError("the client has gone")
+        self._is_answered = self.is_taken_over = True
 
     async def fail(self, failure: Failure) -> None:
         """Tell the client what went wrong, if nothing is sent yet; otherwise the answer stays without its end, and the

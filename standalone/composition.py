@@ -58,6 +58,8 @@ def create_app(
         peers=peers,
         body_rate=limits.body_rate,
         chores=chores,
+        websocket_idle=settings.timeouts.websocket_idle,
+        websockets=limits.websockets,
     )
 
 

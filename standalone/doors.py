@@ -11,9 +11,9 @@ from typing import Final
 from broker.forwarding import in_origin_form
 from broker.hosts import host_of
 from wire.http1 import RequestHead
-from wire.protocol import PENDING_PATH, REQUEST_PATH, RESPONSE_PATH
+from wire.protocol import PENDING_PATH, REQUEST_PATH, RESPONSE_PATH, TUNNEL_PATH
 
-AGENT_PATHS: Final = frozenset({PENDING_PATH, REQUEST_PATH, RESPONSE_PATH})
+AGENT_PATHS: Final = frozenset({PENDING_PATH, REQUEST_PATH, RESPONSE_PATH, TUNNEL_PATH})
 API_PATH: Final = "/api/backends"
 
 

@@ -32,6 +32,7 @@ class _Sightings:
     out_from: datetime | None = None
     """From when on it does not count, having said that it asks for no more."""
     is_out: bool = False
+    takes_upgrades: bool = False
 
 
 class Presence:
@@ -52,9 +53,10 @@ class Presence:
         seen.broke_off = False
         seen.gone_from = None
 
-    def has_polled(self, agent: AgentName) -> None:
-        """An agent asks for work, so it counts; in a call of its own."""
+    def has_polled(self, agent: AgentName, *, takes_upgrades: bool = False) -> None:
+        """An agent asks for work, so it counts; in a call of its own, which says what it takes."""
         seen = self._agents[agent]
+        seen.takes_upgrades = takes_upgrades
         seen.out_from = None
         seen.is_out = False
 
@@ -77,6 +79,13 @@ class Presence:
     def has_agents(self, backend_id: BackendId) -> bool:
         """True while an agent of this backend is there, or may come back."""
         return any(agent.backend_id == backend_id and not seen.is_out for agent, seen in self._agents.items())
+
+    def takes_upgrades(self, backend_id: BackendId) -> bool:
+        """True while an agent of this backend is there that takes upgrades."""
+        return any(
+            agent.backend_id == backend_id and seen.takes_upgrades and not seen.is_out
+            for agent, seen in self._agents.items()
+        )
 
     def take_left(self, now: datetime) -> set[BackendId]:
         """The backends of agents that count no more from now on, because they have left."""

@@ -8,7 +8,8 @@ flow control. This class adds what both leave open:
 - limits: bytes of a head and of trailers, time for a head, connections in all and from one address, requests in one
   pipeline and on one connection, time and least rate for reading an answer (`standalone.outflow`);
 - errors as answers in our form, each of which ends the connection, and an end that lets the client read them;
-- cancelling the task of a request whose client has gone.
+- cancelling the task of a request whose client has gone;
+- handing a connection over to whoever speaks another protocol on it, when an application wants that.
 
 What it does not do: llhttp knows a fixed list of methods, those in common use, and others get 501; a client that closes
 its sending side counts as gone. How fast a body has to come is the business of `standalone.calls`.
@@ -16,6 +17,7 @@ its sending side counts as gone. How fast a body has to come is the business of 
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Final
 from urllib.parse import unquote
 
@@ -30,6 +32,7 @@ from standalone.crowd import Crowd
 from standalone.heads import checked_head
 from standalone.outflow import Outflow
 from standalone.responding import ProxyCycle
+from standalone.splice import EARLY_BYTES, End
 from wire.errors import MalformedMessage, MessageTooLarge, WireError
 from wire.http1 import RequestHead, ResponseHead, serialize_response_head
 from wire.protocol import MAX_HEAD_BYTES
@@ -97,6 +100,7 @@ class ProxyProtocol(HttpToolsProtocol):
         self._is_in_head = False
         self._field_bytes = 0
         self._unparsed_bytes = 0
+        self._early: bytes | None = None  # of the other protocol, once one is wanted
         self._trailers: list[tuple[bytes, bytes]] = []
         self._requests = 0
         self._address = self.client[0] if self.client else ""
@@ -130,6 +134,7 @@ class ProxyProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse what came; what comes behind the last request of a connection is dropped."""
         if self._is_deaf:
+            self._keep_early(data)
             return
         self._unset_keepalive_if_required()
         if self._alarm is None and self._is_idle:
@@ -137,8 +142,10 @@ class ProxyProtocol(HttpToolsProtocol):
         self._unparsed_bytes += len(data)
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
+        except httptools.HttpParserUpgrade as exc:
             self._is_deaf = True  # whatever the other protocol is, it is not spoken here
+            self._early = b""
+            self._keep_early(data[exc.args[0] :])
         except httptools.HttpParserInvalidMethodError:
             self._refuse(UNKNOWN_METHOD)
         except httptools.HttpParserError as exc:
@@ -184,7 +191,7 @@ class ProxyProtocol(HttpToolsProtocol):
         except (WireError, Refusal) as exc:
             self._failure = describe(exc)
             raise
-        self._fill_scope(head, version)
+        self._fill_scope(head, version, can_change=wants_upgrade and version == "1.1")
         self._requests += 1
         is_last = self._requests >= self.limits.requests
         keep_alive = version == "1.1" and self.parser.should_keep_alive() and not wants_upgrade and not is_last
@@ -209,7 +216,7 @@ class ProxyProtocol(HttpToolsProtocol):
 
     # What a request becomes
 
-    def _fill_scope(self, head: RequestHead, version: str) -> None:
+    def _fill_scope(self, head: RequestHead, version: str, *, can_change: bool) -> None:
         raw_path, _, query = self.url.partition(b"?")
         self.scope["method"] = head.method
         self.scope["http_version"] = version
@@ -217,7 +224,10 @@ class ProxyProtocol(HttpToolsProtocol):
         self.scope["raw_path"] = raw_path
         self.scope["query_string"] = query
         self.scope["headers"] = [(name.lower(), value) for name, value in self.headers]
-        self.scope["extensions"] = {REQUEST_EXTENSION: {"head": head}}
+        extension: dict[object, object] = {"head": head}
+        if can_change:
+            extension["take_over"] = self.take_over
+        self.scope["extensions"] = {REQUEST_EXTENSION: extension}
 
     def _new_cycle(self, head: RequestHead, *, keep_alive: bool) -> ProxyCycle:
         return ProxyCycle(
@@ -241,6 +251,39 @@ class ProxyProtocol(HttpToolsProtocol):
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
         self._running = cycle, task
+
+    # Another protocol
+
+    def take_over(self, head: bytes, end: End) -> bool:
+        """Send a 101 and give the connection to `end`, with what has come behind the request; False if it has ended.
+
+        To be called by the application, in the task of the request, before it has answered anything.
+        """
+        if self.transport.is_closing() or self._is_ended:
+            return False
+        self._stop_alarm()
+        self._out.stop()
+        self._unset_keepalive_if_required()
+        self.connections.discard(self)
+        # It still counts as one from its address.
+        end.on_lost = partial(self.crowd.leave, self._address)
+        self.cycle.disconnected = True  # nothing more is written to it as an answer
+        self.transport.write(head)
+        self.transport.set_protocol(end)
+        end.connection_made(self.transport)
+        self.flow.resume_reading()
+        early, self._early = self._early, None
+        if early:
+            end.data_received(early)
+        # The two refer to each other: a tunnel shall not keep what read its request.
+        self.parser = None  # type: ignore[assignment]  # as uvicorn does it at the end
+        return True
+
+    def _keep_early(self, data: bytes) -> None:
+        if self._early is not None and not self._is_ended:
+            self._early += data
+            if len(self._early) >= EARLY_BYTES:
+                self.flow.pause_reading()
 
     # Limits
 

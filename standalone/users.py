@@ -17,11 +17,12 @@ from broker.policy import Policy
 from broker.store import Store
 from broker.waiting import Clock, append_all_of_request, wait_for_answer
 from edge.logs import trace_of
-from edge.upgrades import refuse_upgrade
+from edge.upgrades import refuse_connect, require_handshake, wants_websocket
 from standalone.calls import Call
 from standalone.identity.reception import Reception
 from standalone.pace import Pace
 from standalone.waiting import AsyncioWaiter, drive
+from standalone.websockets import Websockets
 from wire.http1 import End, encode_body, encode_end
 from wire.protocol import RequestId
 
@@ -41,6 +42,7 @@ class Users:
         policy: Policy,
         reception: Reception,
         new_id: Callable[[], RequestId],
+        websockets: Websockets,
         body_rate: int = BODY_RATE,
     ) -> None:
         self._store = store
@@ -50,6 +52,7 @@ class Users:
         self._reception = reception
         self._new_id = new_id
         self._body_rate = body_rate
+        self._websockets = websockets
         self._running = 0
 
     @property
@@ -75,7 +78,10 @@ class Users:
         guest = await self._reception.admit(call)
         if guest is None:
             return
-        refuse_upgrade(guest.head)
+        refuse_connect(guest.head)
+        is_websocket = wants_websocket(guest.head)
+        if is_websocket:
+            require_handshake(guest.head, can_change=call.can_change)
         intake = admit_request(
             self._store,
             self._clock,
@@ -87,6 +93,9 @@ class Users:
         )
         exchange = intake.exchange
         call.backend = exchange.backend_id
+        if is_websocket:
+            await self._websockets.serve(call, intake, self._deliver_rest)
+            return
         body = _Body(call, self._policy, rate=self._body_rate)
         first = intake.head + await body.next()
         self._store.add_exchange(exchange, first, last=body.is_ended)
@@ -102,16 +111,21 @@ class Users:
 
     async def _deliver(self, call: Call, exchange: Exchange, body: "_Body") -> None:
         """Pass the answer on, to the end of what its agent posts."""
+        await self._pass_on(call, exchange, Part(0, b"", last=False), lambda: body.is_ended)
+
+    async def _deliver_rest(self, call: Call, exchange: Exchange, begun: Part) -> None:
+        await self._pass_on(call, exchange, begun, lambda: True)
+
+    async def _pass_on(self, call: Call, exchange: Exchange, part: Part, is_sent: Callable[[], bool]) -> None:
+        """Pass an answer on to its end, from the part on that has been read of it."""
         reader = AnswerReader(exchange.method)
-        offset, last = 0, False
-        while not last:
-            waiting = wait_for_answer(
-                self._store, self._clock, self._policy, exchange, offset, is_sent=lambda: body.is_ended
-            )
-            part = await drive(waiting, self._waiter)
+        while True:
             for event in reader.read(part):
                 await call.send(event)
-            offset, last = part.end, part.last
+            if part.last:
+                return
+            waiting = wait_for_answer(self._store, self._clock, self._policy, exchange, part.end, is_sent=is_sent)
+            part = await drive(waiting, self._waiter)
 
     async def _deliver_meanwhile(self, call: Call, exchange: Exchange, body: "_Body", *, sent: int) -> None:
         """Deliver while the rest of the request is still being sent."""

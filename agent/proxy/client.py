@@ -18,7 +18,9 @@ from agent.proxy.replay import Replay, encode_response, inner_head, is_small, re
 from agent.telemetry.observer import UNOBSERVED, Observer
 from agent.transport.client import HttpClient, Reply
 from agent.transport.errors import Broken
+from agent.transport.upgrading import Changed
 from agent.transport.upload import Body
+from agent.tunnels.opening import open_tunnel
 from wire.errors import MalformedMessage
 from wire.http1 import CHUNKED, RequestHead, ResponseHead
 from wire.protocol import (
@@ -29,9 +31,13 @@ from wire.protocol import (
     REQUEST_PATH,
     RESPONSE_MEDIA_TYPE,
     RESPONSE_PATH,
+    TUNNEL_PATH,
+    TUNNEL_PROTOCOL,
+    UPGRADE,
     USER_ID,
     RequestId,
 )
+from wire.upgrades import upgrade_fields
 
 _FETCH_RETRIES: Final = timedelta(seconds=10)
 RESPOND_RETRIES: Final = timedelta(seconds=30)
@@ -66,8 +72,10 @@ class ProxyClient:
         sleep: Callable[[float], object],
         observer: Observer = UNOBSERVED,
         outbound: str | None = None,
+        change: Callable[..., Reply | Changed] | None = None,
     ) -> None:
-        """`outbound` is the URL of an HTTP proxy on the way that `client` connects to; None for none."""
+        """`change` is `call_upgrading` over the connections of `client`; without it the agent takes no upgrades.
+        `outbound` is the URL of an HTTP proxy on the way that `client` connects to; None for none."""
         self.calls = Calls(
             client,
             url=url,
@@ -79,7 +87,10 @@ class ProxyClient:
             outbound=outbound,
         )
         limit = poll_limit.total_seconds() if poll_limit is not None else None
-        self.polls = Polls(self.calls, limit=limit, observer=observer, now=time.monotonic)
+        self.polls = Polls(
+            self.calls, limit=limit, takes_upgrades=change is not None, observer=observer, now=time.monotonic
+        )
+        self._change = change
 
     def fetch(self, request_id: RequestId) -> Fetched:
         """A pending request. Raises `Gone` when there is no such exchange, or another agent has it; `WireError` for
@@ -96,7 +107,8 @@ class ProxyClient:
                 raise
             user_id = reply.head.headers.get(USER_ID) or ""
             is_forwarded_set = reply.head.headers.get(FORWARDED) == FORWARDED_SET
-            return Fetched(Request(request_id, user_id, inner, body, is_forwarded_set), close=reply.close)
+            upgrade = (reply.head.headers.get(UPGRADE) or "").lower()
+            return Fetched(Request(request_id, user_id, inner, body, is_forwarded_set, upgrade), close=reply.close)
 
         return self.calls.retried(attempt, within=_FETCH_RETRIES)
 
@@ -109,6 +121,12 @@ class ProxyClient:
             # The original's stand-alone proxy, which does not name the request, reads it from the user as it is
             # fetched: a second attempt would get the rest of the body, and take it for the whole.
             raise MalformedMessage(f"the request broke off, and this proxy gives it only once: {exc}") from exc
+
+    def open_tunnel(self, request_id: RequestId) -> Changed:
+        """A connection on which the client of this exchange is reached. Raises `Gone` when nobody waits for it."""
+        assert self._change is not None
+        fields = ((REQUEST_ID, request_id), *upgrade_fields(TUNNEL_PROTOCOL))
+        return open_tunnel(self.calls.head("GET", TUNNEL_PATH, *fields), self._change)
 
     def respond(self, request_id: RequestId, response: Response, *, method: str) -> None:
         """Post the answer to a request made with `method`.

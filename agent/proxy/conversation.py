@@ -108,6 +108,9 @@ class Conversation:
         the proxy has it, else with the `ProxyError`, the `TransportError`, or `SourceBroke` for an answer that broke
         off. The response has been read when this returns.
         """
+        if response.is_delivered:
+            told(None)
+            return
         try:
             inner = inner_head(response.head, method=method)
             if not self._goes_together or not is_small(inner):

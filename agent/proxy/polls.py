@@ -20,6 +20,7 @@ from wire.batches import REQUESTS, BatchParser, Entry
 from wire.errors import WireError
 from wire.negotiation import ACCEPT, boundary_of
 from wire.protocol import (
+    CAPABILITIES,
     CAPACITY,
     FORWARDED,
     FORWARDED_SET,
@@ -28,6 +29,8 @@ from wire.protocol import (
     PENDING_PATH,
     POLL_ID,
     REQUEST_ID,
+    TUNNEL,
+    UPGRADE,
     USER_ID,
     decode_pending,
 )
@@ -53,10 +56,13 @@ class Polled:
 class Polls:
     """Long polls at the proxy. Every call raises `ProxyError` and `TransportError`."""
 
-    def __init__(self, calls: Calls, *, limit: float | None, observer: Observer, now: Callable[[], float]) -> None:
+    def __init__(
+        self, calls: Calls, *, limit: float | None, takes_upgrades: bool, observer: Observer, now: Callable[[], float]
+    ) -> None:
         """`limit` is that of one poll, in seconds; None for none. `now` gives seconds."""
         self._calls = calls
         self._limit = limit
+        self._capabilities = ((CAPABILITIES, TUNNEL),) if takes_upgrades else ()
         self._observer = observer
         self._lost = LostPolls(now=now)
 
@@ -100,6 +106,7 @@ class Polls:
             ("Accept", ACCEPT),
             (POLL_ID, poll_id),
             (CAPACITY, str(capacity)),
+            *self._capabilities,
             *self._lost.fields(),
         )
         listed: list[Listed] = []
@@ -148,4 +155,6 @@ def _listed_of(entry: Entry) -> Listed:
     except WireError:
         return entry.request_id
     user_id = entry.headers.get(USER_ID) or ""
-    return Request(entry.request_id, user_id, head, body, entry.headers.get(FORWARDED) == FORWARDED_SET)
+    is_forwarded_set = entry.headers.get(FORWARDED) == FORWARDED_SET
+    upgrade = (entry.headers.get(UPGRADE) or "").lower()
+    return Request(entry.request_id, user_id, head, body, is_forwarded_set, upgrade)

@@ -21,11 +21,18 @@ class WebsocketSettings(Group):
     websocket_shim_timeout: timedelta
     enable_websockets_injection: bool
     rewrite_websocket_host: bool
+    disable_native_websockets: bool
 
     @property
     def path(self) -> str:
         """Where the shim listens; a script in the pages is of no use without."""
         return self.shim_path or (_PATH if self.shim_websockets else "")
+
+    @property
+    def takes_upgrades(self) -> bool:
+        """Websockets go through tunnels where the proxy has them; not where something is to be put into messages, which
+        nobody reads there."""
+        return not (self.disable_native_websockets or self.enable_websockets_injection)
 
     def check(self) -> None:
         if self.path and not self.websocket_shim_timeout:
@@ -57,4 +64,5 @@ FLAGS: Final = (
         "Add the header fields of the HTTP request to JSON messages from the page, at resource.headers.",
     ),
     boolean("rewrite-websocket-host", "Open websockets with the Host that the user asked for."),
+    boolean("disable-native-websockets", "Carry no websockets through tunnels, also where the proxy could."),
 )

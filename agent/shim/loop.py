@@ -11,8 +11,8 @@ from typing import Final, Protocol
 
 logger = logging.getLogger(__name__)
 
-_TICK: Final = 1.0
-"""Seconds between two looks at the time, while there is anything whose time may come."""
+TICK: Final = 1.0
+"""Seconds between two looks at the time."""
 
 READ: Final = selectors.EVENT_READ
 WRITE: Final = selectors.EVENT_WRITE
@@ -39,10 +39,14 @@ class Channel(Protocol):
 
 
 class Loop:
-    """Starts its thread with the first channel; `on_tick` is called about each second from then on."""
+    """Starts its thread with the first channel; `on_tick` is called about every `tick` seconds from then on."""
 
-    def __init__(self, *, on_tick: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, *, on_tick: Callable[[], None] = lambda: None, tick: float = TICK, name: str = "websockets"
+    ) -> None:
         self.on_tick = on_tick
+        self._tick_seconds = tick
+        self._name = name
         self._lock = threading.Lock()  # guards the four below
         self._woken: set[Channel] = set()
         self._thread: threading.Thread | None = None
@@ -60,7 +64,7 @@ class Loop:
                 self._bell = socket.socketpair()
                 for end in self._bell:
                     end.setblocking(False)
-                self._thread = threading.Thread(target=self._run, name="websockets", daemon=True)
+                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
             if not is_rung:
                 self._ring()
@@ -86,7 +90,7 @@ class Loop:
         assert self._bell is not None
         with selectors.DefaultSelector() as self._selector, self._bell[0], self._bell[1]:
             self._selector.register(self._bell[0], READ)
-            next_tick = time.monotonic() + _TICK
+            next_tick = time.monotonic() + self._tick_seconds
             while not self._is_closing:
                 events = self._selector.select(max(0.0, next_tick - time.monotonic()))
                 ready = {key.data for key, _ in events if key.data is not None} | self._take_woken()
@@ -95,7 +99,7 @@ class Loop:
                     self._guard(channel, lambda channel=channel, now=now: channel.run(now=now))  # type: ignore[misc]
                 if now >= next_tick:
                     self._tick(now)
-                    next_tick = now + _TICK
+                    next_tick = now + self._tick_seconds
             for channel in list(self._channels):
                 self._drop(channel)
 

@@ -25,10 +25,12 @@ _COUNTERS: Final[tuple[tuple[str, str, Callable[[Snapshot], float]], ...]] = (
     ("response_bytes", "Bytes of answers' bodies.", lambda each: each.response_bytes),
     ("fetch_failures", "Requests that were listed and could not be fetched.", lambda each: each.fetches_failed),
     ("proxy_retries", "Calls to the proxy that were made once more.", lambda each: each.retries),
+    ("tunnels", "Websockets that were opened through tunnels.", lambda each: each.tunnels_opened),
     ("shim_sessions", "Websocket sessions that were opened.", lambda each: each.shim_opened),
 )
 _GAUGES: Final[tuple[tuple[str, str, Callable[[Snapshot], float]], ...]] = (
     ("exchanges_in_flight", "Requests that are being answered.", lambda each: each.in_flight),
+    ("tunnels_open", "Websockets that are open through tunnels.", lambda each: each.tunnels_open),
     ("shim_sessions_open", "Websocket sessions that are open.", lambda each: each.shim_open),
     (
         "protocol_version",

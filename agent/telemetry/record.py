@@ -48,6 +48,8 @@ class Snapshot:
     retries: int
     shim_open: int
     shim_opened: int
+    tunnels_open: int
+    tunnels_opened: int
     unhealthy: str
     """Why the backend is not healthy; empty while it is."""
     is_draining: bool
@@ -86,6 +88,8 @@ class BackendRecord:
         self._retries = 0
         self._shim_open = 0
         self._shim_opened = 0
+        self._tunnels_open = 0
+        self._tunnels_opened = 0
         self._unhealthy = ""
         self._is_draining = False
 
@@ -150,6 +154,15 @@ class BackendRecord:
         with self._lock:
             self._shim_open -= 1
 
+    def tunnel_opened(self) -> None:
+        with self._lock:
+            self._tunnels_open += 1
+            self._tunnels_opened += 1
+
+    def tunnel_closed(self) -> None:
+        with self._lock:
+            self._tunnels_open -= 1
+
     def health_changed(self, why_not: str) -> None:
         with self._lock:
             self._unhealthy = why_not[:_MAX_WHY]
@@ -189,6 +202,8 @@ class BackendRecord:
                 retries=self._retries,
                 shim_open=self._shim_open,
                 shim_opened=self._shim_opened,
+                tunnels_open=self._tunnels_open,
+                tunnels_opened=self._tunnels_opened,
                 unhealthy=self._unhealthy,
                 is_draining=self._is_draining,
             )

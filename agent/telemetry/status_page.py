@@ -197,7 +197,7 @@ def _tiles(snapshot: Snapshot) -> str:
         ("Median", _latency(snapshot.quantile(0.5)), False),
         ("95 % within", _latency(snapshot.quantile(0.95)), False),
         ("Bytes answered", _bytes(snapshot.response_bytes), False),
-        ("Open websockets", _number(snapshot.shim_open), False),
+        ("Open websockets", _number(snapshot.shim_open + snapshot.tunnels_open), False),
         ("Retries", _number(snapshot.retries), False),
         ("Failed polls", _number(snapshot.polls_failed), bool(snapshot.poll_failure)),
         ("Failed fetches", _number(snapshot.fetches_failed), False),

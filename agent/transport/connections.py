@@ -65,6 +65,7 @@ class Connection:
         self._socket.setblocking(False)
         self._receive_bytes = _RECEIVE_BYTES
         self._lock = threading.Lock()  # guards the TLS state of _socket: OpenSSL allows one thread at a time
+        self._pushed_back = b""
         self.is_reused = is_reused
 
     def send(self, data: bytes, *, timeout: float | None) -> None:
@@ -88,6 +89,9 @@ class Connection:
 
     def receive(self, *, timeout: float | None) -> bytes:
         """The next bytes as soon as there are some; none at the end. Raises `TimedOut`, `Broken`."""
+        if self._pushed_back:
+            pushed_back, self._pushed_back = self._pushed_back, b""
+            return pushed_back
         data = self._when_ready(partial(self._socket.recv, self._receive_bytes), timeout, writes=False)
         if len(data) == self._receive_bytes:
             self._receive_bytes = _RECEIVE_MOST
@@ -108,6 +112,15 @@ class Connection:
                 raise Broken(f"connection broke: {exc.strerror or type(exc).__name__}") from exc
             if not wait_for_socket(self._socket, read=not writes, write=writes, timeout=timeout):
                 raise TimedOut(f"silent for {timeout:g} s")
+
+    def push_back(self, data: bytes) -> None:
+        """Bytes that were received and are to be received again."""
+        self._pushed_back = data + self._pushed_back
+
+    def detach(self) -> socket.socket:
+        """The socket, which does not block, as the caller's alone: this connection is over."""
+        self._pooled.sock = None
+        return self._socket
 
     @property
     def application_protocol(self) -> str | None:
@@ -219,6 +232,12 @@ class ConnectionPool:
         if not is_reused:
             self._connect(pooled)
         return Connection(self._pool, pooled, is_reused=is_reused)
+
+    def open(self) -> Connection:
+        """A new connection, whatever idles. Raises as `take`."""
+        pooled = self._pool._new_conn()
+        self._connect(pooled)
+        return Connection(self._pool, pooled, is_reused=False)
 
     def open_socket(self) -> socket.socket:
         """A new connected socket, blocking and without a time-out, that is the caller's alone. Raises as `take`."""

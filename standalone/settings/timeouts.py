@@ -23,6 +23,7 @@ class TimeoutSettings(Table):
     linger: timedelta
     keep_alive: timedelta
     shutdown: timedelta
+    websocket_idle: timedelta
 
     NAME: ClassVar = "timeouts"
     KEYS: ClassVar = (
@@ -36,4 +37,5 @@ class TimeoutSettings(Table):
         time("linger", "5s", "How long a client may still send behind an answer that ends its connection."),
         time("keep-alive", "75s", "How long a connection stays open without a request."),
         time("shutdown", "8s", "For requests under way, when the proxy is told to stop."),
+        time("websocket-idle", "1h", "How long a websocket stays open without a byte, either way."),
     )

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from broker.errors import BrokenAnswer, ClaimedElsewhere, DuplicateRequest, UnknownRequest
-from broker.model import State
+from broker.model import Poll, State
 from broker.store import Store
 from tests.contract.cases import (
     AGENT,
@@ -164,6 +164,13 @@ class ExchangeContract:
         assert store.claim_pending(BACKEND, agent_id=AGENT, now=later(1), takes_upgrades=True) == ["upgrade"]
         got = store.fetch_exchange(BACKEND, RequestId("upgrade"), agent_id=AGENT, now=later(1))
         assert got.upgrade == "websocket"
+
+    def test_one_that_wants_to_upgrade_is_handed_out_to_agents_that_take_upgrades(self, store: Store) -> None:
+        queued(store, "upgrade", upgrade="websocket")
+        plain = Poll(agent_id=AGENT, poll_id="poll-1", capacity=5)
+        assert store.hand_out(BACKEND, plain, now=later(1)) == []
+        [handed] = store.hand_out(BACKEND, replace(plain, poll_id="poll-2", takes_upgrades=True), now=later(1))
+        assert (handed.exchange.upgrade, handed.request) == ("websocket", REQUEST_BYTES)
 
     def test_a_backend_without_requests_has_none(self, store: Store) -> None:
         assert claim(store) == []

@@ -51,6 +51,7 @@ TESTED_THROUGH: Final = {
         *[f"agent/transport/http2_{part}" for part in ("client", "connection", "stream")],
     ],
     "tests/agent/test_tls.py": ["agent/transport/tls"],
+    "tests/agent/test_tunnels.py": ["agent/transport/upgrading", "agent/tunnels/assembly"],
     "tests/agent/test_shim.py": ["agent/shim/assembly", "agent/shim/handshake"],
     "tests/agent/test_status.py": ["agent/telemetry/status_server"],
     "tests/agent/test_monitoring.py": ["agent/telemetry/assembly"],

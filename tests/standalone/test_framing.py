@@ -84,11 +84,12 @@ def test_an_unknown_method_is_named_as_such(agent: Agent) -> None:
     "request_bytes",
     [
         b"CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\nhi",
     ],
 )
-def test_tunnels_and_websockets_are_refused_with_a_reason(agent: Agent, request_bytes: bytes) -> None:
+def test_tunnels_and_websockets_that_no_agent_takes_are_refused(agent: Agent, request_bytes: bytes) -> None:
     with Connection(agent.url) as client:
         client.send(request_bytes)
         reply = client.read_reply()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from edge.agent_calls import agent_id_of, backend_id_of, request_fields, request_id_of
+from edge.agent_calls import agent_id_of, backend_id_of, request_fields, request_id_of, takes_upgrades
 from tests.factories import an_exchange
 from wire.errors import MalformedMessage
 from wire.headers import Headers
@@ -52,3 +52,16 @@ def test_an_agent_is_told_the_user_and_the_time_of_a_request() -> None:
 
 def test_an_agent_is_told_nothing_of_a_user_who_is_not_known() -> None:
     assert USER_ID not in request_fields(an_exchange(end_user=""))
+
+
+def test_a_request_that_wants_to_upgrade_says_so_beside_it() -> None:
+    assert request_fields(an_exchange(upgrade="websocket")).get("X-Inverting-Proxy-Upgrade") == "websocket"
+    assert "X-Inverting-Proxy-Upgrade" not in request_fields(an_exchange())
+
+
+@pytest.mark.parametrize(
+    ("values", "takes"),
+    [([], False), (["tunnel"], True), (["a, Tunnel ,b"], True), (["a", "tunnel"], True), (["tunnels"], False)],
+)
+def test_an_agent_takes_upgrades_that_says_so(values: list[str], takes: bool) -> None:
+    assert takes_upgrades(Headers(("x-inverting-proxy-capabilities", value) for value in values)) == takes

@@ -3,7 +3,15 @@
 import pytest
 
 from edge.errors import Refusal
-from edge.upgrades import UPGRADE_NOT_SUPPORTED, refuse_upgrade
+from edge.upgrades import (
+    UPGRADE_NOT_SUPPORTED,
+    WRONG_VERSION,
+    refuse_connect,
+    refuse_upgrade,
+    require_handshake,
+    wants_websocket,
+)
+from wire.errors import MalformedMessage
 from wire.headers import Headers
 from wire.http1 import RequestHead
 
@@ -37,3 +45,47 @@ def test_tunnels_and_websockets_are_refused(refused: RequestHead) -> None:
 def test_other_offers_are_ignored(ignored: RequestHead) -> None:
     refuse_upgrade(ignored)
     assert ignored.method == "GET"
+
+
+UPGRADE = (("Connection", "Upgrade"), ("Upgrade", "websocket"))
+VERSION = ("Sec-WebSocket-Version", "13")
+KEY = ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+
+
+def test_connect_alone_is_refused_where_websockets_are_carried() -> None:
+    refuse_connect(head("GET", *UPGRADE))
+    with pytest.raises(Refusal):
+        refuse_connect(head("CONNECT"))
+
+
+def test_the_handshake_of_the_standard_is_taken() -> None:
+    opening = head("GET", *UPGRADE, VERSION, KEY)
+    require_handshake(opening, can_change=True)
+
+    assert wants_websocket(opening)
+    assert not wants_websocket(head("GET", VERSION, KEY))
+
+
+@pytest.mark.parametrize(
+    ("opening", "can_change"),
+    [
+        (head("GET", *UPGRADE, VERSION, KEY), False),
+        (head("POST", *UPGRADE, VERSION, KEY), True),
+        (head("GET", *UPGRADE, VERSION), True),
+        (head("GET", *UPGRADE, VERSION, KEY, KEY), True),
+        (head("GET", *UPGRADE, VERSION, (KEY[0], "c2hvcnQ=")), True),
+        (head("GET", *UPGRADE, VERSION, (KEY[0], "no base64, and long")), True),
+        (head("GET", *UPGRADE, VERSION, (KEY[0], "\xe9")), True),
+    ],
+)
+def test_a_handshake_that_is_not_whole_is_malformed(opening: RequestHead, can_change: bool) -> None:
+    with pytest.raises(MalformedMessage):
+        require_handshake(opening, can_change=can_change)
+
+
+@pytest.mark.parametrize("versions", [[], ["8"], ["13", "13"], ["13, 8"]])
+def test_another_version_is_told_which_one_is_spoken(versions: list[str]) -> None:
+    fields = [(VERSION[0], version) for version in versions]
+    with pytest.raises(Refusal) as caught:
+        require_handshake(head("GET", *UPGRADE, *fields, KEY), can_change=True)
+    assert caught.value.failure == WRONG_VERSION

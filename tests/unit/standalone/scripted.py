@@ -92,14 +92,18 @@ class Bench:
         bodies: Iterable[bytes] = (),
         length: Length = None,
         sends: int = MANY,
+        take_over: Callable[..., bool] | None = None,
     ) -> Peer:
-        """A request, begun. No more than `sends` messages can be written to its connection."""
+        """A request, begun. No more than `sends` messages can be written to its connection; with `take_over` it can
+        change to another protocol."""
         head = RequestHead(method, target, Headers([("Host", "h"), *fields]), length)
         scope = {
             "type": "http",
             "scheme": "http",
             "client": ("127.0.0.1", 1),
-            "extensions": {REQUEST_EXTENSION: {"head": head}},
+            "extensions": {
+                REQUEST_EXTENSION: {"head": head} | ({"take_over": take_over} if take_over else {}),
+            },
         }
         return Peer(self.app, scope, bodies, sends=sends)
 

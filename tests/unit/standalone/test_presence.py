@@ -117,3 +117,20 @@ def test_an_agent_that_polls_again_counts_again() -> None:
 
     assert presence.has_agents(BACKEND)
     assert presence.take_left(NOON + seconds(10)) == set()
+
+
+def test_a_backend_takes_upgrades_while_an_agent_is_there_whose_last_poll_said_so() -> None:
+    presence = Presence(Policy(), grace=seconds(5))
+    presence.call_opened(FIRST)
+    presence.has_polled(FIRST)
+    presence.call_opened(SECOND)
+    presence.has_polled(SECOND, takes_upgrades=True)
+    both = presence.takes_upgrades(BACKEND)
+    presence.has_polled(SECOND)
+    neither = presence.takes_upgrades(BACKEND)
+    presence.has_polled(SECOND, takes_upgrades=True)
+    presence.has_left(SECOND, now=NOON)
+    presence.take_left(NOON + seconds(5))
+
+    assert (both, neither, presence.takes_upgrades(BACKEND)) == (True, False, False)
+    assert not presence.takes_upgrades(BackendId("another"))

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
@@ -10,6 +11,7 @@ from standalone.calls import REQUEST_EXTENSION, Receive, Scope, Send
 from standalone.crowd import Crowd
 from standalone.lifecycle import configure
 from standalone.server import Limits, ProxyProtocol
+from standalone.splice import End
 from wire.headers import Headers
 from wire.http1 import RequestHead
 
@@ -20,6 +22,8 @@ class FakeTransport:
     def __init__(self, address: str = "", *, is_read: bool = True) -> None:
         self.written = b""
         self.ends: list[str] = []
+        self.protocols: list[object] = []
+        self.reading: list[str] = []
         self._address = address
         self.is_read = is_read
 
@@ -40,6 +44,15 @@ class FakeTransport:
 
     def abort(self) -> None:
         self.ends.append("aborted")
+
+    def set_protocol(self, protocol: object) -> None:
+        self.protocols.append(protocol)
+
+    def pause_reading(self) -> None:
+        self.reading.append("paused")
+
+    def resume_reading(self) -> None:
+        self.reading.append("resumed")
 
     def is_closing(self) -> bool:
         return bool(self.ends)
@@ -263,5 +276,93 @@ def test_a_connection_stays_open_between_requests() -> None:
 
         assert (transport.written.count(b"HTTP/1.1 200 OK"), transport.ends) == (2, [])
         protocol.connection_lost(None)
+
+    run(scenario)
+
+
+UPGRADE = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+
+
+class KeptEnd(End):
+    """Keeps what comes."""
+
+
+def taken_over(bench: Bench, protocol: Quick) -> tuple[bool, KeptEnd]:
+    extension, end = bench.scopes[-1]["extensions"][REQUEST_EXTENSION], KeptEnd()
+    return extension["take_over"](b"HTTP/1.1 101 X\r\n\r\n", end), end
+
+
+def test_a_connection_is_handed_over_with_what_stands_behind_the_request() -> None:
+    async def scenario(bench: Bench) -> None:
+        protocol, transport = bench.connect()
+        protocol.data_received(UPGRADE + b"first")
+        protocol.data_received(b" second")
+        await asyncio.sleep(0)
+        is_taken, end = taken_over(bench, protocol)
+
+        assert (is_taken, end.take_early(), transport.written) == (True, b"first second", b"HTTP/1.1 101 X\r\n\r\n")
+        assert transport.protocols == [end]
+        assert protocol not in bench.state.connections
+        bench.answers.set()
+        await asyncio.sleep(0.05)
+        assert (transport.ends, transport.written) == ([], b"HTTP/1.1 101 X\r\n\r\n")
+
+    run(scenario)
+
+
+def test_a_connection_that_is_gone_is_not_handed_over() -> None:
+    async def scenario(bench: Bench) -> None:
+        protocol, transport = bench.connect()
+        protocol.data_received(UPGRADE)
+        await asyncio.sleep(0)
+        transport.close()
+
+        assert not taken_over(bench, protocol)[0]
+
+    run(scenario)
+
+
+def test_what_comes_before_the_connection_is_handed_over_is_kept_up_to_a_limit() -> None:
+    async def scenario(bench: Bench) -> None:
+        protocol, transport = bench.connect()
+        protocol.data_received(UPGRADE + b"x" * 65535)
+        before = list(transport.reading)
+        protocol.data_received(b"x")
+        await asyncio.sleep(0)
+        _, end = taken_over(bench, protocol)
+
+        assert (before, transport.reading[:2]) == ([], ["paused", "resumed"])
+        assert len(end.take_early()) == 65536
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("request_line", [b"GET / HTTP/1.0\r\n", b"GET / HTTP/1.1\r\n"])
+def test_only_an_upgrade_of_http_1_1_can_be_handed_over(request_line: bytes) -> None:
+    async def scenario(bench: Bench) -> None:
+        protocol, _ = bench.connect()
+        rest = UPGRADE.partition(b"\r\n")[2]
+        is_old = b"1.0" in request_line
+        protocol.data_received(request_line + (rest if is_old else b"Host: h\r\n\r\n"))
+        await asyncio.sleep(0)
+
+        assert "take_over" not in bench.scopes[-1]["extensions"][REQUEST_EXTENSION]
+
+    run(scenario)
+
+
+def test_a_connection_that_was_handed_over_counts_for_its_address_until_it_ends() -> None:
+    async def scenario(bench: Bench) -> None:
+        protocol = Shared(bench.config, bench.state, {})
+        protocol.connection_made(FakeTransport("192.0.2.7"))  # type: ignore[arg-type]
+        protocol.data_received(UPGRADE)
+        await asyncio.sleep(0)
+        _, end = taken_over(bench, protocol)  # type: ignore[arg-type]
+        counted = Shared.crowd.enter("192.0.2.7")
+        end.connection_lost(None)
+        Shared.crowd.leave("192.0.2.7")
+
+        assert (counted, Shared.crowd.enter("192.0.2.7")) == (2, 1)
+        Shared.crowd.leave("192.0.2.7")
 
     run(scenario)

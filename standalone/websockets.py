@@ -1,0 +1,106 @@
+"""Websockets of users: the handshake is an exchange like any other, and what follows it is a tunnel.
+
+Whether the backend grants it, only its answer tells: a 101 that an agent brings as the beginning of a tunnel
+(`standalone.tunnels`), or an answer that is posted and delivered like every other one.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from broker.errors import BrokenAnswer, UnknownRequest
+from broker.forwarding import forwarded_response
+from broker.intake import Intake
+from broker.model import Exchange, Part
+from broker.policy import Policy
+from broker.store import Store
+from broker.waiting import Clock, wait_for_answer
+from edge.errors import Refusal
+from edge.upgrades import NO_WEBSOCKETS
+from standalone.calls import Call
+from standalone.presence import Presence
+from standalone.splice import End
+from standalone.tunnels import Tunnels
+from standalone.waiting import AsyncioWaiter, drive
+from wire.errors import WireError
+from wire.headers import Headers
+from wire.http1 import ResponseHead
+from wire.upgrades import WEBSOCKET, Answered, Switched, read_outcome, upgrade_fields
+
+Deliver = Callable[[Call, Exchange, Part], Awaitable[None]]
+"""Passes an answer on to its end; the part is what has been read of it."""
+
+
+class Websockets:
+    """Opens websockets through agents that take upgrades."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        waiter: AsyncioWaiter,
+        clock: Clock,
+        policy: Policy,
+        presence: Presence,
+        tunnels: Tunnels,
+    ) -> None:
+        self._store = store
+        self._waiter = waiter
+        self._clock = clock
+        self._policy = policy
+        self._presence = presence
+        self._tunnels = tunnels
+
+    async def serve(self, call: Call, intake: Intake, deliver: Deliver) -> None:
+        """Have the handshake answered, and leave the connection to its tunnel if that is a 101.
+
+        Raises `BrokerError`, and `Refusal` (501) where no agent of the backend takes upgrades.
+        """
+        exchange = replace(intake.exchange, upgrade=WEBSOCKET)
+        if not self._presence.takes_upgrades(exchange.backend_id):
+            raise Refusal(NO_WEBSOCKETS)
+        self._tunnels.require_room()
+        self._store.add_exchange(exchange, intake.head, last=True)
+        try:
+            await self._answer(call, exchange, deliver)
+        except UnknownRequest as exc:
+            raise BrokenAnswer("the backend was removed meanwhile") from exc
+        finally:
+            self._tunnels.discard(exchange.request_id)
+            self._store.delete_exchange(exchange.backend_id, exchange.request_id)
+
+    async def _answer(self, call: Call, exchange: Exchange, deliver: Deliver) -> None:
+        part = await self._read(exchange, 0)
+        while (outcome := _outcome_of(part)) is None:
+            more = await self._read(exchange, part.end)
+            part = Part(0, part.data + more.data, more.last)
+        if isinstance(outcome, Switched):
+            self._change(call, exchange, outcome.headers)
+        else:
+            await deliver(call, exchange, part)
+
+    async def _read(self, exchange: Exchange, offset: int) -> Part:
+        waiting = wait_for_answer(self._store, self._clock, self._policy, exchange, offset)
+        return await drive(waiting, self._waiter)
+
+    def _change(self, call: Call, exchange: Exchange, headers: Headers) -> None:
+        agent = self._tunnels.take(exchange.request_id)
+        if agent is None or agent.is_lost:
+            raise BrokenAnswer("a 101 without a tunnel")
+        forwarded = forwarded_response(ResponseHead(101, headers, None)).headers
+        user = End()
+        try:
+            call.change(forwarded.adding(*upgrade_fields(WEBSOCKET)), user)
+        except BaseException:
+            agent.abort()
+            raise
+        self._tunnels.join(user, agent, call.access())
+
+
+def _outcome_of(part: Part) -> Switched | Answered | None:
+    try:
+        outcome = read_outcome(part.data)
+    except WireError as exc:
+        raise BrokenAnswer(f"not an HTTP answer: {exc}") from exc
+    if outcome is None and part.last:
+        raise BrokenAnswer("an answer that ends within its head")
+    return outcome
