@@ -1,6 +1,7 @@
-"""JupyterLab behind proxy and agent, as `docs/recipes/jupyter.md` says: cells, widgets and a terminal over the shim.
+"""JupyterLab behind proxy and agent, as `docs/recipes/jupyter.md` says: cells, widgets and a terminal.
 
-A notebook's page lives on websockets: kernels speak text and binary, terminals text, all of it through the shim.
+A notebook's page lives on websockets: kernels speak text and binary, terminals text; through the shim on both shapes,
+and natively through the stand-alone proxy.
 """
 
 import json
@@ -23,7 +24,7 @@ from tests.timing import SECOND, wait_until
 
 LAB_FLAGS: Final = ("--no-browser", "--ServerApp.allow_remote_access=True")
 AGENT_FLAGS: Final = ("--shim-websockets", "--rewrite-websocket-host")
-"""What the recipe tells, besides addresses."""
+"""What the recipe tells, besides addresses, for App Engine. Stand-alone it tells nothing else."""
 
 TOKEN: Final = "only-for-this-test"
 PATIENCE: Final = 60 * SECOND
@@ -92,12 +93,19 @@ class Lab:
         return any(kernel["execution_state"] == "idle" for kernel in kernels)
 
 
-@pytest.fixture(scope="module", params=["standalone", "appengine"])
-def shape(request: pytest.FixtureRequest, folder: Path) -> Iterator[Shape]:
+@pytest.fixture(scope="module", params=["native", "standalone", "appengine"])
+def way(request: pytest.FixtureRequest) -> str:
+    """How websockets travel: natively, or by the shim on one of the shapes."""
+    way: str = request.param
+    return way
+
+
+@pytest.fixture(scope="module")
+def shape(way: str, folder: Path) -> Iterator[Shape]:
     """With the time-outs of its defaults, which must be enough for the shim."""
     patience = "30s"
     shape: Shape
-    if request.param == "standalone":
+    if way != "appengine":
         shape = Standalone(folder, f"--response-timeout={patience}", f"--idle-timeout={patience}")
     else:
         shape = AppEngine(folder, RESPONSE_TIMEOUT=patience, IDLE_TIMEOUT=patience)
@@ -114,9 +122,9 @@ def lab(shape: Shape, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]
 
 
 @pytest.fixture(scope="module")
-def lab_site(shape: Shape, lab: Lab, folder: Path) -> Iterator[Site]:
+def lab_site(way: str, shape: Shape, lab: Lab, folder: Path) -> Iterator[Site]:
     site = Site(shape, lab.url, backend_id="jupyter", folder=folder)
-    site.start_agent(*AGENT_FLAGS)
+    site.start_agent(*(() if way == "native" else AGENT_FLAGS))
     site.wait_until_online()
     yield site
     site.close()
@@ -154,6 +162,10 @@ class Tab:
     def text_of(self, selector: str) -> str:
         script = "return [...document.querySelectorAll(arguments[0])].map(e => e.innerText).join('\\n')"
         return str(self._browser.execute_script(script, selector))
+
+    def has_own_websockets(self) -> bool:
+        """True where the page's `WebSocket` is the browser's, and no script's."""
+        return "[native code]" in str(self._browser.execute_script("return WebSocket.toString()"))
 
     def terminal_text(self) -> str:
         """What the terminal shows; it is painted, so its own buffer is asked."""
@@ -206,6 +218,14 @@ def test_a_terminal_shows_what_its_shell_says(tab: Tab, lab: Lab, chromium: Chro
     )
     wait_until(lambda: "the answer is 42" in tab.terminal_text(), within=PATIENCE, what="the shell's answer")
     assert answer.read_text() == "the answer is 42\n"
+
+
+def test_websockets_went_the_way_that_was_meant(tab: Tab, lab_site: Site, way: str) -> None:
+    """Natively the page's `WebSocket` is the browser's own, and the agent has tunnels."""
+    tab.open("/lab/workspaces/cells", until=".jp-LauncherCard, .jp-Notebook")
+    is_native = way == "native"
+
+    assert (tab.has_own_websockets(), " 101 0 bytes" in lab_site.agents[0].printed()) == (is_native, is_native)
 
 
 def test_the_recipe_says_what_was_done_here() -> None:
