@@ -11,6 +11,8 @@
     files          what settings name as files, opened
     reloading      files that are read again when they change
     redirect       the application of an address that only sends clients to https
+    proxy_protocol whose connection it is, which a proxy in front says before anything else
+    fronted        accepting connections from such proxies
     peers          whom to believe what they say of their own clients
     lifecycle      listening, and stopping without losing what is under way
     server         what is accepted as a request: the protocol class under uvicorn

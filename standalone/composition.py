@@ -96,12 +96,15 @@ def open_listeners(settings: Settings, files: Files) -> dict[Listener, Entrance 
 
     Raises `ListenError`.
     """
+    listen_at = settings.listen
     tls = files.certificate.context if files.certificate else None
-    entrances = {
-        listen(address, tls=tls, mode=settings.listen.socket_mode): entrance
-        for address, entrance in entrances_of(settings)
-    }
-    return {**entrances, **{listen(address): None for address in settings.listen.redirect}}
+    listeners: dict[Listener, Entrance | None] = {}
+    for address, entrance in entrances_of(settings):
+        is_fronted = any(door.value in listen_at.proxy_protocol for door in entrance.doors)
+        listeners[listen(address, tls=tls, is_fronted=is_fronted, mode=listen_at.socket_mode)] = entrance
+    for address in listen_at.redirect:
+        listeners[listen(address, is_fronted="redirect" in listen_at.proxy_protocol)] = None
+    return listeners
 
 
 def create_server(
@@ -131,4 +134,5 @@ def create_server(
         on_listening=announce,
         stop=lambda: app.stop(settings.timeouts.shutdown),
         reload=reload,
+        is_trusted=peers_of(settings).is_trusted,
     )

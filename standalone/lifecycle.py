@@ -11,7 +11,9 @@ from typing import Final, cast
 import uvicorn
 
 from standalone.calls import Asgi
+from standalone.fronted import FrontedServer
 from standalone.listeners import BACKLOG, Listener
+from standalone.proxy_protocol import Origin
 from standalone.server import ProxyProtocol
 
 KEEP_ALIVE: Final = 75
@@ -60,18 +62,24 @@ class ProxyServer(uvicorn.Server):
         on_listening: Callable[[], None],
         stop: Callable[[], Awaitable[None]],
         reload: Callable[[], None] = lambda: None,
+        is_trusted: Callable[[str], bool] = lambda address: False,
     ) -> None:
         super().__init__(config)
         self._apps = apps
         self._on_listening = on_listening
         self._stop = stop
         self._reload = reload
+        self._is_trusted = is_trusted
+        self._fronted: list[FrontedServer] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept, on all listeners, which are one server to uvicorn."""
         await super().startup(sockets or [])
         for listener in self._apps:
-            self.servers.append(await self._accept(listener))
+            if listener.is_fronted:
+                self._fronted.append(self._accept_from_peers(listener))
+            else:
+                self.servers.append(await self._accept(listener))
         self._on_listening()
 
     async def _accept(self, listener: Listener) -> asyncio.Server:
@@ -90,16 +98,28 @@ class ProxyServer(uvicorn.Server):
             ssl_shutdown_timeout=_LAST_ANSWERS,
         )
 
-    def _create_protocol(self, listener: Listener) -> asyncio.Protocol:
+    def _accept_from_peers(self, listener: Listener) -> FrontedServer:
+        return FrontedServer(
+            listener,
+            partial(self._create_protocol, listener),
+            is_trusted=self._is_trusted,
+            handshake=_HANDSHAKE,
+            shutdown=_LAST_ANSWERS,
+        )
+
+    def _create_protocol(self, listener: Listener, origin: Origin | None = None) -> asyncio.Protocol:
         """What serves a connection: all count together, and each has the application of its listener."""
         # The class that `configure` was given.
         kind = cast(type[ProxyProtocol], self.config.http_protocol_class)
         protocol = kind(self.config, self.server_state, self.lifespan.state)
         protocol.app = self._apps[listener]
+        protocol.origin = origin
         return protocol
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept no more, and end what is left."""
+        for server in self._fronted:
+            server.close()
         await super().shutdown(sockets)
         for listener in self._apps:
             listener.close()

@@ -24,6 +24,8 @@ class Listener:
 
     socket: socket.socket
     tls: ssl.SSLContext | None = None
+    is_fronted: bool = False
+    """True where proxies in front say first whose connection it is."""
 
     @property
     def url(self) -> str:
@@ -47,7 +49,9 @@ class Listener:
         self.socket.close()
 
 
-def listen(address: Address, *, tls: ssl.SSLContext | None = None, mode: int = 0o660) -> Listener:
+def listen(
+    address: Address, *, tls: ssl.SSLContext | None = None, is_fronted: bool = False, mode: int = 0o660
+) -> Listener:
     """A listener that accepts connections from here on; `tls` is for addresses that are not meant to go without,
     `mode` says who may connect to a unix socket.
 
@@ -55,8 +59,8 @@ def listen(address: Address, *, tls: ssl.SSLContext | None = None, mode: int = 0
     """
     try:
         if address.scheme == "unix":
-            return Listener(_listen_unix(address.host, mode))
-        return Listener(_listen_tcp(address), None if address.scheme == "http" else tls)
+            return Listener(_listen_unix(address.host, mode), is_fronted=is_fronted)
+        return Listener(_listen_tcp(address), None if address.scheme == "http" else tls, is_fronted)
     except OSError as exc:
         if exc.errno == errno.EADDRINUSE and address.scheme != "unix":
             raise ListenError(f"port {address.port} on {address.host} is in use: choose another with --port") from exc

@@ -31,6 +31,7 @@ from standalone.calls import REQUEST_EXTENSION
 from standalone.crowd import Crowd
 from standalone.heads import checked_head
 from standalone.outflow import Outflow
+from standalone.proxy_protocol import Origin
 from standalone.responding import ProxyCycle
 from standalone.splice import EARLY_BYTES, End
 from wire.errors import MalformedMessage, MessageTooLarge, WireError
@@ -87,10 +88,15 @@ class ProxyProtocol(HttpToolsProtocol):
     cycle: ProxyCycle
     limits: ClassVar[Limits] = Limits()
     crowd: ClassVar[Crowd] = Crowd()
+    origin: Origin | None = None
+    """Whose connection it is, where a proxy in front has said so before it began."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the parent has it
         """Accept a connection, or turn it away where there are too many."""
         super().connection_made(transport)
+        if self.origin is not None:
+            self.client = self.origin.address, self.origin.port
+            self.scheme = "https" if self.origin.is_tls else self.scheme
         self._out = Outflow(transport, time=self.limits.write_time, rate=self.limits.read_rate)
         self._running: tuple[RequestResponseCycle, asyncio.Task[None]] | None = None
         self._alarm: asyncio.TimerHandle | None = None

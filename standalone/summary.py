@@ -30,6 +30,8 @@ def _lines_of(settings: Settings) -> Iterator[str]:
     if settings.listen.trusted_peers:
         peers = ", ".join(map(str, settings.listen.trusted_peers))
         yield f"believed what they say of their clients in {', '.join(settings.listen.forwarded)}: {peers}"
+    if settings.listen.proxy_protocol:
+        yield f"PROXY protocol: {', '.join(settings.listen.proxy_protocol)}"
     for each in settings.backends:
         yield f"backend {each.id} for {each.end_user}, served by {each.backend_user}"
     if settings.storage.database:

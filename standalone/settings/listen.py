@@ -57,6 +57,8 @@ class ListenSettings(Table):
     trusted_peers: tuple[Network | str, ...]
     """Networks, and `UNIX`."""
     forwarded: tuple[Field, ...]
+    proxy_protocol: tuple[str, ...]
+    """Names of keys above."""
 
     @property
     def networks(self) -> tuple[Network, ...]:
@@ -75,6 +77,8 @@ class ListenSettings(Table):
             raise SettingsError("listen.redirect: speaks TLS itself, but must be an address without https://")
         if "Forwarded" in self.forwarded and len(self.forwarded) > 1:
             raise SettingsError("listen.forwarded: Forwarded says all that the others say, and so stands alone")
+        if self.proxy_protocol and not self.trusted_peers:
+            raise SettingsError("listen.trusted-peers: is empty, but must name those who speak the PROXY protocol")
         if self.agents_host and self.agents_host == self.api_host:
             raise SettingsError("listen.api-host: is that of the agents, but must be another")
 
@@ -106,6 +110,14 @@ class ListenSettings(Table):
             "X-Forwarded-For,X-Forwarded-Proto,X-Forwarded-Host",
             FIELDS,
             "The fields that trusted peers set; one that they let through would be the client's word.",
+            is_list=True,
+        ),
+        choice(
+            "proxy-protocol",
+            "",
+            ("users", "agents", "api", "redirect"),
+            "At whose addresses each connection begins with a header of the PROXY protocol (1 or 2), and comes from a "
+            "trusted peer.",
             is_list=True,
         ),
     )
