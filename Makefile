@@ -90,10 +90,10 @@ test-standalone: .venv/dev/.installed .venv/standalone/.installed ## The stand-a
 test-agent: .venv/agent-test/.installed ## The agent, with the versions that it ships with
 	.venv/agent-test/bin/python $(PYTEST) $(wildcard tests/agent tests/unit/agent)
 
-test-system: .venv/dev/.installed .venv/standalone/.installed .venv/agent/.installed .venv/appengine/.installed .venv/peers/.installed ## Real processes on loopback
+test-system: tests/openid/node_modules .venv/dev/.installed .venv/standalone/.installed .venv/agent/.installed .venv/appengine/.installed .venv/peers/.installed ## Real processes on loopback
 	$(DEV)/python $(PYTEST) tests/system
 
-test-browser: .venv/dev/.installed .venv/standalone/.installed .venv/agent/.installed .venv/appengine/.installed .venv/jupyter/.installed ## Debian's Chromium against pages behind the proxy, JupyterLab among them
+test-browser: tests/openid/node_modules .venv/dev/.installed .venv/standalone/.installed .venv/agent/.installed .venv/appengine/.installed .venv/jupyter/.installed ## Debian's Chromium against pages behind the proxy, JupyterLab among them
 	$(DEV)/python $(PYTEST) tests/browser
 
 ifneq ($(RUNTIME_PYTHON),)
@@ -130,6 +130,10 @@ lock: .venv/dev/.installed ## Pin the newest versions that requirements*.in allo
 clean: ## Remove environments and caches
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The OpenID provider of the tests; without npm they are skipped, and say so.
+tests/openid/node_modules: tests/openid/package-lock.json
+	@if command -v npm >/dev/null; then npm ci --silent --no-fund --no-audit --prefix tests/openid; touch $@; fi
 
 # Environments: one for each program, with its own pinned requirements and nothing else.
 

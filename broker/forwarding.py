@@ -28,10 +28,10 @@ _FROM_BACKENDS: Final = EndToEnd(
     allows=lambda name: name.lower() == ERROR.lower() or not normalise(name).startswith(_NEVER_FROM_BACKENDS)
 )
 
-# The cookies that log a user in to the proxy itself: App Engine's Users API, and Identity-Aware Proxy, whose names
-# go on behind these (`GCP_IAP_UID`, `__Host-GCP_IAP_AUTH_TOKEN_…`).
+# The cookies that log a user in to the proxy itself: App Engine's Users API, the stand-alone proxy, and Identity-Aware
+# Proxy. The names of the latter two go on behind these (`GCP_IAP_UID`, `__Host-GCP_IAP_AUTH_TOKEN_…`).
 _OWNED_COOKIES: Final = ("SACSID", "ACSID")
-_OWNED_COOKIE_PREFIXES: Final = ("GCP_IAP", "GCP_IAAP", "__HOST-GCP_IAP")
+_OWNED_COOKIE_PREFIXES: Final = ("GCP_IAP", "GCP_IAAP", "__HOST-GCP_IAP", "INVERTING-PROXY-", "__HOST-INVERTING-PROXY-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,8 @@ def forwarded_response(head: ResponseHead) -> ResponseHead:
 
 
 def _is_owned_cookie(pair: str) -> bool:
-    name = pair.partition("=")[0].strip().upper()
+    # Some browsers keep, and send, `=name=value` as a cookie without a name and of that value: `name=value`.
+    name = pair.strip().lstrip("=").partition("=")[0].strip().upper()
     return name in _OWNED_COOKIES or name.startswith(_OWNED_COOKIE_PREFIXES)
 
 

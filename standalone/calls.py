@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -77,6 +78,8 @@ class Call:
         self._first_byte: datetime | None = None
         self._received = self._sent = 0
         self._answer: ResponseHead | None = None
+        self.fields: list[tuple[str, str]] = []
+        """Of the proxy's own, for the head of the answer."""
         self._is_answered = False
         self.is_taken_over = False
         """True once the connection is another protocol's: then whoever has it writes the line for the log."""
@@ -127,10 +130,16 @@ class Call:
             raise Refusal(CLIENT_SLOW)
         return data, is_last
 
+    def add_fields(self, *fields: tuple[str, str]) -> None:
+        """Fields of the proxy's own, for the head of the answer, whatever it will be."""
+        self.fields += fields
+
     async def send(self, event: Event) -> None:
         """Send the head of the answer, bytes of its body, or its end; returns when there is room for more."""
         match event:
             case ResponseHead():
+                if self.fields:
+                    event = replace(event, headers=event.headers.adding(*self.fields))
                 self._answer = event
                 self._first_byte = self._clock.now()
                 await self._send(_start_message(event))

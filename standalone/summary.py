@@ -67,8 +67,12 @@ def _who_may_what(settings: Settings) -> Iterator[str]:
     if settings.is_open:
         yield OPEN
         return
-    ways = {"public": "nobody is asked", "header": f"named by {settings.users.header}, which trusted peers set"}
-    allowed = f"; of them {', '.join(settings.users.allowed)}" if settings.users.sign_in != "public" else ""
+    ways = {
+        "public": "nobody is asked",
+        "header": f"named by {settings.users.header}, which trusted peers set",
+        "oidc": f"sign in at {settings.users.oidc_issuer}",
+    }
+    allowed = f"; of them {', '.join(settings.users.allowed)}" if settings.users.allowed else ""
     yield f"users: {ways[settings.users.sign_in]}{allowed}"
     for table in (settings.agents, settings.administrators):
         known = [f"tokens of {table.tokens}"] if table.tokens else []

@@ -23,6 +23,7 @@ from standalone.identity.reception import Reception
 from standalone.pace import Pace
 from standalone.waiting import AsyncioWaiter, drive
 from standalone.websockets import Websockets
+from wire.headers import normalise
 from wire.http1 import End, encode_body, encode_end
 from wire.protocol import RequestId
 
@@ -96,7 +97,7 @@ class Users:
         if is_websocket:
             await self._websockets.serve(call, intake, self._deliver_rest)
             return
-        body = _Body(call, self._policy, rate=self._body_rate)
+        body = _Body(call, self._policy, rate=self._body_rate, hidden=guest.hidden)
         first = intake.head + await body.next()
         self._store.add_exchange(exchange, first, last=body.is_ended)
         try:
@@ -156,11 +157,12 @@ class Users:
 class _Body:
     """The body of a request as it stands in the message that its agent gets."""
 
-    def __init__(self, call: Call, policy: Policy, *, rate: int) -> None:
+    def __init__(self, call: Call, policy: Policy, *, rate: int, hidden: str) -> None:
         self._call = call
         self._policy = policy
         self._pace = Pace(rate=rate, window=policy.idle_wait.total_seconds())
         self._length = call.head.length
+        self._hidden = hidden
         self._received = 0
         self.is_ended = self._length in (None, 0)
 
@@ -174,5 +176,5 @@ class _Body:
             raise too_large(self._policy)
         if not self.is_ended:
             return encode_body(data, self._length)
-        trailers = forwarded_trailers(self._call.trailers)
+        trailers = forwarded_trailers(self._call.trailers).where(lambda name: normalise(name) != self._hidden)
         return encode_body(data, self._length) + encode_end(End(trailers), self._length)

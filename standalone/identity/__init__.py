@@ -8,6 +8,13 @@
     issued      tokens of an OpenID provider
     throttle    who sends wrong ones again and again
     reception   users: the port of signing in, and the ways that need no pages
+    portal      users who sign in at an OpenID provider: who comes in, and who is led there
+    arriving    signing in: to the provider and back
+    leaving     signing out
+    desk        what these two have in common: rules, cookies, what can go wrong
+    redemption  from the code that comes back to what the provider says of its user
+    guests      sessions and attempts in cookies
+    screens     the pages about signing out
     fronts      the field in which a proxy in front names users
     sign_in     signing in by OpenID Connect: what goes out and what must come back
     sessions    who is signed in, and for how long
@@ -22,6 +29,6 @@
     watched     a file that is read again when it changes
     encoding    bytes as words of a URL
 
-What is not async is pure, or reads a small file. `id_tokens`, `issued`, `provider` and `fetching` are slow to import:
-only `assembly` imports them, and only where settings ask for a provider.
+What is not async is pure, or reads a small file. What speaks to a provider (`portal`, `issued`, and all below them) is
+slow to import: only `assembly` does, and only where settings ask for one.
 """

@@ -1,23 +1,30 @@
 """From settings to who may do what. What speaks to identity providers is slow to import: only where it is wanted."""
 
+import secrets
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
+from broker.model import ALL_USERS
 from broker.store import Store
 from broker.waiting import Clock
 from standalone.identity.access import OPEN, Access
 from standalone.identity.accounts import Accounts, Issued
 from standalone.identity.fronts import Front
 from standalone.identity.gate import guarded_gate
+from standalone.identity.guests import GuestBook
+from standalone.identity.origins import Origins
 from standalone.identity.reception import FrontReception, PublicReception, Reception
+from standalone.identity.sealing import MAX_FILE_BYTES as MAX_KEY_FILE_BYTES
+from standalone.identity.sealing import Keys, parse_keys
+from standalone.identity.sessions import Lifetimes
 from standalone.identity.throttle import Throttle
 from standalone.identity.tokens import MAX_FILE_BYTES, Tokens, parse_tokens
 from standalone.identity.watched import WatchedFile
 from standalone.settings.administrators import AdministratorSettings
 from standalone.settings.agents import AgentSettings
 from standalone.settings.load import Settings
-from standalone.settings.secrets import watch
+from standalone.settings.secrets import MAX_SECRET_BYTES, parse_secret, watch
 from standalone.settings.users import UserSettings
 
 IsTrusted = Callable[[str], bool]
@@ -72,5 +79,47 @@ class _Assembly:
     def _reception(self, users: UserSettings, is_trusted: IsTrusted) -> Reception:
         if users.sign_in == "header":
             front = Front(users.header, users.header_prefix)
-            return FrontReception(front, is_trusted=is_trusted, allowed=frozenset(users.allowed))
-        return PublicReception()
+            allowed = frozenset(users.allowed or [ALL_USERS])
+            return FrontReception(front, is_trusted=is_trusted, allowed=allowed)
+        return self._portal(users) if users.sign_in == "oidc" else PublicReception()
+
+    def _portal(self, users: UserSettings) -> Reception:
+        from standalone.identity.desk import Desk, Rules
+        from standalone.identity.fetching import WebClient
+        from standalone.identity.portal import Portal
+        from standalone.identity.provider import Provider
+        from standalone.identity.redemption import ClientCredentials
+
+        rules = Rules(
+            origins=Origins(users.public_urls),
+            scopes=users.oidc_scopes,
+            allowed=frozenset(users.allowed),
+            allowed_origins=frozenset(users.allowed_origins),
+            trusts_addresses=users.oidc_trusts_addresses,
+            signs_out_at_provider=users.oidc_signs_out,
+        )
+        desk = Desk(
+            rules=rules,
+            provider=Provider(users.oidc_issuer, WebClient(ca_file=users.oidc_ca_file), self._clock),
+            client=ClientCredentials(users.oidc_client_id, self._secret(users.oidc_client_secret)),
+            book=GuestBook(Lifetimes(absolute=users.session_lifetime, idle=users.session_idle)),
+            keys=self._session_keys(users.session_keys),
+            clock=self._clock,
+            new_word=lambda: secrets.token_urlsafe(32),
+        )
+        return Portal(desk)
+
+    def _secret(self, path: Path | None) -> Callable[[], str]:
+        if path is None:
+            return lambda: ""
+        file = watch("users.oidc-client-secret", path, parse_secret, max_bytes=MAX_SECRET_BYTES)
+        self._files.append(file)
+        return lambda: file.value
+
+    def _session_keys(self, path: Path | None) -> Callable[[], Keys]:
+        if path is None:
+            keys = (secrets.token_bytes(32),)
+            return lambda: keys
+        file = watch("users.session-keys", path, parse_keys, max_bytes=MAX_KEY_FILE_BYTES)
+        self._files.append(file)
+        return lambda: file.value

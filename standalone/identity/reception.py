@@ -8,6 +8,7 @@ from broker.errors import NotAllowed
 from standalone.calls import Call
 from standalone.identity.fronts import Front
 from standalone.identity.sign_in import may_sign_in
+from wire.headers import normalise
 from wire.http1 import RequestHead
 
 
@@ -18,6 +19,8 @@ class Guest:
     user: str
     """The verified identity; empty where nobody asked."""
     head: RequestHead
+    hidden: str = ""
+    """A field, in the form of `normalise`, that trailers must not have either; empty for none."""
 
 
 class Reception(Protocol):
@@ -49,7 +52,8 @@ class FrontReception:
     async def admit(self, call: Call) -> Guest | None:
         user = self._front.user_of(call.caller, is_trusted=self._is_trusted(call.peer))
         require_listed(user, self._allowed)
-        return Guest(user, replace(call.head, headers=self._front.without(call.head.headers)))
+        head = replace(call.head, headers=self._front.without(call.head.headers))
+        return Guest(user, head, hidden=normalise(self._front.field))
 
 
 def require_listed(user: str, allowed: frozenset[str]) -> None:

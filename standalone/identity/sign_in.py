@@ -90,12 +90,9 @@ def unseal_sign_in(cookie: str, keys: Keys) -> SignIn | None:
     return None
 
 
-def authorization_url(
-    endpoint: str, sign_in: SignIn, *, client_id: str, redirect_uri: str, scopes: str, more: Mapping[str, str]
-) -> str:
+def authorization_url(endpoint: str, sign_in: SignIn, *, client_id: str, redirect_uri: str, scopes: str) -> str:
     """Where the browser is sent to."""
     asked = {
-        **more,
         "response_type": "code",
         "client_id": client_id,
         "redirect_uri": redirect_uri,

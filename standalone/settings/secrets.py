@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from edge.settings import SettingsError
 from standalone.identity.watched import WatchedFile
 
 T = TypeVar("T")
+
+MAX_SECRET_BYTES: Final = 4096
 
 
 def require_file(where: str, path: Path | None, parse: Callable[[str], object], *, max_bytes: int) -> None:
@@ -24,3 +26,11 @@ def watch(where: str, path: Path, parse: Callable[[str], T], *, max_bytes: int) 
         raise SettingsError(f"{where}: {path}: cannot be read: {exc.strerror}") from exc
     except ValueError as exc:
         raise SettingsError(f"{where}: {exc}") from exc
+
+
+def parse_secret(text: str) -> str:
+    """A secret that is alone in its file. Raises `ValueError`, without saying it."""
+    secret = text.strip()
+    if not secret or not secret.isprintable() or not secret.isascii():
+        raise ValueError("one line with the secret was expected")
+    return secret

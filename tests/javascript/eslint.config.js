@@ -37,7 +37,7 @@ export default [
     rules: { ...RULES, strict: ["error", "global"] },
   },
   {
-    files: ["tests/unit/**/*.mjs", "tests/javascript/*.js"],
+    files: ["tests/unit/**/*.mjs", "tests/openid/*.mjs", "tests/javascript/*.js"],
     languageOptions: { ecmaVersion: 2024, sourceType: "module", globals: globals.node },
     rules: RULES,
   },

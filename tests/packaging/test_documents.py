@@ -16,6 +16,7 @@ DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG
     (ROOT / "docs").rglob("*.md")
 )
 
+SOURCES = [*ROOT.glob("*/*.py"), *ROOT.glob("standalone/*/*.py")]
 _REASON = re.compile(r'\b(?:reason|failure|CLIENT_GONE|EMPTY_ANSWER|AGENT_ERROR)(?:: Final)? ?= ?"([a-z-]+)"')
 
 
@@ -25,7 +26,7 @@ def text_of(name: str) -> str:
 
 def reasons() -> set[str]:
     """Every value that `X-Inverting-Proxy-Error` may have, and the log's `reason=`."""
-    written = {reason for path in ROOT.glob("*/*.py") for reason in _REASON.findall(path.read_text("utf-8"))}
+    written = {reason for path in SOURCES for reason in _REASON.findall(path.read_text("utf-8"))}
     return written | {value.reason for value in vars(agent_failures).values() if isinstance(value, AgentFailure)}
 
 

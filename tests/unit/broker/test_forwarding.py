@@ -116,6 +116,8 @@ def test_method_target_status_and_framing_are_not_touched(length: object) -> Non
         ("GCP_IAAP_AUTH_TOKEN_ABC=1; a=1", "a=1"),
         ("__Host-GCP_IAP_AUTH_TOKEN_ABC=1; a=1; SACSID=", "a=1"),
         ("SACSID; a=1", "a=1"),
+        ("inverting-proxy-session=x; a=1; __Host-Inverting-Proxy-sign-in-abc=y", "a=1"),
+        ("a=1; =inverting-proxy-session=x; ==__Host-inverting-proxy-session=y", "a=1"),
     ],
 )
 def test_the_cookies_that_log_in_to_the_proxy_stay_here(cookie: str, left: str) -> None:
@@ -128,14 +130,33 @@ def test_nothing_is_left_of_a_cookie_field_with_nothing_else(cookie: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "cookie", ["a=1;  b=2;", "a=SACSID=x", "ACSIDENTITY=1", "XSACSID=1", ' a="b c" ; d', "", ";;", "my_GCP_IAP=1"]
+    "cookie",
+    [
+        "a=1;  b=2;",
+        "a=SACSID=x",
+        "ACSIDENTITY=1",
+        "XSACSID=1",
+        ' a="b c" ; d',
+        "",
+        ";;",
+        "my_GCP_IAP=1",
+        "=a=1",
+        "inverting-proxy=1",
+    ],
 )
 def test_cookies_of_a_backend_travel_byte_for_byte(cookie: str) -> None:
     assert sent(("Cookie", cookie)) == [("Cookie", cookie)]
 
 
 @pytest.mark.parametrize(
-    "name", ["SACSID", "acsid", "GCP_IAP_UID", "GCP_IAAP_AUTH_TOKEN_A", "__Host-GCP_IAP_AUTH_TOKEN_A"]
+    "name",
+    ["SACSID", "acsid", "GCP_IAP_UID", "GCP_IAAP_AUTH_TOKEN_A", "__Host-GCP_IAP_AUTH_TOKEN_A"]
+    + [
+        "inverting-proxy-session",
+        "__Host-inverting-proxy-session",
+        "=inverting-proxy-session",
+        "__host-Inverting-Proxy-x",
+    ],
 )
 def test_a_backend_cannot_set_a_cookie_that_logs_in_to_the_proxy(name: str) -> None:
     assert answered(("Set-Cookie", f"{name}=x; Path=/"), ("set-cookie", f" {name} =y"), ("Set-Cookie", "a=1")) == [

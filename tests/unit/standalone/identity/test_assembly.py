@@ -13,6 +13,7 @@ from broker.policy import Policy
 from edge.identity import Caller
 from standalone.identity.access import OPEN, Access
 from standalone.identity.assembly import assemble
+from standalone.identity.portal import Portal
 from standalone.identity.reception import FrontReception, PublicReception
 from standalone.settings.load import load_settings
 from standalone.tokens import add
@@ -77,6 +78,35 @@ def test_users_come_in_as_the_settings_say(tmp_path: Path, tokens: dict[str, str
 
     assert isinstance(assembled(tmp_path).reception, PublicReception)
     assert isinstance(behind_front, FrontReception)
+
+
+def test_users_who_sign_in_find_a_portal_whose_keys_may_change(tmp_path: Path, tokens: dict[str, str]) -> None:
+    for name in ("keys", "secret"):
+        (tmp_path / name).write_text("a secret of more than 32 characters\n")
+    oidc = {
+        "SIGN_IN": "oidc",
+        "ALLOWED": "@example.org",
+        "PUBLIC_URLS": "https://proxy.example.org",
+        "OIDC_ISSUER": "https://id.example.org",
+        "OIDC_CLIENT_ID": "proxy",
+    }
+
+    async def scenario() -> None:
+        without = assembled(tmp_path, **{f"USERS_{name}": value for name, value in oidc.items()})
+        files = {"SESSION_KEYS": str(tmp_path / "keys"), "OIDC_CLIENT_SECRET": str(tmp_path / "secret")}
+        access = assembled(tmp_path, **{f"USERS_{name}": value for name, value in (oidc | files).items()})
+        assert isinstance(without.reception, Portal) and isinstance(access.reception, Portal)
+        assert (len(without.files), len(access.files)) == (1, 3)
+
+    asyncio.run(scenario())
+
+
+def test_agents_may_be_known_by_a_provider(tmp_path: Path, tokens: dict[str, str]) -> None:
+    async def scenario() -> None:
+        access = assembled(tmp_path, AGENTS_OIDC_ISSUER="https://id.example.org", AGENTS_OIDC_AUDIENCE="proxy")
+        await access.gate(bearer(tokens["agents"]), BACKEND)
+
+    asyncio.run(scenario())
 
 
 def test_without_a_provider_nothing_is_imported_that_speaks_to_one(tmp_path: Path, tokens: dict[str, str]) -> None:

@@ -47,6 +47,7 @@ def test_a_user_is_whom_the_proxy_in_front_names_and_its_field_goes_no_further()
     guest = admit(behind_front(), a_call(("X-User", "ada@example.org"), ("x_user", "eve@example.org"), ("A", "b")))
 
     assert (guest.user, list(guest.head.headers)) == ("ada@example.org", [("A", "b")])
+    assert guest.hidden == "x-user"  # nor in trailers
 
 
 def test_the_connection_counts_and_not_what_is_said_of_it() -> None:

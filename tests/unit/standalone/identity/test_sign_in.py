@@ -64,13 +64,11 @@ def test_the_provider_is_asked_with_all_that_protects_a_code() -> None:
         client_id="client",
         redirect_uri=f"{ORIGIN}/back",
         scopes="openid email",
-        more={"prompt": "select_account", "state": "forged"},
     )
 
     assert urlsplit(url)[:3] == ("https", "id.example.org", "/auth")
     assert parse_qs(urlsplit(url).query) == {
         "tenant": ["7"],
-        "prompt": ["select_account"],
         "response_type": ["code"],
         "client_id": ["client"],
         "redirect_uri": [f"{ORIGIN}/back"],

@@ -72,7 +72,7 @@ def test_without_open_it_has_to_be_said_how_agents_and_users_are_known(tmp_path:
         load_settings([], {})
     (tmp_path / "tokens").touch()
     tokens = {"INVERTING_PROXY_AGENTS_TOKENS": str(tmp_path / "tokens")}
-    with pytest.raises(SettingsError, match="^users.sign-in: is not set, but must be one of public, header"):
+    with pytest.raises(SettingsError, match="^users.sign-in: is not set, but must be one of public, header, oidc"):
         load_settings([], tokens)
     assert not load_settings([], {**tokens, "INVERTING_PROXY_USERS_SIGN_IN": "public"}).is_open
 
