@@ -19,7 +19,6 @@ it: it is taken back into the queue, whatever its method.
 An exchange leaves by deletion: delivered, given up, or swept.
 """
 
-from dataclasses import replace
 from datetime import datetime
 from enum import Enum
 from typing import Final
@@ -113,8 +112,7 @@ def is_lost(exchange: Exchange, agent_id: str, lost: LostPolls) -> bool:
 
 def offer(exchange: Exchange, *, agent_id: str, now: datetime, policy: Policy, poll_id: str = "") -> Exchange:
     """The exchange, offered to an agent; the caller has asked `is_claimable`."""
-    return replace(
-        exchange,
+    return exchange._replace(
         state=_moved(exchange, Move.OFFER),
         agent_id=agent_id,
         leased_until=now + policy.offer_lease,
@@ -130,8 +128,7 @@ def fetch(exchange: Exchange, *, agent_id: str, now: datetime, policy: Policy) -
     """
     if exchange.state is State.FETCHED and (not agent_id or agent_id != exchange.agent_id):
         raise ClaimedElsewhere("another agent has fetched this request")
-    return replace(
-        exchange,
+    return exchange._replace(
         state=_moved(exchange, Move.FETCH),
         agent_id=agent_id,
         leased_until=exchange.started + policy.response_wait,
@@ -147,7 +144,7 @@ def hand_out(exchange: Exchange, poll: Poll, *, now: datetime, policy: Policy, i
     """
     if not is_whole:
         return offer(exchange, agent_id=poll.agent_id, now=now, policy=policy, poll_id=poll.poll_id)
-    return replace(fetch(exchange, agent_id=poll.agent_id, now=now, policy=policy), poll_id=poll.poll_id)
+    return fetch(exchange, agent_id=poll.agent_id, now=now, policy=policy)._replace(poll_id=poll.poll_id)
 
 
 def answer(exchange: Exchange, *, agent_id: str, last: bool, now: datetime, policy: Policy) -> Exchange:
@@ -161,8 +158,7 @@ def answer(exchange: Exchange, *, agent_id: str, last: bool, now: datetime, poli
     state = _moved(exchange, Move.FINISH if last else Move.ANSWER)
     if exchange.state is State.ANSWERED:
         return exchange  # a repeated part
-    return replace(
-        exchange,
+    return exchange._replace(
         state=state,
         expires=max(exchange.expires, now + policy.exchange_ttl),
     )
@@ -174,7 +170,7 @@ def fail(exchange: Exchange, *, agent_id: str, reason: str) -> Exchange:
     Raises `ClaimedElsewhere` for an agent that does not hold it, and for one that has answered it already.
     """
     require_holder(exchange, agent_id)
-    return replace(exchange, state=_moved(exchange, Move.FAIL), failure=exchange.failure or reason)
+    return exchange._replace(state=_moved(exchange, Move.FAIL), failure=exchange.failure or reason)
 
 
 def release(exchange: Exchange, *, can_be_read_again: bool) -> Exchange:
@@ -188,13 +184,13 @@ def release(exchange: Exchange, *, can_be_read_again: bool) -> Exchange:
     if is_safe:
         return take_back(exchange)
     if exchange.state in (State.FETCHED, State.ANSWERING):
-        return replace(exchange, state=_moved(exchange, Move.FAIL), failure="agent-lost")
+        return exchange._replace(state=_moved(exchange, Move.FAIL), failure="agent-lost")
     return exchange
 
 
 def take_back(exchange: Exchange) -> Exchange:
     """The exchange, in the queue again; the caller knows that nobody has begun it, or that it may be repeated."""
-    return replace(exchange, state=_moved(exchange, Move.RELEASE), agent_id="", leased_until=None, poll_id="")
+    return exchange._replace(state=_moved(exchange, Move.RELEASE), agent_id="", leased_until=None, poll_id="")
 
 
 def require_holder(exchange: Exchange, agent_id: str) -> None:

@@ -7,6 +7,8 @@ import re
 from ipaddress import AddressValueError, IPv6Address
 from typing import Final
 
+from wire.remembering import Remembered
+
 _LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME: Final = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*")
 _ADDRESS: Final = re.compile(r"\[([0-9a-f:.]+)\]")
@@ -17,7 +19,7 @@ _ANY_BELOW: Final = "*."
 def host_of(authority: str) -> str:
     """The host in a `Host` field or in the authority of a URL: in lower case, without port and without the dot at the
     end of a full name; an IPv6 address in brackets, in its shortest form. Empty for what names no host."""
-    return _host(_PORT.sub("", authority)) or ""
+    return _HOSTS[authority]
 
 
 def pattern_of(text: str) -> str | None:
@@ -55,3 +57,6 @@ def _host(text: str) -> str | None:
             return None
     host = host.removesuffix(".")
     return host if _NAME.fullmatch(host) else None
+
+
+_HOSTS: Final = Remembered(lambda authority: _host(_PORT.sub("", authority)) or "")

@@ -1,7 +1,7 @@
 """From the head of a user's request to a queued exchange: what both shells do before any body byte moves."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from broker.forwarding import Client, forwarded_request, in_origin_form
 from broker.hosts import host_of
@@ -15,8 +15,7 @@ from wire.http1 import RequestHead, serialize_request_head
 from wire.protocol import MAX_HEAD_BYTES, RequestId
 
 
-@dataclass(frozen=True, slots=True)
-class Intake:
+class Intake(NamedTuple):
     """A request that may be queued: its exchange, and the head that its agent gets."""
 
     exchange: Exchange

@@ -1,9 +1,9 @@
-"""The records. Frozen: a rule returns a new one."""
+"""The records. Frozen: a rule returns a new one. Those that each request needs anew are tuples, which cost least."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 from wire.protocol import BackendId, RequestId
 
@@ -50,8 +50,7 @@ class Backend:
     options: Options = Options()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackendStatus:
+class BackendStatus(NamedTuple):
     """What happened to a backend lately; None where nothing is known."""
 
     last_polled: datetime | None = None
@@ -69,8 +68,7 @@ class State(Enum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exchange:
+class Exchange(NamedTuple):
     """One request on its way, without its bytes."""
 
     request_id: RequestId
@@ -93,8 +91,7 @@ class Exchange:
     """The protocol that the client wants to change to, in lower case; empty for a request that wants an answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """Consecutive bytes of a stream: `data` stands at `offset`; after it nothing follows when `last`."""
 
     offset: int
@@ -107,8 +104,7 @@ class Part:
         return self.offset + len(self.data)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """How far an exchange has come, and the bytes of its answer from the offset asked for (None: none yet)."""
 
     exchange: Exchange

@@ -1,6 +1,6 @@
 """Every number that the rules use, in one frozen object."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 
@@ -47,16 +47,17 @@ class Policy:
     poll_slowest: timedelta = timedelta(milliseconds=500)
     """The same, for a wait that has lasted."""
 
-    @property
-    def room_wait(self) -> timedelta:
-        """How long a writer waits for room: for a reader that has vanished. One that is there is given `idle_wait`, and
-        then ends the exchange itself."""
-        return self.idle_wait + self.offer_lease
+    room_wait: timedelta = field(init=False, compare=False)
+    """How long a writer waits for room: for a reader that has vanished. One that is there is given `idle_wait`, and
+    then ends the exchange itself."""
 
-    @property
-    def exchange_ttl(self) -> timedelta:
-        """How long an untouched exchange is kept: every deadline, and `exchange_gone` on top."""
-        return max(self.response_wait, self.idle_wait) + self.exchange_gone
+    exchange_ttl: timedelta = field(init=False, compare=False)
+    """How long an untouched exchange is kept: every deadline, and `exchange_gone` on top."""
+
+    def __post_init__(self) -> None:
+        longest = max(self.response_wait, self.idle_wait)
+        object.__setattr__(self, "room_wait", self.idle_wait + self.offer_lease)
+        object.__setattr__(self, "exchange_ttl", longest + self.exchange_gone)
 
 
 def polling_interval(waited: timedelta, policy: Policy) -> timedelta:

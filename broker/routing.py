@@ -11,6 +11,8 @@ from broker.model import ALL_USERS, Backend, BackendStatus
 from broker.policy import Policy
 from wire.protocol import BackendId
 
+_ANYBODY: Final = frozenset((ALL_USERS,))
+
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 # "..", plain or percent-encoded, as a whole segment. Some backends read a backslash as a slash, and cut a segment at
@@ -44,7 +46,7 @@ def is_online(status: BackendStatus | None, *, now: datetime, policy: Policy) ->
 def end_users_serving(user: str) -> frozenset[str]:
     """The end users of the backends that serve a user: he himself in lower case, as addresses are registered, or in his
     own spelling, and all users; for nobody in particular, only the latter."""
-    return frozenset({user, user.lower(), ALL_USERS} - {""})
+    return frozenset((user, user.lower(), ALL_USERS)) if user else _ANYBODY
 
 
 def find_candidates(backends: Iterable[Backend], *, user: str, host: str, path: str) -> list[Backend]:
@@ -81,6 +83,9 @@ def choose_backend(
     if not online:
         names = ", ".join(sorted(backend.backend_id for backend in candidates))
         raise BackendOffline(f"no agent is connected for: {names}")
+
+    if len(online) == 1:
+        return online[0]
 
     def preference(backend: Backend) -> tuple[bool, int, datetime, str]:
         longest = max(len(prefix.rstrip("/")) for prefix in backend.path_prefixes if serves_path(prefix, path))

@@ -5,9 +5,8 @@ own way and resumes it. Waking is a hint ("something may have changed"), never a
 """
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol, TypeVar
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from broker.errors import BackendOffline, BrokenAnswer, NoAnswer
 from broker.exchange import is_taken
@@ -27,25 +26,24 @@ class Clock(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class PendingKey:
+class PendingKey(NamedTuple):
     """Something that waits for work of a backend."""
 
     backend_id: BackendId
 
 
-@dataclass(frozen=True, slots=True)
-class ExchangeKey:
+class ExchangeKey(NamedTuple):
     """Something that waits for bytes, or for room, in an exchange."""
 
     request_id: RequestId
+    kind: Literal["exchange"] = "exchange"
+    """Tells it from the key of a backend that has the name of a request."""
 
 
 Key = PendingKey | ExchangeKey
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """A wish: wake me when something about `key` may have changed, at the latest after `timeout`.
 
     `waited` tells a waiter that can only look again and again how long this has lasted.
@@ -189,15 +187,14 @@ def wait_for_answer(
             return answer.part
         if answer.exchange.state is State.FAILED:
             raise BrokenAnswer("the answer was given up before its end", reason=answer.exchange.failure)
-        left_to_fetch = exchange.started + policy.fetch_wait - clock.now()
-        taken = is_taken(answer.exchange)
-        if not taken and left_to_fetch <= timedelta():
+        left_to_fetch = None if is_taken(answer.exchange) else exchange.started + policy.fetch_wait - clock.now()
+        if left_to_fetch is not None and left_to_fetch <= timedelta():
             raise BackendOffline("no agent took the request in time")
         if not is_sent():
             patience = _Patience(clock, ExchangeKey(exchange.request_id), policy.response_wait)
         if patience.is_over:
             raise NoAnswer("the backend did not answer in time" if not offset else "the backend stopped answering")
-        yield patience.wait(at_most=None if taken else left_to_fetch)
+        yield patience.wait(at_most=left_to_fetch)
 
 
 def append_all_of_request(

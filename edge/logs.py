@@ -8,9 +8,8 @@ import json
 import logging
 import re
 import time
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from broker.routing import path_of
 
@@ -22,8 +21,7 @@ _UNSAFE = re.compile(r"[^ -\[\]-~]")
 _CLOUD_TRACE = re.compile(r"[0-9a-fA-F]{32}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
+class Access(NamedTuple):
     """One request, as the log tells of it. `first_byte` is None where no answer began; sizes are those of bodies."""
 
     trace: str
@@ -70,7 +68,8 @@ def access_line(access: Access) -> str:
 def log_access(logger: logging.Logger, access: Access, *, cloud_trace: str = "") -> None:
     """Write the line of a request that is over."""
     if logger.isEnabledFor(logging.INFO):
-        logger.info("%s", access_line(access), extra={"cloud_trace": cloud_trace} if cloud_trace else None)
+        # Without arguments the line is no format, whatever stands in it.
+        logger.info(access_line(access), extra={"cloud_trace": cloud_trace} if cloud_trace else None)
 
 
 def cloud_trace_of(field: str | None, *, project: str) -> str:
@@ -80,14 +79,20 @@ def cloud_trace_of(field: str | None, *, project: str) -> str:
 
 
 class TextFormatter(logging.Formatter):
-    """One line for a record, with the words of its time made once a second."""
+    """Time, level and message, as `logging.Formatter` writes them; the words of the time are made once a second."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s")
         self._second, self._words = 0, ""
 
+    def format(self, record: logging.LogRecord) -> str:
+        """The record; one that is not of a line alone is left to the parent."""
+        if record.exc_info or record.exc_text or record.stack_info:
+            return super().format(record)
+        return f"{self.formatTime(record)} {record.levelname} {record.getMessage()}"
+
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
-        """The local time to the millisecond, as `logging.Formatter` writes it."""
+        """The local time to the millisecond."""
         second = int(record.created)
         if second != self._second:
             self._second, self._words = second, time.strftime(self.default_time_format, time.localtime(second))

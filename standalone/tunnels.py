@@ -7,7 +7,6 @@ was idle or because the proxy stops, ends without a close frame.
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -172,4 +171,4 @@ class Tunnels:
         access, opened, reason = self._open.pop(splice)
         total = access.total + (self._now() - opened)
         received, sent = splice.user.received, splice.agent.received
-        log_access(logger, replace(access, received=received, sent=sent, total=total, reason=reason))
+        log_access(logger, access._replace(received=received, sent=sent, total=total, reason=reason))

@@ -5,7 +5,6 @@ Whether the backend grants it, only its answer tells: a 101 that an agent brings
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 from broker.errors import BrokenAnswer, UnknownRequest
 from broker.forwarding import forwarded_response
@@ -55,7 +54,7 @@ class Websockets:
 
         Raises `BrokerError`, and `Refusal` (501) where no agent of the backend takes upgrades.
         """
-        exchange = replace(intake.exchange, upgrade=WEBSOCKET)
+        exchange = intake.exchange._replace(upgrade=WEBSOCKET)
         if not self._presence.takes_upgrades(exchange.backend_id):
             raise Refusal(NO_WEBSOCKETS)
         self._tunnels.require_room()

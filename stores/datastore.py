@@ -113,7 +113,7 @@ class DatastoreStore:
         self, backend_id: BackendId, request_id: RequestId, offset: int, data: bytes, *, last: bool, now: datetime
     ) -> int:
         def keep(exchange: Exchange, _: bool) -> Exchange:
-            return replace(exchange, expires=max(exchange.expires, now + self._policy.exchange_ttl))
+            return exchange._replace(expires=max(exchange.expires, now + self._policy.exchange_ttl))
 
         return self._append(backend_id, request_id, "request", offset, data, last=last, rule=keep)
 

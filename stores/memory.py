@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
 from datetime import datetime
 
 from broker import exchange as rules
@@ -109,7 +108,7 @@ class MemoryStore:
         with self._lock:
             if backend_id in self._queues:
                 queue = self._queues[backend_id]
-                queue.status = replace(queue.status, last_polled=None)
+                queue.status = queue.status._replace(last_polled=None)
 
     # The proxy's side of an exchange
 
@@ -283,7 +282,7 @@ class MemoryStore:
 
     def _keep(self, record: Record, now: datetime) -> None:
         expires = max(record.exchange.expires, now + self._policy.exchange_ttl)
-        record.exchange = replace(record.exchange, expires=expires)
+        record.exchange = record.exchange._replace(expires=expires)
 
     def _remove(self, request_id: RequestId) -> None:
         backend_id = self._records.pop(request_id).exchange.backend_id

@@ -110,6 +110,8 @@ class Headers:
 def connection_options(headers: Headers) -> frozenset[str]:
     """The lower-case tokens of all `Connection` fields: options, and names of fields of this hop."""
     values = headers.get_all("Connection")
+    if not values:
+        return frozenset()
     return frozenset([token.strip().lower() for value in values for token in value.split(",") if token.strip()])
 
 
@@ -130,8 +132,11 @@ class EndToEnd:
         """What is left of some fields, in order."""
         travels = self._travels
         kept = [pair for pair in headers if travels[pair[0]]]
-        named = {normalise(option) for option in connection_options(headers)} - HOP_BY_HOP - {"host"}
-        return [pair for pair in kept if normalise(pair[0]) not in named] if named else kept
+        options = connection_options(headers)
+        if options <= HOP_BY_HOP:
+            return kept  # as nearly always: none, or `keep-alive`
+        named = {normalise(option) for option in options} - {"host"}
+        return [pair for pair in kept if normalise(pair[0]) not in named]
 
 
 _ANY_END_TO_END: Final = EndToEnd(allows=lambda name: True)

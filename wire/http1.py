@@ -96,16 +96,16 @@ class _Parser(ABC):
         return b""
 
     def _read_whole_head(self, head: bytes) -> tuple[Event, Body] | None:
-        strictness.require_strict_head(head)
+        framing = strictness.require_strict_head(head)
         first_line, _, lines = head[:-2].partition(b"\r\n")
         if not first_line:
             raise MalformedMessage("an empty line before the message")
         fields = strictness.parse_fields(lines)
-        announced = fields.get("Content-Length")
-        length: Length = None if announced is None else int(announced)
-        if "Transfer-Encoding" in fields:
-            length = CHUNKED
-        return self._read_head(first_line, fields if length is None else fields.without(*_FRAMING), length)
+        if framing is None:
+            return self._read_head(first_line, fields, None)
+        name, value = framing
+        length: Length = int(value) if name == b"content-length" else CHUNKED
+        return self._read_head(first_line, fields.without(*_FRAMING), length)
 
     def close(self) -> list[Event]:
         """The events that the end of the bytes completes. Raises `MalformedMessage` when the message is not whole."""

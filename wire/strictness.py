@@ -36,8 +36,11 @@ _LENGTH = re.compile(rb"[0-9]{1,19}")
 _SWITCH = re.compile(rb"HTTP/[0-9]\.[0-9] 101\b")
 
 
-def require_strict_head(head: bytes) -> None:
-    """Check the bytes of a head, with the empty line at its end, before anything is read from it."""
+def require_strict_head(head: bytes) -> tuple[bytes, bytes] | None:
+    """Check the bytes of a head, with the empty line at its end, before anything is read from it.
+
+    The one field that frames the body, if there is one: its name in lower case, and its value.
+    """
     require_strict_lines(head, what="head")
     if _SWITCH.match(head):
         raise MalformedMessage("status 101: an answer cannot switch protocols")
@@ -50,6 +53,7 @@ def require_strict_head(head: bytes) -> None:
             raise MalformedMessage("Content-Length: not a number")
         if name == b"transfer-encoding" and value.lower() != b"chunked":
             raise MalformedMessage("Transfer-Encoding: only chunked is understood")
+    return framing[0] if framing else None
 
 
 def require_strict_lines(lines: bytes, *, what: str) -> None:

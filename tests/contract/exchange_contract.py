@@ -40,8 +40,7 @@ class ExchangeContract:
             store, end_user="Ü@example.com", method="PURGE", started=later(0.123456), expires=later(500.000001)
         )
         got = store.fetch_exchange(BACKEND, REQUEST, agent_id=AGENT, now=later(1))
-        assert got == replace(
-            exchange,
+        assert got == exchange._replace(
             state=State.FETCHED,
             agent_id=AGENT,
             leased_until=exchange.started + POLICY.response_wait,

@@ -1,7 +1,6 @@
 """The rules of an exchange: every state, every move, and bytes that are sent again."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -110,7 +109,7 @@ def test_a_poll_lists_what_is_queued_or_offered_too_long_ago(
     exchange = an_exchange(state=state, leased_until=leased_until)
 
     assert is_claimable(exchange, NOON) == claimable
-    assert not is_claimable(replace(exchange, expires=NOON), NOON)
+    assert not is_claimable(exchange._replace(expires=NOON), NOON)
 
 
 def test_one_that_wants_to_upgrade_is_listed_only_to_those_who_take_upgrades() -> None:
@@ -118,7 +117,7 @@ def test_one_that_wants_to_upgrade_is_listed_only_to_those_who_take_upgrades() -
 
     assert not is_claimable(exchange, NOON)
     assert is_claimable(exchange, NOON, takes_upgrades=True)
-    assert not is_claimable(replace(exchange, expires=NOON), NOON, takes_upgrades=True)
+    assert not is_claimable(exchange._replace(expires=NOON), NOON, takes_upgrades=True)
 
 
 @pytest.mark.parametrize(("expires", "expired"), [(-1, True), (0, True), (1, False)])
@@ -261,13 +260,13 @@ def test_what_no_agent_works_on_stays_as_it_is(state: State) -> None:
 def test_a_poll_takes_a_whole_request_at_once_and_is_remembered() -> None:
     handed = hand_out(an_exchange(), POLL, now=NOON, policy=POLICY, is_whole=True)
 
-    assert handed == replace(fetch(an_exchange(), agent_id=AGENT, now=NOON, policy=POLICY), poll_id="poll-1")
+    assert handed == fetch(an_exchange(), agent_id=AGENT, now=NOON, policy=POLICY)._replace(poll_id="poll-1")
 
 
 def test_a_poll_is_offered_a_request_that_is_not_whole_and_is_remembered() -> None:
     handed = hand_out(an_exchange(), POLL, now=NOON, policy=POLICY, is_whole=False)
 
-    assert handed == replace(offer(an_exchange(), agent_id=AGENT, now=NOON, policy=POLICY), poll_id="poll-1")
+    assert handed == offer(an_exchange(), agent_id=AGENT, now=NOON, policy=POLICY)._replace(poll_id="poll-1")
 
 
 @pytest.mark.parametrize("is_whole", [False, True])

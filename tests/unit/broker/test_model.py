@@ -1,5 +1,3 @@
-from dataclasses import FrozenInstanceError
-
 import pytest
 
 from broker.model import Answer, BackendStatus, Part, State
@@ -21,9 +19,10 @@ def test_the_end_of_a_part_is_behind_its_data(part: Part, end: int) -> None:
     "record", [a_backend(), an_exchange(), Part(0, b"", True), Answer(an_exchange(), None), BackendStatus()]
 )
 def test_records_do_not_change(record: object) -> None:
-    name = next(iter(type(record).__slots__))  # type: ignore[attr-defined]
+    kind = type(record)
+    name = next(iter(getattr(kind, "_fields", kind.__slots__)))  # type: ignore[attr-defined]  # each has one of them
 
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         setattr(record, name, None)
 
 

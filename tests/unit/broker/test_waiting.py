@@ -1,7 +1,6 @@
 """The loops that wait, in simulated time: no test here takes any."""
 
 from collections.abc import Generator
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -305,6 +304,6 @@ def test_a_ticket_is_taken_before_the_store_is_asked_so_that_nothing_is_slept_th
 
 def test_an_expired_exchange_is_never_listed() -> None:
     scene = Scene()
-    scene.add(exchange=replace(an_exchange(), expires=NOON))
+    scene.add(exchange=an_exchange()._replace(expires=NOON))
 
     assert scene.poll() == []

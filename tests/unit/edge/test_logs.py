@@ -2,8 +2,8 @@
 
 import json
 import logging
+import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -44,7 +44,7 @@ def test_a_line_begins_with_the_trace_and_has_no_query() -> None:
 
 
 def test_a_failed_request_names_its_reason() -> None:
-    failed = replace(ACCESS, trace="", status=404, first_byte=None, backend="", reason="no-backend")
+    failed = ACCESS._replace(trace="", status=404, first_byte=None, backend="", reason="no-backend")
     assert access_line(failed) == "- POST /upload 404 12>345B -/61ms reason=no-backend"
 
 
@@ -68,7 +68,7 @@ def test_text_from_outside_cannot_break_a_line(text: str, shown: str) -> None:
 
 
 def test_a_line_stays_one_line_whatever_the_client_sent() -> None:
-    assert "\n" not in access_line(replace(ACCESS, method="G\nET", target="/a\nb"))
+    assert "\n" not in access_line(ACCESS._replace(method="G\nET", target="/a\nb"))
 
 
 def test_the_line_is_written_at_info(caplog: pytest.LogCaptureFixture) -> None:
@@ -112,6 +112,15 @@ def test_text_has_the_time_as_python_writes_it() -> None:
     for moment in (1_700_000_000.0, 1_700_000_000.0149, 1_700_000_000.9999, 1_700_000_001.5):
         entry = record("hello", created=moment, msecs=moment % 1 * 1000)
         assert formatter.format(entry) == pythons.format(entry)
+
+
+def test_text_has_tracebacks_as_python_writes_them() -> None:
+    try:
+        raise ValueError("why")
+    except ValueError:
+        entry = record("failed", created=1_700_000_000.0, msecs=0.0, exc_info=sys.exc_info())
+
+    assert TextFormatter().format(entry) == logging.Formatter("%(asctime)s %(levelname)s %(message)s").format(entry)
 
 
 @pytest.fixture
