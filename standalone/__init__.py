@@ -25,6 +25,7 @@
     identity/      who may do what: tokens, signing in, sessions, fields of a proxy in front
     calls          one request and its answer over ASGI, in the words of `wire`
     users          the door of end users: an exchange for each request
+    request_body   the body of a user's request as it stands in the message that its agent gets
     agents         the door of agents: the calls of the protocol
     registration   open mode: any backend that an agent names exists
     presence       which agents are there, and which have vanished

@@ -21,8 +21,9 @@ from standalone.identity.access import OPEN, Access
 from standalone.peers import Peers
 from standalone.presence import Presence
 from standalone.registration import OpenRegistration
+from standalone.request_body import BODY_RATE, FIRST_BYTES
 from standalone.tunnels import IDLE, LIMIT, Tunnels
-from standalone.users import BODY_RATE, Users
+from standalone.users import Users
 from standalone.waiting import STOPPING, AsyncioWaiter
 from standalone.websockets import Websockets
 from stores.memory import MemoryStore
@@ -185,6 +186,7 @@ def create_asgi(
     peers: Peers | None = None,
     api: Asgi | None = None,
     body_rate: int = BODY_RATE,
+    first_bytes: int = FIRST_BYTES,
     chores: Iterable[Callable[[], None]] = (),
     websocket_idle: timedelta = IDLE,
     websockets: int = LIMIT,
@@ -217,6 +219,7 @@ def create_asgi(
         new_id=new_id,
         websockets=opening,
         body_rate=body_rate,
+        first_bytes=first_bytes,
     )
     return StandaloneApp(
         store=store,

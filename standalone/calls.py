@@ -119,6 +119,17 @@ class Call:
             if loop.time() >= ends:
                 raise Refusal(CLIENT_SILENT)
             meanwhile()
+        data, is_last = self._taken(message)
+        if not is_last and pace is not None and not pace.keeps_up(len(data), loop.time() - began):
+            raise Refusal(CLIENT_SLOW)
+        return data, is_last
+
+    async def read_before(self, ends: float) -> tuple[bytes, bool] | None:
+        """The same, None where nothing comes before a time of the event loop's clock, at most a second from now."""
+        message = await self._receive_until(ends)
+        return None if message is None else self._taken(message)
+
+    def _taken(self, message: Message) -> tuple[bytes, bool]:
         if message["type"] == "http.disconnect":
             raise asyncio.CancelledError("the client has gone")
         data: bytes = message.get("body", b"")
@@ -126,8 +137,6 @@ class Call:
         self._received += len(data)
         if is_last:
             self.trailers = Headers(_decoded(message.get(TRAILERS, ())))
-        elif pace is not None and not pace.keeps_up(len(data), loop.time() - began):
-            raise Refusal(CLIENT_SLOW)
         return data, is_last
 
     def add_fields(self, *fields: tuple[str, str]) -> None:

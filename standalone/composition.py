@@ -57,6 +57,7 @@ def create_app(
         new_id=lambda: RequestId(secrets.token_urlsafe(16)),
         peers=peers,
         body_rate=limits.body_rate,
+        first_bytes=limits.window_bytes // 2 - 1024,
         chores=chores,
         websocket_idle=settings.timeouts.websocket_idle,
         websockets=limits.websockets,

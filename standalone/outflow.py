@@ -5,7 +5,20 @@ take `rate` bytes a second, or all: one that takes a byte now and then would oth
 """
 
 import asyncio
+import socket
+import struct
 from collections.abc import Iterable
+from typing import Final
+
+# SO_LINGER with no time: closing resets the connection instead of ending it in order.
+_RESET: Final = struct.pack("ii", 1, 0)
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """End a connection so that the other side sees that it was broken off, and that nothing more lies here for it."""
+    connection: socket.socket = transport.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    transport.abort()
 
 
 class Outflow:
@@ -53,6 +66,6 @@ class Outflow:
     def _look(self, expected: int) -> None:
         self._alarm = None
         if self._written - self.waiting < expected:
-            self._transport.abort()
+            reset(self._transport)  # the kernel, too, would keep what it has for a client that does not read
         elif self.waiting:
             self._watch()

@@ -6,8 +6,6 @@ the case of names in answers, frames for HTTP/1.0 too, lets 304 have a Content-L
 breaks off visibly. An application breaks its answer off by returning before its end.
 """
 
-import socket
-import struct
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -21,15 +19,12 @@ from uvicorn._types import (
 from uvicorn.protocols.http.httptools_impl import HEADER_RE, HEADER_VALUE_RE, STATUS_LINE, RequestResponseCycle
 
 from standalone.calls import TRAILERS
-from standalone.outflow import Outflow
+from standalone.outflow import Outflow, reset
 from wire.http1 import chunk_around
 
 Fields = list[tuple[bytes, bytes]]
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-# SO_LINGER with no time: closing resets the connection instead of ending it in order.
-_RESET: Final = struct.pack("ii", 1, 0)
 
 
 class ProxyCycle(RequestResponseCycle):
@@ -89,9 +84,7 @@ class ProxyCycle(RequestResponseCycle):
         self.disconnected = True
         if self._is_delimited_by_close:
             # An orderly end would look like the end of the answer.
-            connection: socket.socket = self.transport.get_extra_info("socket")
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            self.transport.abort()
+            reset(self.transport)
         else:
             self._hang_up(False)
 

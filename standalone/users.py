@@ -1,17 +1,15 @@
 """The door of end users: each request becomes an exchange, and its answer comes back as the agent posts it.
 
-Both bodies pass in parts through a window of the store, so neither is ever held whole. A request whose body is longer
-than what has arrived with its head is sent on while its answer is awaited: a backend may answer before it has read all.
+Both bodies pass in parts through a window of the store, so neither is ever held whole. A request whose body does not
+come with its head is sent on while its answer is awaited: a backend may answer before it has read all.
 """
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
 
 from broker.answers import AnswerReader
 from broker.errors import BrokenAnswer, NoAnswer, UnknownRequest
-from broker.forwarding import forwarded_trailers
-from broker.intake import admit_request, too_large
+from broker.intake import admit_request
 from broker.model import Exchange, Part
 from broker.policy import Policy
 from broker.store import Store
@@ -20,15 +18,10 @@ from edge.logs import trace_of
 from edge.upgrades import refuse_connect, require_handshake, wants_websocket
 from standalone.calls import Call
 from standalone.identity.reception import Reception
-from standalone.pace import Pace
+from standalone.request_body import BODY_RATE, FIRST_BYTES, RequestBody
 from standalone.waiting import AsyncioWaiter, drive
 from standalone.websockets import Websockets
-from wire.headers import normalise
-from wire.http1 import End, encode_body, encode_end
 from wire.protocol import RequestId
-
-BODY_RATE: Final = 240
-"""Bytes a second."""
 
 
 class Users:
@@ -45,6 +38,7 @@ class Users:
         new_id: Callable[[], RequestId],
         websockets: Websockets,
         body_rate: int = BODY_RATE,
+        first_bytes: int = FIRST_BYTES,
     ) -> None:
         self._store = store
         self._waiter = waiter
@@ -54,6 +48,7 @@ class Users:
         self._new_id = new_id
         self._body_rate = body_rate
         self._websockets = websockets
+        self._first_bytes = first_bytes
         self._running = 0
 
     @property
@@ -97,8 +92,8 @@ class Users:
         if is_websocket:
             await self._websockets.serve(call, intake, self._deliver_rest)
             return
-        body = _Body(call, self._policy, rate=self._body_rate, hidden=guest.hidden)
-        first = intake.head + await body.next()
+        body = RequestBody(call, self._policy, rate=self._body_rate, first_bytes=self._first_bytes, hidden=guest.hidden)
+        first = intake.head + await body.first()
         self._store.add_exchange(exchange, first, last=body.is_ended)
         try:
             if body.is_ended:
@@ -110,7 +105,7 @@ class Users:
         finally:
             self._store.delete_exchange(exchange.backend_id, exchange.request_id)
 
-    async def _deliver(self, call: Call, exchange: Exchange, body: "_Body") -> None:
+    async def _deliver(self, call: Call, exchange: Exchange, body: RequestBody) -> None:
         """Pass the answer on, to the end of what its agent posts."""
         await self._pass_on(call, exchange, Part(0, b"", last=False), lambda: body.is_ended)
 
@@ -128,7 +123,7 @@ class Users:
             waiting = wait_for_answer(self._store, self._clock, self._policy, exchange, part.end, is_sent=is_sent)
             part = await drive(waiting, self._waiter)
 
-    async def _deliver_meanwhile(self, call: Call, exchange: Exchange, body: "_Body", *, sent: int) -> None:
+    async def _deliver_meanwhile(self, call: Call, exchange: Exchange, body: RequestBody, *, sent: int) -> None:
         """Deliver while the rest of the request is still being sent."""
         try:
             async with asyncio.TaskGroup() as group:
@@ -138,7 +133,7 @@ class Users:
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
 
-    async def _send_rest(self, call: Call, exchange: Exchange, body: "_Body", offset: int) -> None:
+    async def _send_rest(self, call: Call, exchange: Exchange, body: RequestBody, offset: int) -> None:
         while not body.is_ended:
             data = await body.next()
             part = Part(offset, data, body.is_ended)
@@ -152,29 +147,3 @@ class Users:
                     return  # the backend answers without reading the rest, as it may
                 raise
             offset = part.end
-
-
-class _Body:
-    """The body of a request as it stands in the message that its agent gets."""
-
-    def __init__(self, call: Call, policy: Policy, *, rate: int, hidden: str) -> None:
-        self._call = call
-        self._policy = policy
-        self._pace = Pace(rate=rate, window=policy.idle_wait.total_seconds())
-        self._length = call.head.length
-        self._hidden = hidden
-        self._received = 0
-        self.is_ended = self._length in (None, 0)
-
-    async def next(self) -> bytes:
-        """The next bytes; none for a request without a body. Raises `MessageTooLarge` and what `Call.read` does."""
-        if self.is_ended:
-            return b""
-        data, self.is_ended = await self._call.read(self._policy.idle_wait, pace=self._pace)
-        self._received += len(data)
-        if self._received > self._policy.max_body_bytes:
-            raise too_large(self._policy)
-        if not self.is_ended:
-            return encode_body(data, self._length)
-        trailers = forwarded_trailers(self._call.trailers).where(lambda name: normalise(name) != self._hidden)
-        return encode_body(data, self._length) + encode_end(End(trailers), self._length)

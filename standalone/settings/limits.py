@@ -56,5 +56,5 @@ class LimitSettings(Table):
         count("pipeline", 32, "Requests that a client may send ahead of their answers on one connection.", most=1000),
         count("exchanges", 10_000, "Requests under way at a time: then 503."),
         count("websockets", 5_000, "Websockets at a time: then 503. Each takes two connections beside `connections`."),
-        size("window-bytes", 1 << 20, "How much of each body is in memory at a time.", least=1 << 17, most=1 << 30),
+        size("window-bytes", 1 << 20, "How much of each body is in memory at a time.", least=1 << 18, most=1 << 30),
     )

@@ -5,7 +5,8 @@ import pytest
 
 from broker.errors import NoAnswer
 from edge.errors import FAILURES, Refusal
-from standalone.calls import REQUEST_EXTENSION, Call, Message
+from standalone.calls import REQUEST_EXTENSION, TRAILERS, Call, Message
+from standalone.pace import Pace
 from tests.factories import seconds
 from tests.fakes.clock import FakeClock
 from wire.headers import Headers
@@ -23,6 +24,9 @@ class Bench:
         self._received = list(received)
         scope = {"scheme": "http", "client": None, "extensions": {REQUEST_EXTENSION: {"head": head}}}
         self.call = Call(scope, self._receive, self._send, clock=self.clock)
+
+    def receives(self, message: Message) -> None:
+        self._received.append(message)
 
     async def _receive(self) -> Message:
         if not self._received:
@@ -65,6 +69,43 @@ def test_a_client_that_has_gone_ends_the_task() -> None:
     async def scenario() -> None:
         with pytest.raises(asyncio.CancelledError):
             await Bench({"type": "http.disconnect"}).call.read(seconds(1))
+
+    run(scenario)
+
+
+def test_a_client_that_is_slow_is_refused_but_for_the_end_of_its_body() -> None:
+    async def scenario() -> None:
+        more = {"type": "http.request", "body": b"a", "more_body": True}
+        bench = Bench(more, {"type": "http.request", "body": b"b"}, more)
+        slow = Pace(rate=10**12, window=1e-6)
+        with pytest.raises(Refusal) as refused:
+            await bench.call.read(seconds(1), pace=slow)
+
+        assert (refused.value.failure.status, refused.value.failure.reason) == (408, "client-slow")
+        assert await bench.call.read(seconds(1), pace=slow) == (b"b", True)
+        assert await bench.call.read(seconds(1)) == (b"a", False)
+
+    run(scenario)
+
+
+def test_what_does_not_come_in_a_moment_is_nothing_yet_and_is_not_lost() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        loop = asyncio.get_running_loop()
+        nothing = await bench.call.read_before(loop.time() + 0.01)
+        bench.receives({"type": "http.request", "body": b"late"})
+
+        assert (nothing, await bench.call.read_before(loop.time() + 1)) == (None, (b"late", True))
+
+    run(scenario)
+
+
+def test_the_end_of_a_body_may_have_trailers() -> None:
+    async def scenario() -> None:
+        bench = Bench({"type": "http.request", "body": b"", TRAILERS: [(b"Sum", b"1")]})
+        await bench.call.read(seconds(1))
+
+        assert bench.call.trailers == Headers([("Sum", "1")])
 
     run(scenario)
 

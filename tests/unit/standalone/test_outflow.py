@@ -1,4 +1,5 @@
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable, Iterable
 
 import pytest
@@ -14,6 +15,7 @@ class FakeTransport:
     def __init__(self) -> None:
         self.held = bytearray()
         self.is_aborted = False
+        self.options: list[int] = []
 
     def write(self, data: bytes) -> None:
         self.held += data
@@ -26,6 +28,12 @@ class FakeTransport:
 
     def get_write_buffer_size(self) -> int:
         return len(self.held)
+
+    def get_extra_info(self, name: str) -> "FakeTransport":
+        return self
+
+    def setsockopt(self, level: int, option: int, value: bytes) -> None:
+        self.options.append(option)
 
     def abort(self) -> None:
         self.is_aborted = True
@@ -53,6 +61,7 @@ def test_a_client_has_to_take_so_many_bytes_in_a_while(rate: int, taken: int, is
         await asyncio.sleep(TIME * 1.5)
 
         assert transport.is_aborted == is_aborted
+        assert transport.options == ([socket.SO_LINGER] if is_aborted else [])
         out.stop()
 
     run(scenario)

@@ -1,6 +1,7 @@
 """Limits and times, which real connections take long to reach; the rest is in `tests/standalone/test_framing.py`."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -17,7 +18,12 @@ from wire.http1 import RequestHead
 
 
 class FakeTransport:
-    """Keeps what is written, and how the connection ended; with `is_read` false all that is written waits."""
+    """Keeps what is written, and how the connection ended; with `is_read` false all that is written waits.
+
+    It is its own socket, too.
+    """
+
+    family = socket.AF_UNIX
 
     def __init__(self, address: str = "", *, is_read: bool = True) -> None:
         self.written = b""
@@ -57,8 +63,17 @@ class FakeTransport:
     def is_closing(self) -> bool:
         return bool(self.ends)
 
-    def get_extra_info(self, name: str) -> tuple[str, int] | None:
-        return (self._address, 1) if self._address and name == "peername" else None
+    def get_extra_info(self, name: str) -> object:
+        return self if name == "socket" else None
+
+    def getsockname(self) -> tuple[str, int]:
+        return "192.0.2.254", 80
+
+    def getpeername(self) -> tuple[str, int]:
+        return self._address, 1
+
+    def setsockopt(self, *option: object) -> None:
+        """To reset a connection takes one."""
 
 
 class Quick(ProxyProtocol):

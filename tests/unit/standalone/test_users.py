@@ -33,19 +33,6 @@ def test_an_exchange_is_gone_when_it_is_delivered() -> None:
     run(scenario)
 
 
-def test_a_body_in_parts_reaches_the_agent_in_its_framing() -> None:
-    async def scenario(bench: Bench) -> None:
-        await bench.introduce()
-        user = bench.start("POST", "/", bodies=[b"one", b"two", b""], length="chunked")
-        await turns()
-        fetched = await bench.fetch("request-1").done()
-
-        assert fetched.body.endswith(b"Transfer-Encoding: chunked\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n")
-        user.task.cancel()
-
-    run(scenario)
-
-
 def test_a_running_body_over_the_limit_ends_the_exchange() -> None:
     async def scenario(bench: Bench) -> None:
         await bench.introduce()

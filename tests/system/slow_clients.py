@@ -1,0 +1,116 @@
+"""Clients that do as little as they can, to hold what they can get for as long as they can."""
+
+import random
+import select
+import socket
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+Kind = Literal["head", "body", "reader"]
+
+_OPENINGS: Final[dict[Kind, bytes]] = {
+    "head": b"GET / HTTP/1.1\r\nHost: h\r\nX: ",
+    "body": b"POST /drain HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n",
+    "reader": b"GET /pour?n=100000000 HTTP/1.1\r\nHost: h\r\n\r\n",
+}
+
+_SMALL_BUFFER: Final = 4096
+"""Of a reader's socket: what it does not read shall lie at the other side."""
+
+
+@dataclass(slots=True)
+class _Client:
+    kind: Kind
+    socket: socket.socket
+    began: float
+    ended: float | None = None
+    received: bytearray = field(default_factory=bytearray)
+
+
+class SlowClients:
+    """Sends a byte of a head, sends a byte of a body, or reads a byte of an answer, every so many seconds on each of
+    many connections. As a context: until all have been cut off, or it ends."""
+
+    def __init__(self, url: str, *, every: float, **counts: int) -> None:
+        """`counts` says how many there are of each kind."""
+        parts = urlsplit(url)
+        assert parts.hostname and parts.port
+        self._address = parts.hostname, parts.port
+        self._every = every
+        self._kinds = [kind for kind in _OPENINGS for _ in range(counts.get(kind, 0))]
+        random.Random(1).shuffle(self._kinds)
+        self._clients: list[_Client] = []
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> "SlowClients":
+        self._clients = [self._open(kind) for kind in self._kinds]
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        self._thread.join()
+        for client in self._clients:
+            client.socket.close()
+
+    @property
+    def left(self) -> int:
+        """How many have not been cut off yet."""
+        return sum(client.ended is None for client in self._clients)
+
+    def longest(self) -> dict[Kind, float]:
+        """By kind, how long the last of those that were cut off has lasted, in seconds."""
+        longest: dict[Kind, float] = {}
+        for client in self._clients:
+            if client.ended is not None:
+                longest[client.kind] = max(longest.get(client.kind, 0.0), client.ended - client.began)
+        return longest
+
+    def statuses(self) -> Counter[tuple[Kind, bytes]]:
+        """What those that send were told, by the status of the answer; empty for no answer."""
+        return Counter(
+            (client.kind, bytes(client.received[9:12])) for client in self._clients if client.kind != "reader"
+        )
+
+    def _open(self, kind: Kind) -> _Client:
+        connection = socket.socket()
+        if kind == "reader":
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL_BUFFER)
+        connection.connect(self._address)
+        connection.sendall(_OPENINGS[kind])
+        connection.setblocking(False)
+        return _Client(kind, connection, time.monotonic())
+
+    def _run(self) -> None:
+        while not self._is_over.wait(self._every) and self.left:
+            for client in self._clients:
+                if client.ended is None and not self._act(client):
+                    client.ended = time.monotonic()
+
+    def _act(self, client: _Client) -> bool:
+        """Do a little; False once the connection has been ended."""
+        if _is_reset(client.socket):
+            return False  # what it has received already could still be read for long
+        try:
+            with suppress(BlockingIOError):
+                if client.kind != "reader":
+                    client.socket.send(b"a")
+            data = client.socket.recv(1 if client.kind == "reader" else 1 << 12)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        client.received += data
+        return bool(data)
+
+
+def _is_reset(connection: socket.socket) -> bool:
+    poll = select.poll()
+    poll.register(connection, 0)
+    return bool(poll.poll(0))

@@ -1,0 +1,186 @@
+"""Clients that are slow, too many, or too eager: the others do not notice, and memory stays within its bounds."""
+
+import select
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from benchmarks.streaming import peak_memory
+from tests.system.backends import Peer
+from tests.system.conftest import Serve
+from tests.system.processes import Process, interpreter
+from tests.system.rawhttp import Connection, Reply, get
+from tests.system.shapes import Site, Standalone
+from tests.system.slow_clients import SlowClients
+from tests.timing import MS, SECOND, wait_until
+
+HEAD_TIME = 4
+IDLE_TIME = 5
+RATE = 1000
+
+SETTINGS = f"""
+[timeouts]
+head = "{HEAD_TIME}s"
+write = "{IDLE_TIME}s"
+linger = "1s"
+
+[limits]
+body-rate = {RATE}
+read-rate = {RATE}
+connections = 700
+exchanges = {{exchanges}}
+"""
+
+EXCHANGES = 300
+
+PER_SECOND = 20
+"""Requests of clients that are not slow."""
+
+MIB = 1 << 20
+
+NOISE = 500 * MS
+"""What a machine that has other things to do may add to a request."""
+
+
+@pytest.fixture(scope="module")
+def shape_name() -> str:
+    """On App Engine all this is the platform's business."""
+    return "standalone"
+
+
+def a_shape(folder: Path, *, exchanges: int) -> Iterator[Standalone]:
+    settings = folder / f"hostile-{exchanges}.toml"
+    settings.write_text(SETTINGS.format(exchanges=exchanges))
+    standalone = Standalone(folder, f"--config={settings}", f"--idle-timeout={IDLE_TIME}s")
+    yield standalone
+    standalone.stop()
+
+
+@pytest.fixture(scope="module")
+def shape(folder: Path) -> Iterator[Standalone]:
+    yield from a_shape(folder, exchanges=EXCHANGES)
+
+
+@pytest.fixture(scope="module")
+def faucet(folder: Path) -> Iterator[Process]:
+    faucet = Process("faucet", [interpreter("peers"), "-m", "tests.system.faucet"], log=folder / "faucet.log")
+    yield faucet
+    faucet.stop()
+
+
+@pytest.fixture(scope="module")
+def site(serve: Serve, faucet: Process) -> Site:
+    return serve(faucet.wait_for_url())
+
+
+def timed(url: str, target: str) -> tuple[float, Reply]:
+    began = time.monotonic()
+    reply = get(url, target)
+    return time.monotonic() - began, reply
+
+
+def at_a_rate(
+    url: str, target: str, *, per_second: float, goes_on: Callable[[float], bool]
+) -> list[tuple[float, Reply]]:
+    """Ask at fixed times, whether or not former requests have been answered; how long each took, and its answer."""
+    began = time.monotonic()
+    with ThreadPoolExecutor(200) as pool:
+        asked = []
+        while goes_on(time.monotonic() - began):
+            asked.append(pool.submit(timed, url, target))
+            time.sleep(max(0.0, began + len(asked) / per_second - time.monotonic()))
+        return [each.result() for each in asked]
+
+
+def slowest(answers: list[tuple[float, Reply]]) -> float:
+    """The 99th percentile."""
+    times = sorted(took for took, _ in answers)
+    return times[int(len(times) * 0.99)]
+
+
+def test_slow_clients_are_cut_off_and_nobody_else_notices(site: Site, shape: Standalone) -> None:
+    def ask(goes_on: Callable[[float], bool]) -> list[tuple[float, Reply]]:
+        return at_a_rate(site.url, "/pour?n=10", per_second=PER_SECOND, goes_on=goes_on)
+
+    idle = ask(lambda passed: passed < 3)
+    descriptors = Path(f"/proc/{shape.process.pid}/fd")
+    open_before, memory_before = len(list(descriptors.iterdir())), peak_memory(shape.process)
+    with SlowClients(site.url, every=0.5, head=300, body=60, reader=60) as slow:
+        # At first all buffers on the way to those who read fill: that is work, and not yet slowness.
+        wait_until(lambda: timed(site.url, "/pour?n=10")[0] < 100 * MS, within=10 * SECOND, what="full buffers")
+        under_attack = ask(lambda passed: bool(slow.left) and passed < 30)
+        longest, left = slow.longest(), slow.left
+    wait_until(lambda: len(list(descriptors.iterdir())) < open_before + 100, within=5, what="descriptors given back")
+
+    assert {reply.status for _, reply in under_attack} == {200}
+    assert slowest(under_attack) < 2 * slowest(idle) + NOISE
+    assert left == 0
+    assert longest["head"] < HEAD_TIME + 3 * SECOND
+    assert longest["body"] < 2 * IDLE_TIME + 3 * SECOND
+    assert longest["reader"] < 3 * IDLE_TIME + 3 * SECOND
+    assert set(slow.statuses()) == {("head", b"408"), ("body", b"408")}
+    assert peak_memory(shape.process) - memory_before < 60 * 2 * MIB + 40 * MIB
+
+
+def test_a_client_that_reads_slowly_but_fast_enough_gets_all(site: Site) -> None:
+    size = 1_000_000
+    with Connection(site.url) as client:
+        client.send(f"GET /pour?n={size} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n".encode())
+        received = 0
+        while data := client.receive(60_000):
+            received += len(data)
+            time.sleep(0.4)
+
+    assert received > size
+
+
+def what_came(connection: Connection) -> bytes:
+    """What has come on it already."""
+    is_readable = select.select([connection._socket], [], [], 0.002)[0]
+    return connection.receive() if is_readable else b""
+
+
+def test_more_connections_than_there_may_be_are_told_so_and_the_others_go_on(site: Site) -> None:
+    with Connection(site.url) as kept:
+        kept.send(b"GET /pour?n=5 HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert kept.read_reply().status == 200
+        idle = [Connection(site.url) for _ in range(760)]
+        refused = [connection for connection in idle if b" 503 " in what_came(connection)]
+        kept.send(b"GET /pour?n=5 HTTP/1.1\r\nHost: h\r\n\r\n")
+        still = kept.read_reply()
+        for connection in idle:
+            connection.close()
+
+    assert still.status == 200
+    assert 20 < len(refused) < 120
+    wait_until(lambda: get(site.url, "/pour?n=5").status == 200, within=10, what="room for connections again")
+
+
+def test_overload_is_refused_at_once_and_is_over_when_it_is_over(folder: Path, peer: Peer) -> None:
+    working, took = 10, 0.5
+    capacity = working / took
+    shapes = a_shape(folder, exchanges=2 * working)
+    shape = next(shapes)
+    site = Site(shape, peer.url, backend_id="overload", folder=folder)
+    site.start_agent(f"--concurrency={working}")
+    site.wait_until_online()
+    target = f"/sleep?ms={took * 1000:.0f}"
+
+    during = at_a_rate(site.url, target, per_second=5 * capacity, goes_on=lambda passed: passed < 5)
+    time.sleep(2 * took)
+    after = at_a_rate(site.url, target, per_second=0.5 * capacity, goes_on=lambda passed: passed < 3)
+    site.close()
+    next(shapes, None)
+
+    taken = [each for each in during if each[1].status == 200]
+    refused = [each for each in during if each[1].status != 200]
+    assert {(reply.status, reply.reason) for _, reply in refused} == {(503, "overloaded")}
+    assert all(reply.get("Retry-After") for _, reply in refused)
+    assert slowest(refused) < 100 * MS + NOISE
+    assert slowest(taken) < 3 * took + NOISE
+    assert len(taken) > 0.7 * capacity * 5
+    assert {reply.status for _, reply in after} == {200}
+    assert slowest(after) < took + NOISE
