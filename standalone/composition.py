@@ -48,7 +48,13 @@ def create_app(
     limits = settings.limits
     clock = SystemClock()
     peers = peers_of(settings)
-    store = MemoryStore(policy, window=limits.window_bytes, capacity=limits.exchanges, registrations=registrations)
+    store = MemoryStore(
+        policy,
+        window=limits.window_bytes,
+        memory=limits.memory_bytes,
+        capacity=limits.exchanges,
+        registrations=registrations,
+    )
     return create_asgi(
         store=store,
         clock=clock,

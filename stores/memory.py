@@ -12,30 +12,32 @@ from broker.registrations import Forgotten, Registrations
 from broker.waiting import ExchangeKey, Key, PendingKey, Wait
 from stores.known_backends import KnownBackends
 from stores.queues import LostPollNames, Queue, Record
-from stores.window import Window
+from stores.window import Memory, Window
 from wire.protocol import BackendId, RequestId
 
 Listener = Callable[[Key], None]
 
 
 class MemoryStore:
-    """A `Store` under one lock. `window` bounds the unread bytes of each stream, `capacity` the exchanges;
-    `registrations` keeps the backends for the next process. Raises what `Registrations.load` does."""
+    """A `Store` under one lock. `window` bounds the bytes of each stream, `memory` those of all together, `capacity`
+    the exchanges; `registrations` keeps the backends for the next process. Raises what `Registrations.load` does."""
 
     def __init__(
         self,
         policy: Policy,
         *,
         window: int = 1 << 20,
+        memory: int = 1 << 28,
         capacity: int = 10_000,
         registrations: Registrations | None = None,
     ) -> None:
         self._policy = policy
         self._window = window
+        self._memory = Memory(memory)
         self._capacity = capacity
         self._registrations = registrations or Forgotten()
         self._backends = KnownBackends(self._registrations)
-        self._lock = threading.Lock()  # guards the three below and all they hold
+        self._lock = threading.Lock()  # guards `_memory`, the three below, and all they hold
         self._queues: dict[BackendId, Queue] = {
             each.backend.backend_id: Queue(BackendStatus(last_used=each.last_used)) for each in self._backends.loaded
         }
@@ -46,6 +48,11 @@ class MemoryStore:
     def subscribe(self, listener: Listener) -> None:
         """Call `listener` after every change, outside the lock, in the thread that made it."""
         self._listeners = (*self._listeners, listener)
+
+    @property
+    def held_bytes(self) -> int:
+        """How much of messages lies in memory."""
+        return self._memory.held
 
     def _notify(self, *keys: Key) -> None:
         for listener in self._listeners:
@@ -73,7 +80,7 @@ class MemoryStore:
         with self._lock:
             gone = self._queues.pop(backend_id, Queue()).records
             for request_id in gone:
-                del self._records[request_id]
+                self._records.pop(request_id).close()
         self._notify(*(ExchangeKey(request_id) for request_id in gone))
 
     def touch_backend(
@@ -118,9 +125,10 @@ class MemoryStore:
                 raise DuplicateRequest(exchange.request_id)
             if len(self._records) >= self._capacity:
                 raise Overloaded(f"{self._capacity} requests are waiting already")
-            record = Record(exchange, Window(self._window), Window(self._window))
+            record = Record(exchange, *(Window(self._window, self._memory) for _ in range(2)))
             if record.request.append(0, request, last=last) < len(request):
-                raise Overloaded(f"the first part of a request is longer than the window of {self._window} bytes")
+                record.close()
+                raise Overloaded(f"there is no room for the first {len(request)} bytes of a request")
             self._queues.setdefault(exchange.backend_id, Queue()).add(record)
             self._records[exchange.request_id] = record
         self._notify(PendingKey(exchange.backend_id))
@@ -285,7 +293,9 @@ class MemoryStore:
         record.exchange = record.exchange._replace(expires=expires)
 
     def _remove(self, request_id: RequestId) -> None:
-        backend_id = self._records.pop(request_id).exchange.backend_id
+        record = self._records.pop(request_id)
+        record.close()
+        backend_id = record.exchange.backend_id
         queue = self._queues[backend_id]
         queue.remove(request_id)
         if not queue.records and backend_id not in self._backends:

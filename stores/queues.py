@@ -22,6 +22,11 @@ class Record:
     request: Window
     answer: Window
 
+    def close(self) -> None:
+        """It has gone."""
+        self.request.close()
+        self.answer.close()
+
     def release(self) -> None:
         """Its agent has gone."""
         self._requeue(rules.release(self.exchange, can_be_read_again=self.request.is_whole))

@@ -23,6 +23,7 @@ class LimitSettings(Table):
     exchanges: int
     websockets: int
     window_bytes: int
+    memory_bytes: int
 
     NAME: ClassVar = "limits"
     KEYS: ClassVar = (
@@ -57,4 +58,10 @@ class LimitSettings(Table):
         count("exchanges", 10_000, "Requests under way at a time: then 503."),
         count("websockets", 5_000, "Websockets at a time: then 503. Each takes two connections beside `connections`."),
         size("window-bytes", 1 << 20, "How much of each body is in memory at a time.", least=1 << 18, most=1 << 30),
+        size(
+            "memory-bytes",
+            1 << 28,
+            "How much of all bodies together: the fuller it is, the less of each, and at last 503 to new requests.",
+            least=1 << 22,
+        ),
     )

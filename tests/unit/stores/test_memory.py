@@ -49,6 +49,22 @@ def test_a_first_part_over_the_window_leaves_nothing() -> None:
     store.add_exchange(an_exchange(), bytes(WINDOW), last=True)
 
 
+def test_an_exchange_that_is_gone_leaves_no_bytes_behind() -> None:
+    def gone(go: Callable[[MemoryStore], object]) -> int:
+        store = a_store()
+        store.put_backend(a_backend())
+        store.add_exchange(an_exchange(), b"request", last=True)
+        store.fetch_exchange(BACKEND, REQUEST, agent_id="a", now=NOON)
+        append(store, 0, b"answer")
+        go(store)
+        return store.held_bytes
+
+    assert gone(lambda store: None) == len(b"requestanswer")
+    assert gone(lambda store: store.delete_exchange(BACKEND, REQUEST)) == 0
+    assert gone(lambda store: store.delete_backend(BACKEND)) == 0
+    assert gone(lambda store: store.sweep(now=NOON + timedelta(days=1))) == 0
+
+
 def test_no_more_bytes_are_taken_than_the_window_holds() -> None:
     store = a_store()
     fetched(store)

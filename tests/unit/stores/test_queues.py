@@ -6,7 +6,7 @@ from broker import exchange as rules
 from broker.model import HandedOut, Poll
 from broker.policy import Policy
 from stores.queues import LostPollNames, Queue, Record
-from stores.window import Window
+from stores.window import Memory, Window
 from tests.factories import BACKEND, an_exchange
 from tests.fakes.clock import NOON
 from wire.protocol import MAX_ENTRY_BYTES
@@ -16,7 +16,7 @@ POLL = Poll(agent_id="agent-1", poll_id="poll-1", capacity=10)
 
 
 def a_record(name: str, request: bytes = b"GET", *, last: bool = True) -> Record:
-    record = Record(an_exchange(name), Window(4 * MAX_ENTRY_BYTES), Window(0))
+    record = Record(an_exchange(name), Window(4 * MAX_ENTRY_BYTES, Memory(1 << 30)), Window(0, Memory(1 << 30)))
     record.request.append(0, request, last=last)
     return record
 
