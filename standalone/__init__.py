@@ -14,6 +14,7 @@
     proxy_protocol whose connection it is, which a proxy in front says before anything else
     fronted        accepting connections from such proxies
     peers          whom to believe what they say of their own clients
+    service_manager  a word to systemd
     lifecycle      listening, and stopping without losing what is under way
     server         what is accepted as a request: the protocol class under uvicorn
     responding     one request and its answer on a connection, and how one that breaks off is made to look broken

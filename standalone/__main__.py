@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from functools import partial
 
 import uvloop
 
@@ -11,6 +12,7 @@ from edge.settings import SettingsError
 from standalone.composition import create_server, open_listeners
 from standalone.files import open_files
 from standalone.listeners import ListenError
+from standalone.service_manager import notify
 from standalone.settings.load import load_settings
 from standalone.storage import check_database, open_registrations
 from standalone.summary import summary_of, warnings_of
@@ -39,7 +41,8 @@ def main() -> int:
         print(f"WARNING: {warning}", file=sys.stderr, flush=True)
 
     async def serve() -> None:
-        await create_server(settings, files, listeners, registrations).serve()
+        tell = partial(notify, os.environ.get("NOTIFY_SOCKET", ""))
+        await create_server(settings, files, listeners, registrations, notify=tell).serve()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve())

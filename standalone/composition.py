@@ -19,6 +19,7 @@ from standalone.listeners import Listener, listen
 from standalone.peers import Peers
 from standalone.redirect import redirect_to_https
 from standalone.server import Limits, ProxyProtocol
+from standalone.service_manager import READY, STOPPING
 from standalone.settings.listen import UNIX
 from standalone.settings.load import Settings
 from standalone.summary import announcement_of
@@ -119,12 +120,14 @@ def create_server(
     files: Files,
     listeners: Mapping[Listener, Entrance | None],
     registrations: Registrations,
+    *,
+    notify: Callable[[str], None] = lambda state: None,
 ) -> ProxyServer:
-    """The server. To be called in the event loop that will run it."""
+    """The server; `notify` tells a service manager where it stands. To be called in the event loop that will run it."""
     app = create_app(settings, registrations, chores=[files.look])
     keep_alive = math.ceil(settings.timeouts.keep_alive.total_seconds())
     https_port = next((listener.port for listener in listeners if listener.tls), 443)
-    redirect = redirect_to_https(SystemClock(), port=https_port)
+    redirect = redirect_to_https(SystemClock(), port=https_port, challenges=settings.listen.acme_folder)
 
     def reload() -> None:
         files.reload()
@@ -134,12 +137,17 @@ def create_server(
         # The first line is for programs, too.
         for listener, entrance in listeners.items():
             print(f"Listening on {listener.url} - {announcement_of(settings, entrance)}", flush=True)
+        notify(READY)
+
+    async def stop() -> None:
+        notify(STOPPING)
+        await app.stop(settings.timeouts.shutdown)
 
     return ProxyServer(
         configure(app, protocol_of(settings), keep_alive=keep_alive),
         apps={listener: app.at(entrance) if entrance else redirect for listener, entrance in listeners.items()},
         on_listening=announce,
-        stop=lambda: app.stop(settings.timeouts.shutdown),
+        stop=stop,
         reload=reload,
         is_trusted=peers_of(settings).is_trusted,
     )

@@ -121,13 +121,23 @@ def choice(name: str, default: str, choices: Iterable[str], help: str, *, is_lis
 
 def file(name: str, help: str, *, is_list: bool = False) -> Key:
     """The value is the `Path` of a file that there is, or None for an empty text."""
+    parse = _optional(_parse_path(Path.is_file))
+    return Key(name=name, default="", expects="a file that exists", help=help, parse=parse, is_list=is_list)
 
+
+def folder(name: str, help: str) -> Key:
+    """The value is the `Path` of a folder that there is, or None for an empty text."""
+    parse = _optional(_parse_path(Path.is_dir))
+    return Key(name=name, default="", expects="a folder that exists", help=help, parse=parse)
+
+
+def _parse_path(is_there: Callable[[Path], bool]) -> Callable[[str], Path]:
     def parse(given: str) -> Path:
-        if not (path := Path(given)).is_file():
-            raise ValueError("no such file")
+        if not is_there(path := Path(given)):
+            raise ValueError("not there")
         return path
 
-    return Key(name=name, default="", expects="a file that exists", help=help, parse=_optional(parse), is_list=is_list)
+    return parse
 
 
 def _optional(parse: Callable[[str], object]) -> Callable[[str], object]:

@@ -3,12 +3,13 @@
 import ipaddress
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Final
 
 from edge.settings import SettingsError
 from standalone.peers import FIELDS, Field, Network
 from standalone.settings.addresses import ADDRESS, Address, parse_address
-from standalone.settings.keys import Key, choice
+from standalone.settings.keys import Key, choice, folder
 from standalone.settings.table import Table
 
 UNIX: Final = "unix"
@@ -51,6 +52,7 @@ class ListenSettings(Table):
     api: tuple[Address, ...]
     """Likewise."""
     redirect: tuple[Address, ...]
+    acme_folder: Path | None
     agents_host: str
     api_host: str
     socket_mode: int
@@ -75,6 +77,8 @@ class ListenSettings(Table):
             raise SettingsError(f"listen.users: is empty, but must be {ADDRESS}")
         if any(address.scheme == "https" for address in self.redirect):
             raise SettingsError("listen.redirect: speaks TLS itself, but must be an address without https://")
+        if self.acme_folder and not self.redirect:
+            raise SettingsError("listen.redirect: is empty, but must be an address (port 80) for listen.acme-folder")
         if "Forwarded" in self.forwarded and len(self.forwarded) > 1:
             raise SettingsError("listen.forwarded: Forwarded says all that the others say, and so stands alone")
         if self.proxy_protocol and not self.trusted_peers:
@@ -88,6 +92,10 @@ class ListenSettings(Table):
         _addresses("agents", "", "Where agents connect; without it where users do."),
         _addresses("api", "", "Where administrators connect; without it where users do."),
         _addresses("redirect", "", "Where clients that speak plain http are sent on to the users' address with TLS."),
+        folder(
+            "acme-folder",
+            "Where certbot and the like (`--webroot-path`) put what the redirecting addresses show to an authority.",
+        ),
         _host("agents-host", "On an address with several doors: the name by which agents reach theirs."),
         _host("api-host", "On an address with several doors: the name by which administrators reach theirs."),
         Key(

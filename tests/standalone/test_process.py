@@ -12,7 +12,7 @@ import pytest
 
 from tests.standalone.by_hand import OK, Agent, ask
 from tests.standalone.conftest import Start
-from tests.system.processes import ROOT, interpreter
+from tests.system.processes import ROOT, Process, interpreter
 from tests.system.rawhttp import Connection, get
 from tests.timing import SECOND
 
@@ -152,3 +152,16 @@ def test_a_second_interrupt_ends_it_at_once(start: Start) -> None:
         process.wait(10 * SECOND)
 
         assert time.monotonic() - began < 2 * SECOND
+
+
+def test_a_service_manager_is_told_when_it_listens_and_when_it_stops(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(20 * SECOND)
+        argv = [interpreter("standalone"), "-m", "standalone", "--open", "--port=0"]
+        env = {"NOTIFY_SOCKET": str(tmp_path / "notify")}
+        process = Process("standalone", argv, log=tmp_path / "standalone.log", env=env)
+        assert manager.recv(100) == b"READY=1"
+        process.send(signal.SIGTERM)
+        assert manager.recv(100) == b"STOPPING=1"
+        assert process.wait(10 * SECOND) == 0

@@ -1,4 +1,5 @@
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,7 +40,7 @@ def test_a_request_for_no_address_leads_nowhere(target: str, host: str) -> None:
         https_url(request(target, host), port=443)
 
 
-def answer(head: RequestHead) -> tuple[int, dict[bytes, bytes]]:
+def answer(head: RequestHead, challenges: Path | None = None) -> tuple[int, dict[bytes, bytes], bytes]:
     sent: list[Message] = []
 
     async def receive() -> Message:
@@ -54,13 +55,28 @@ def answer(head: RequestHead) -> tuple[int, dict[bytes, bytes]]:
         "client": ("127.0.0.1", 1),
         "extensions": {REQUEST_EXTENSION: {"head": head}},
     }
-    asyncio.run(redirect_to_https(FakeClock(), port=443)(scope, receive, send))  # type: ignore[arg-type]
-    return sent[0]["status"], dict(sent[0]["headers"])
+    redirect = redirect_to_https(FakeClock(), port=443, challenges=challenges)
+    asyncio.run(redirect(scope, receive, send))  # type: ignore[arg-type]
+    return sent[0]["status"], dict(sent[0]["headers"]), b"".join(message.get("body", b"") for message in sent)
 
 
 def test_the_answer_keeps_the_method_and_an_error_says_what_is_wrong() -> None:
-    status, fields = answer(request("/a"))
+    status, fields, _ = answer(request("/a"))
     assert (status, fields[b"Location"]) == (308, b"https://proxy.example/a")
 
-    status, fields = answer(request("/", ""))
+    status, fields, _ = answer(request("/", ""))
     assert (status, fields[b"X-Inverting-Proxy-Error"]) == (400, b"malformed-request")
+
+
+def test_an_authority_is_shown_what_stands_in_the_folder_and_nothing_else(tmp_path: Path) -> None:
+    folder = tmp_path / ".well-known" / "acme-challenge"
+    folder.mkdir(parents=True)
+    (folder / "to-ken_1").write_bytes(b"to-ken_1.thumbprint")
+    (tmp_path / ".well-known" / "secret").write_bytes(b"secret")
+    path = "/.well-known/acme-challenge/"
+
+    assert answer(request(f"{path}to-ken_1"), tmp_path)[::2] == (200, b"to-ken_1.thumbprint")
+    assert answer(request(f"{path}other"), tmp_path)[0] == 404
+    for target in (path, f"{path}../secret", f"{path}to-ken_1/", f"{path}to-ken_1?", f"{path}%74o-ken_1", "/x"):
+        assert answer(request(target), tmp_path)[0] == 308
+    assert answer(request(f"{path}to-ken_1"))[0] == 308

@@ -41,6 +41,7 @@ def test_what_is_given_is_read_by_its_kind(tmp_path: Path) -> None:
     assert value(keys.count("key", 7, ""), "8") == 8
     assert value(keys.switch("key", True, ""), "false") is False
     assert value(keys.file("key", ""), str(tmp_path / "key.pem")) == tmp_path / "key.pem"
+    assert value(keys.folder("key", ""), str(tmp_path)) == tmp_path
     assert value(COLOURS, "green") == ("green",)
 
 
@@ -56,6 +57,7 @@ def test_what_is_given_is_read_by_its_kind(tmp_path: Path) -> None:
         (keys.switch("key", True, ""), "yes", "true or false"),
         (keys.choice("key", "a", ("a", "b"), ""), "c", "one of a, b"),
         (keys.file("key", ""), "/no/such/file", "a file that exists"),
+        (keys.folder("key", ""), "/etc/hostname", "a folder that exists"),
         (COLOURS, "pink", "some of red, green, blue"),
     ],
 )

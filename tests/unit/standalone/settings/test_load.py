@@ -115,6 +115,7 @@ def listen(**keys: str) -> Settings:
         ({"redirect": "https://a:1"}, "listen.redirect: speaks TLS itself"),
         ({"forwarded": "Forwarded,X-Forwarded-For"}, "listen.forwarded: Forwarded says all that the others say"),
         ({"agents_host": "a.example", "api_host": "A.example"}, "listen.api-host: is that of the agents"),
+        ({"acme_folder": "/"}, "listen.redirect: is empty, but must be an address (port 80) for listen.acme-folder"),
         ({"proxy_protocol": "users"}, "listen.trusted-peers: is empty, but must name those who speak the PROXY"),
         ({"agents_host": "a b"}, "INVERTING_PROXY_LISTEN_AGENTS_HOST: is 'a b', but must be a host name"),
         ({"socket_mode": "999"}, "INVERTING_PROXY_LISTEN_SOCKET_MODE: is '999', but must be an octal mode"),
