@@ -1,4 +1,4 @@
-"""The agent's Dockerfile and its dockerignore, read without Docker: which files get in, and what is said of them."""
+"""A Dockerfile and its dockerignore, read without Docker: which files get in, and what is said of them."""
 
 import json
 import re
@@ -20,8 +20,8 @@ class Dockerfile:
         self._arguments = dict(value.split("=", 1) for value in self.all("ARG"))
 
     @classmethod
-    def read(cls) -> Self:
-        return cls((ROOT / "agent" / "Dockerfile").read_text("utf-8"))
+    def read(cls, folder: str = "agent") -> Self:
+        return cls((ROOT / folder / "Dockerfile").read_text("utf-8"))
 
     def all(self, instruction: str) -> list[str]:
         """What stands behind each instruction of this name."""
@@ -62,8 +62,8 @@ class Ignored:
         self._rules = [(not rule.startswith("!"), _expression(rule.removeprefix("!"))) for rule in rules]
 
     @classmethod
-    def read(cls) -> Self:
-        return cls((ROOT / "agent" / "Dockerfile.dockerignore").read_text("utf-8").splitlines())
+    def read(cls, folder: str = "agent") -> Self:
+        return cls((ROOT / folder / "Dockerfile.dockerignore").read_text("utf-8").splitlines())
 
     def ignores(self, path: str) -> bool:
         """True for a file or folder, relative to the root of the context, that does not get in."""
