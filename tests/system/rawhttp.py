@@ -52,13 +52,19 @@ class Connection:
     """One connection; what was read and not yet used is kept for the next reply."""
 
     def __init__(
-        self, url: str, *, timeout: float = PATIENCE, tls: ssl.SSLContext | None = None, before_tls: bytes = b""
+        self,
+        url: str,
+        *,
+        timeout: float = PATIENCE,
+        tls: ssl.SSLContext | None = None,
+        before_tls: bytes = b"",
+        source: str = "",
     ) -> None:
-        """With `tls` the first thing that is said is a handshake, behind `before_tls`."""
+        """With `tls` the first thing that is said is a handshake, behind `before_tls`; `source` is the own address."""
         parts = urlsplit(url)
         assert parts.hostname and parts.port
         self.host = parts.netloc
-        self._socket = socket.create_connection((parts.hostname, parts.port), timeout)
+        self._socket = socket.create_connection((parts.hostname, parts.port), timeout, (source, 0) if source else None)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls is not None:
             self._socket.sendall(before_tls)

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection, connect
 
 from tests.agent.certificates import Authority
 from tests.image import ROOT, Dockerfile, Ignored
 from tests.system.processes import Process, free_port, interpreter
 from tests.system.rawhttp import Connection, get, request_bytes
+from tests.system.websocket_backend import a_backend
 from tests.timing import SECOND, wait_until
 
 DOCUMENT: Final = (ROOT / "docs" / "standalone.md").read_text("utf-8")
@@ -126,6 +129,27 @@ def test_a_page_is_served_over_tls_by_the_agent_with_the_token_and_by_no_other(
     wait_until(lambda: status() == 200, within=20 * SECOND, what="a page")
     own.stop()
     page.stop()
+
+
+def test_a_websocket_goes_over_tls_both_ways(proxy: tuple[str, str], folder: Path) -> None:
+    url, _ = proxy
+    trust = ssl.create_default_context(cafile=folder / "authority.pem")
+    with a_backend() as backend:
+        flags = [f"--proxy={url}", f"--proxy-ca-file={folder}/authority.pem", "--backend=notebook"]
+        argv = [interpreter("agent"), "-m", "agent", *flags, f"--host={backend.url}"]
+        agent = Process("agent", [*argv, f"--credentials=file:{folder}/token"], log=folder / "websockets.log")
+
+        def opened() -> ClientConnection | None:
+            try:
+                return connect(f"{url.replace('http', 'ws', 1)}/echo", ssl=trust, max_size=None, ping_interval=None)
+            except InvalidStatus:
+                return None
+
+        with wait_until(opened, within=20 * SECOND, what="a websocket") as websocket:
+            for message in ("text", b"binary", b"x" * 5_000_000):
+                websocket.send(message)
+                assert websocket.recv(20 * SECOND) == message
+        agent.stop()
 
 
 def test_plain_http_leads_to_https_and_shows_what_an_authority_asks_for(proxy: tuple[str, str], folder: Path) -> None:
