@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
+from agent import descriptors
 from agent.commandline.flags import FlagError
 from agent.composition import build_service
 from agent.draining import drain
@@ -46,6 +47,7 @@ def main() -> int:
     except FlagError as error:
         return _refuse(str(error))
     logs.configure(settings.running.log_format, is_debugging=settings.running.debug)
+    descriptors.allow_all()
     log_deaths()
     endings = Endings()
     reports = Reports(

@@ -9,6 +9,7 @@ import uvloop
 
 from edge.logs import configure_logging
 from edge.settings import SettingsError
+from standalone import descriptors
 from standalone.composition import create_server, open_listeners
 from standalone.files import open_files
 from standalone.listeners import ListenError
@@ -36,6 +37,7 @@ def main() -> int:
     except ListenError as exc:
         print(exc, file=sys.stderr)
         return 1
+    descriptors.allow_all()
     configure_logging(settings.log.format, level=settings.log.least)
     for warning in warnings_of(settings):
         print(f"WARNING: {warning}", file=sys.stderr, flush=True)

@@ -124,12 +124,12 @@ class StandaloneApp:
         ends = loop.time() + patience.total_seconds()
         while self._users.running and loop.time() < ends:
             await asyncio.sleep(0.05)
-        self._waiter.close()
         self._tunnels.close()
         ends = loop.time() + _FAREWELL
         while self._tunnels and loop.time() < ends:
             await asyncio.sleep(0.05)
         self._tunnels.abort()
+        self._waiter.close()
 
     async def _serve_agent(self, call: Call) -> None:
         if not self._agents.serves(call.head.target):
@@ -209,7 +209,9 @@ def create_asgi(
         registration=OpenRegistration(store, clock, policy) if access.is_open else None,
         tunnels=tunnels,
     )
-    opening = Websockets(store=store, waiter=waiter, clock=clock, policy=policy, presence=presence, tunnels=tunnels)
+    opening = Websockets(
+        store=store, waiter=waiter, clock=clock, policy=policy, presence=presence, tunnels=tunnels, new_id=new_id
+    )
     users = Users(
         store=store,
         waiter=waiter,

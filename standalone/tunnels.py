@@ -96,14 +96,15 @@ class Tunnels:
         self._loop = asyncio.get_running_loop()
         self._arrived: dict[RequestId, AgentEnd] = {}
         self._open: dict[Splice, tuple[Access, datetime, str]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         """How many are open."""
-        return len(self._open)
+        return len(self._open) + len(self._tasks)
 
     def require_room(self) -> None:
         """Raises `Overloaded` where there are too many."""
-        if len(self._open) + len(self._arrived) >= self._limit:
+        if len(self) + len(self._arrived) >= self._limit:
             raise Overloaded(f"{self._limit} websockets are open already")
 
     def open_for(self, request_id: RequestId, answer: Callable[[bytes], None], give_up: Callable[[], None]) -> AgentEnd:
@@ -144,6 +145,16 @@ class Tunnels:
         self._open[splice] = access, self._now(), ""
         splice.join(from_user=user.take_early(), from_agent=agent.take_early())
 
+    def keep(self, task: "asyncio.Task[None]") -> None:
+        """A websocket that is served by a task, which ends it when it is cancelled."""
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    @staticmethod
+    def log(access: Access) -> None:
+        """Write the line of a websocket that has ended."""
+        log_access(logger, access)
+
     def sweep(self) -> None:
         """End what has been idle for too long."""
         late = self._loop.time() - self._idle
@@ -157,6 +168,8 @@ class Tunnels:
         for splice in list(self._open):
             self._mark(splice, STOPPING_REASON)
             splice.close()
+        for task in list(self._tasks):
+            task.cancel()
 
     def abort(self) -> None:
         """End all at once."""
@@ -171,4 +184,4 @@ class Tunnels:
         access, opened, reason = self._open.pop(splice)
         total = access.total + (self._now() - opened)
         received, sent = splice.user.received, splice.agent.received
-        log_access(logger, access._replace(received=received, sent=sent, total=total, reason=reason))
+        self.log(access._replace(received=received, sent=sent, total=total, reason=reason))

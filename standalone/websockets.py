@@ -1,7 +1,8 @@
 """Websockets of users: the handshake is an exchange like any other, and what follows it is a tunnel.
 
 Whether the backend grants it, only its answer tells: a 101 that an agent brings as the beginning of a tunnel
-(`standalone.tunnels`), or an answer that is posted and delivered like every other one.
+(`standalone.tunnels`), or an answer that is posted and delivered like every other one. Where no agent of the backend
+takes upgrades, and its options say where their shim is, the websocket goes by requests (`standalone.shim`).
 """
 
 from collections.abc import Awaitable, Callable
@@ -23,6 +24,7 @@ from standalone.waiting import AsyncioWaiter, drive
 from wire.errors import WireError
 from wire.headers import Headers
 from wire.http1 import ResponseHead
+from wire.protocol import RequestId
 from wire.upgrades import WEBSOCKET, Answered, Switched, read_outcome, upgrade_fields
 
 Deliver = Callable[[Call, Exchange, Part], Awaitable[None]]
@@ -41,6 +43,7 @@ class Websockets:
         policy: Policy,
         presence: Presence,
         tunnels: Tunnels,
+        new_id: Callable[[], RequestId],
     ) -> None:
         self._store = store
         self._waiter = waiter
@@ -48,16 +51,18 @@ class Websockets:
         self._policy = policy
         self._presence = presence
         self._tunnels = tunnels
+        self._new_id = new_id
 
     async def serve(self, call: Call, intake: Intake, deliver: Deliver) -> None:
         """Have the handshake answered, and leave the connection to its tunnel if that is a 101.
 
-        Raises `BrokerError`, and `Refusal` (501) where no agent of the backend takes upgrades.
+        Raises `BrokerError`, and `Refusal` (501) where no agent of the backend takes upgrades, nor has a shim.
         """
         exchange = intake.exchange._replace(upgrade=WEBSOCKET)
-        if not self._presence.takes_upgrades(exchange.backend_id):
-            raise Refusal(NO_WEBSOCKETS)
         self._tunnels.require_room()
+        if not self._presence.takes_upgrades(exchange.backend_id):
+            await self._open_by_requests(call, intake)
+            return
         self._store.add_exchange(exchange, intake.head, last=True)
         try:
             await self._answer(call, exchange, deliver)
@@ -66,6 +71,28 @@ class Websockets:
         finally:
             self._tunnels.discard(exchange.request_id)
             self._store.delete_exchange(exchange.backend_id, exchange.request_id)
+
+    async def _open_by_requests(self, call: Call, intake: Intake) -> None:
+        path = self._store.get_backend(intake.exchange.backend_id).options.shim_path.strip("/")
+        if not path:
+            raise Refusal(NO_WEBSOCKETS)
+        # Imported when used: it takes the library websockets.
+        from standalone.shim.calls import ShimCalls
+        from standalone.shim.opening import Opening
+
+        calls = ShimCalls(
+            store=self._store,
+            waiter=self._waiter,
+            clock=self._clock,
+            policy=self._policy,
+            new_id=self._new_id,
+            exchange=intake.exchange,
+            path=path,
+        )
+        opening = Opening(call, intake.exchange, intake.head)
+        task = await opening.open(calls, log=self._tunnels.log, now=self._clock.now)
+        if task is not None:
+            self._tunnels.keep(task)
 
     async def _answer(self, call: Call, exchange: Exchange, deliver: Deliver) -> None:
         part = await self._read(exchange, 0)

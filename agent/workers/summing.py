@@ -32,7 +32,7 @@ class SummedCounts:
         with self._lock:
             last = self._others.pop(worker, None)
             if last is not None:
-                last = replace(last, in_flight=0, shim_open=0, recent=())
+                last = replace(last, in_flight=0, shim_open=0, tunnels_open=0, recent=())
                 self._ended = last if self._ended is None else add([self._ended, last], condition=last)
 
     def snapshot(self) -> Snapshot:
@@ -73,4 +73,6 @@ def add(snapshots: Sequence[Snapshot], *, condition: Snapshot) -> Snapshot:
         retries=total(lambda each: each.retries),
         shim_open=total(lambda each: each.shim_open),
         shim_opened=total(lambda each: each.shim_opened),
+        tunnels_open=total(lambda each: each.tunnels_open),
+        tunnels_opened=total(lambda each: each.tunnels_opened),
     )

@@ -55,3 +55,17 @@ def test_requests_are_answered_if_one_worker_can() -> None:
     other.draining_began()
     summed.report(2, other.snapshot())
     assert why_not_ready(summed.snapshot()) == "the agent is stopping"
+
+
+def test_tunnels_are_added_up_and_those_of_a_worker_that_ended_are_open_no_more() -> None:
+    own, other = a_record(), a_record()
+    for record in (own, other, other):
+        record.tunnel_opened()
+    summed = SummedCounts(own)
+    summed.report(2, other.snapshot())
+    before = summed.snapshot()
+    summed.end(2)
+    after = summed.snapshot()
+
+    assert (before.tunnels_open, before.tunnels_opened) == (3, 3)
+    assert (after.tunnels_open, after.tunnels_opened) == (1, 3)
