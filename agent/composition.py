@@ -107,6 +107,7 @@ def build_proxy(
 ) -> ProxyClient:
     """The proxy as the agent calls it."""
     outbound = google.outbound.choose(settings.proxy)
+    is_relayed = outbound is not None and settings.proxy.startswith("http:")
     pool = ConnectionPool(
         settings.proxy,
         size=connections,
@@ -124,7 +125,8 @@ def build_proxy(
         sleep=threading.Event().wait,
         outbound=outbound,
         observer=observer,
-        change=partial(call_upgrading, pool) if takes_upgrades else None,
+        # What relays plain HTTP seldom lets a connection upgrade.
+        change=partial(call_upgrading, pool) if takes_upgrades and not is_relayed else None,
     )
 
 

@@ -9,9 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from agent.composition import build_service
+from agent.service import Reports
+from agent.settings.load import load_settings
 from tests.agent.certificates import Authority
-from tests.agent.peers import ProxyPeer, Received, Wire, an_answer, peer, proxy_peer
+from tests.agent.peers import ProxyPeer, Received, Wire, an_answer, answering, peer, proxy_peer
 from tests.agent.test_agent import an_agent, parse
+from tests.agent.tunnels import Tunnel, write_certificate
 from tests.timing import SECOND, wait_until
 
 HANDSHAKE = (
@@ -322,3 +326,46 @@ def test_a_backend_over_tls_changes_too_and_megabytes_pass_both_ways(tmp_path: P
         user.shutdown(socket.SHUT_WR)
         assert user.recv(1) == b""
     assert (greeting, echo == data) == (PASSED_ON + b"hello", True)
+
+
+@contextmanager
+def an_agent_behind(outbound: str, *flags: str) -> Iterator[None]:
+    """An agent whose environment names an outbound proxy."""
+    drained = threading.Event()
+    settings = load_settings(
+        ["--backend=notebook", "--credentials=none", *flags], {"HTTPS_PROXY": outbound, "HTTP_PROXY": outbound}
+    )
+    service = build_service(
+        settings.agents[0], settings.google, Reports(drained=drained.set, died=pytest.fail, unhealthy=pytest.fail)
+    )
+    service.start()
+    yield
+    service.stop()
+    assert drained.wait(20 * SECOND)
+
+
+def test_a_tunnel_goes_by_the_outbound_proxy_and_over_tls(tmp_path: Path) -> None:
+    certificate = tmp_path / "proxy.pem"
+    write_certificate(certificate, "proxy.example.test")
+    with peer(Backend().serve) as server, a_proxy() as proxy:
+        way = Tunnel(certificate, proxy.proxy._serve, "Basic dTpw")
+        with peer(way.serve) as outbound:
+            flags = [f"--proxy-ca-file={certificate}", "--proxy=https://proxy.example.test/", f"--host={server.url}"]
+            with an_agent_behind(outbound.url.replace("http://", "http://u:p@"), *flags):
+                proxy.ask()
+                user = proxy.opened()
+                greeting = read_exactly(user, len(PASSED_ON) + 5)
+                user.sendall(b"over TLS")
+                echo = read_exactly(user, 8)
+                proxy.is_over.set()
+    assert (greeting, echo) == (PASSED_ON + b"hello", b"over TLS")
+    assert {call.start.rpartition(" ")[0] for call in way.asked} == {"CONNECT proxy.example.test:443"}
+
+
+def test_where_plain_http_is_relayed_there_are_no_tunnels() -> None:
+    seen: list[Received] = []
+    flags = ["--proxy=http://proxy.example.test/", "--host=localhost:9"]
+    with peer(answering(an_answer(b"[]"), record=seen)) as outbound, an_agent_behind(outbound.url, *flags):
+        wait_until(lambda: seen, within=10 * SECOND, what="a poll")
+    assert seen[0].start == "GET http://proxy.example.test/agent/pending HTTP/1.1"
+    assert seen[0].get_all("X-Inverting-Proxy-Capabilities") == []
