@@ -1,12 +1,15 @@
 """Who gets a websocket by requests: through the application, with an agent that takes no upgrades."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from websockets.frames import Frame, Opcode
 
 from broker.model import Options
 from tests.factories import BACKEND, a_backend
+from tests.system.processes import ROOT
 from tests.unit.standalone.scripted import Bench, Peer, run, turns
 from tests.unit.standalone.test_websockets import HANDSHAKE, Changing, begin
 
@@ -95,3 +98,10 @@ def test_without_a_path_of_a_shim_there_is_none() -> None:
         assert (peer.status, peer.fields["X-Inverting-Proxy-Error"]) == (501, "upgrade-not-supported")
 
     run(scenario)
+
+
+def test_the_library_is_imported_when_the_first_is_opened_and_not_before() -> None:
+    program = "import sys, standalone.composition; print(sorted({'websockets', 'standalone.shim'} & set(sys.modules)))"
+    ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert ran.stdout == "[]\n"
