@@ -90,7 +90,8 @@ class Lab:
     def has_idle_kernel(self) -> bool:
         """True when the notebook's kernel is there: a page that runs a cell before asks which kernel to take."""
         kernels = json.loads(get(self.url, f"/api/kernels?token={TOKEN}").body)
-        return any(kernel["execution_state"] == "idle" for kernel in kernels)
+        # An error is an object.
+        return isinstance(kernels, list) and any(kernel["execution_state"] == "idle" for kernel in kernels)
 
 
 @pytest.fixture(scope="module", params=["native", "standalone", "appengine"])
