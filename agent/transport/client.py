@@ -124,7 +124,7 @@ class Reply:
         except (WireError, TransportError) as exc:
             self.close()
             raise self._explain(exc) from exc
-        if any(isinstance(event, End) for event in events):
+        if events and isinstance(events[-1], End):
             self._settle(is_closed=not data)
         return events
 
@@ -139,11 +139,13 @@ class Reply:
         return Broken(f"not a whole HTTP answer: {exc}")
 
     def _wait_for_head(self, connection: Connection) -> bytes:
+        # The first wait may be as long as all: without an upload it begins with it.
+        timeout = self._head_time_left() if self._has_received else self._limit
         while True:
             try:
-                return connection.receive(timeout=self._head_time_left())
+                return connection.receive(timeout=timeout)
             except TimedOut:
-                if not self._head_time_left():
+                if not (timeout := self._head_time_left()):
                     raise
 
     def _head_time_left(self) -> float | None:

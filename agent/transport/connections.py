@@ -1,13 +1,16 @@
 """Connections to one origin, kept alive between calls: over TCP, TLS, or a unix socket.
 
-requests' adapter gives the pool and the TLS rules (certificates verified against its bundle; no proxies, no `.netrc`,
-because no session is involved). The bytes are ours alone: urllib3 would quote targets, resolve dot segments, join
-repeated fields and add fields of its own (User-Agent, Accept-Encoding).
+requests' adapter makes the connections, with its TLS rules (certificates verified against its bundle; no proxies, no
+`.netrc`, because no session is involved). The bytes are ours alone: urllib3 would quote targets, resolve dot segments,
+join repeated fields and add fields of its own (User-Agent, Accept-Encoding). Idle connections are kept here: its pool
+costs more than the calls to the system.
 """
 
 import socket
 import ssl
+import struct
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -22,7 +25,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.util.ssl_match_hostname import CertificateError
 from urllib3.util.wait import wait_for_socket  # type: ignore[import-untyped]
 
-from agent.transport.errors import Broken, TimedOut, TlsFailed, Unreachable
+from agent.transport.errors import Broken, TimedOut, TlsFailed, TransportError, Unreachable
 from agent.transport.tls import REQUESTS_RULES, Tls, http2_context
 
 _RECEIVE_BYTES: Final = 1 << 16
@@ -31,6 +34,9 @@ _RECEIVE_MOST: Final = 1 << 18
 
 _WORTH_SPARING: Final = 1 << 14
 """Bytes, from which on a copy costs more than a longer call to the system."""
+
+_SHORTEST_LIMIT: Final = 0.001
+"""Seconds."""
 
 T = TypeVar("T")
 
@@ -46,42 +52,51 @@ class _PooledConnection(Protocol):
 
 
 class _Pool(Protocol):
-    """What is used of urllib3's `HTTPConnectionPool`: its methods for those who make calls themselves."""
+    """What is used of urllib3's `HTTPConnectionPool`: what makes its connections."""
 
-    def _get_conn(self) -> _PooledConnection: ...
     def _new_conn(self) -> _PooledConnection: ...
-    def _put_conn(self, conn: _PooledConnection) -> None: ...
     def _prepare_proxy(self, conn: _PooledConnection) -> None: ...
 
 
 class Connection:
-    """A connected socket on which one thread may receive while another sends."""
+    """A connected socket on which one thread may receive while another sends.
 
-    def __init__(self, pool: _Pool, pooled: _PooledConnection, *, is_reused: bool) -> None:
+    Waiting for the peer is the kernel's, by the socket's own time limits: one call to the system for each message.
+    """
+
+    def __init__(self, pooled: _PooledConnection, *, keep: Callable[["Connection"], None]) -> None:
+        """`keep` takes the connection back, for the next call."""
         assert pooled.sock is not None
-        self._pool = pool
         self._pooled = pooled
+        self._keep = keep
         self._socket = pooled.sock
-        self._socket.setblocking(False)
+        self._socket.settimeout(None)
         self._receive_bytes = _RECEIVE_BYTES
-        self._lock = threading.Lock()  # guards the TLS state of _socket: OpenSSL allows one thread at a time
         self._pushed_back = b""
-        self.is_reused = is_reused
+        self._receive_limit: float | None = None
+        self._send_limit: float | None = None
+        self.is_reused = False
 
     def send(self, data: bytes, *, timeout: float | None) -> None:
         """Send all of `data`; each wait for the peer is limited. Raises `TimedOut`, `Broken`."""
-        view = memoryview(data)
-        while view:
-            view = view[self._when_ready(partial(self._socket.send, view), timeout, writes=True) :]
+        self._limit_sending(timeout)
+        try:
+            self._socket.sendall(data)
+        except OSError as exc:
+            raise _explain(exc, timeout) from exc
 
     def send_together(self, pieces: Sequence[bytes], *, timeout: float | None) -> None:
-        """Send pieces behind one another as `send` does, and copy none of them where the socket allows it."""
-        if isinstance(self._socket, ssl.SSLSocket) or sum(map(len, pieces)) < _WORTH_SPARING:
+        """Send pieces behind one another as `send` does, and copy none of them where that is worth it."""
+        if sum(map(len, pieces)) < _WORTH_SPARING:
             self.send(b"".join(pieces), timeout=timeout)
             return
+        self._limit_sending(timeout)
         left = deque(memoryview(piece) for piece in pieces)
         while left:
-            sent = self._when_ready(partial(self._socket.sendmsg, left), timeout, writes=True)
+            try:
+                sent = self._socket.sendmsg(left)
+            except OSError as exc:
+                raise _explain(exc, timeout) from exc
             while left and sent >= len(left[0]):
                 sent -= len(left.popleft())
             if sent:
@@ -92,26 +107,36 @@ class Connection:
         if self._pushed_back:
             pushed_back, self._pushed_back = self._pushed_back, b""
             return pushed_back
-        data = self._when_ready(partial(self._socket.recv, self._receive_bytes), timeout, writes=False)
+        return self._receive(timeout)
+
+    def _receive(self, timeout: float | None) -> bytes:
+        if timeout != self._receive_limit:
+            self._receive_limit = timeout
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _time_value(timeout))
+        try:
+            data = self._socket.recv(self._receive_bytes)
+        except OSError as exc:
+            raise _explain(exc, timeout) from exc
         if len(data) == self._receive_bytes:
             self._receive_bytes = _RECEIVE_MOST
         return data
 
-    def _when_ready(self, operation: Callable[[], T], timeout: float | None, *, writes: bool) -> T:
-        while True:
-            try:
-                with self._lock:
-                    return operation()
-            except ssl.SSLWantReadError:
-                writes = False
-            except ssl.SSLWantWriteError:
-                writes = True
-            except BlockingIOError:
-                pass
-            except OSError as exc:
-                raise Broken(f"connection broke: {exc.strerror or type(exc).__name__}") from exc
-            if not wait_for_socket(self._socket, read=not writes, write=writes, timeout=timeout):
-                raise TimedOut(f"silent for {timeout:g} s")
+    def _limit_sending(self, timeout: float | None) -> None:
+        if timeout != self._send_limit:
+            self._send_limit = timeout
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _time_value(timeout))
+
+    @property
+    def is_quiet(self) -> bool:
+        """True if nothing has come and the peer has not ended it: so it can carry another call."""
+        try:
+            # Also over TLS: what nobody has asked for is no good sign, whatever it is.
+            socket.socket.recv(self._socket, 1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
 
     def push_back(self, data: bytes) -> None:
         """Bytes that were received and are to be received again."""
@@ -120,12 +145,13 @@ class Connection:
     def detach(self) -> socket.socket:
         """The socket, which does not block, as the caller's alone: this connection is over."""
         self._pooled.sock = None
+        self._socket.setblocking(False)
         return self._socket
 
     @property
     def application_protocol(self) -> str | None:
         """What both sides agreed on in the handshake of TLS (ALPN, RFC 7301); None if nothing."""
-        return self._socket.selected_alpn_protocol() if isinstance(self._socket, ssl.SSLSocket) else None
+        return None
 
     def abort(self) -> None:
         """End the connection under whoever waits on it, from any thread; its owner still has to close it."""
@@ -137,10 +163,69 @@ class Connection:
 
     def release(self) -> None:
         """Give the connection back for the next call: both messages on it are over."""
-        self._pool._put_conn(self._pooled)
+        self.is_reused = True
+        self._keep(self)
 
     def close(self) -> None:
         self._pooled.close()
+
+
+class _TlsConnection(Connection):
+    """The same over TLS: the socket never blocks, because OpenSSL allows one thread at a time."""
+
+    def __init__(self, pooled: _PooledConnection, *, keep: Callable[[Connection], None]) -> None:
+        super().__init__(pooled, keep=keep)
+        self._socket.setblocking(False)
+        self._lock = threading.Lock()  # guards the TLS state of _socket
+
+    def send(self, data: bytes, *, timeout: float | None) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[self._when_ready(partial(self._socket.send, view), timeout, writes=True) :]
+
+    def send_together(self, pieces: Sequence[bytes], *, timeout: float | None) -> None:
+        self.send(b"".join(pieces), timeout=timeout)
+
+    def _receive(self, timeout: float | None) -> bytes:
+        return self._when_ready(partial(self._socket.recv, _RECEIVE_BYTES), timeout, writes=False)
+
+    def _when_ready(self, operation: Callable[[], T], timeout: float | None, *, writes: bool) -> T:
+        while True:
+            try:
+                with self._lock:
+                    return operation()
+            except ssl.SSLWantReadError:
+                writes = False
+            except ssl.SSLWantWriteError:
+                writes = True
+            except OSError as exc:
+                raise _explain(exc, timeout) from exc
+            if not wait_for_socket(self._socket, read=not writes, write=writes, timeout=timeout):
+                raise _silent(timeout)
+
+    @property
+    def application_protocol(self) -> str | None:
+        assert isinstance(self._socket, ssl.SSLSocket)
+        return self._socket.selected_alpn_protocol()
+
+
+def _time_value(timeout: float | None) -> bytes:
+    """A limit as the kernel takes it (`struct timeval`, socket(7)), where nothing is for ever."""
+    seconds = 0.0 if timeout is None else max(timeout, _SHORTEST_LIMIT)
+    return struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))
+
+
+def _explain(exc: OSError, timeout: float | None) -> TransportError:
+    """What an error of a call to the system means; EAGAIN is the end of its limit."""
+    return _silent(timeout) if isinstance(exc, BlockingIOError) else Broken(f"connection broke: {_word_for(exc)}")
+
+
+def _silent(timeout: float | None) -> TimedOut:
+    return TimedOut(f"silent for {timeout or 0:g} s")
+
+
+def _word_for(exc: OSError) -> str:
+    return exc.strerror or type(exc).__name__
 
 
 class _Adapter(HTTPAdapter):
@@ -198,6 +283,39 @@ def _unix_pool(url: str, *, size: int) -> _Pool:
     return pool  # type: ignore[no-any-return]
 
 
+class _Idle:
+    """Connections that wait for the next call. It knows nothing of its pool, which must be able to go before them."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._connections: deque[Connection] = deque()  # append and pop are atomic
+
+    def keep(self, connection: Connection) -> None:
+        """Take a connection, or end it if there are enough."""
+        if len(self._connections) < self._size:
+            self._connections.append(connection)
+        else:
+            connection.close()
+
+    def take(self) -> Connection | None:
+        """The one that was used last, which is the least likely to have been ended meanwhile; None without any."""
+        while self._connections:
+            try:
+                connection = self._connections.pop()
+            except IndexError:
+                break
+            if connection.is_quiet:
+                return connection
+            connection.close()
+        return None
+
+    def close(self) -> None:
+        """End all, and those that are still to come."""
+        self._size = 0
+        while self._connections:
+            self._connections.pop().close()
+
+
 class ConnectionPool:
     """Up to `size` idle connections to the origin of `url`; taking never waits for another call to end.
 
@@ -217,6 +335,8 @@ class ConnectionPool:
         is_http2: bool = False,
         outbound: str | None = None,
     ) -> None:
+        self._idle = _Idle(size)
+        weakref.finalize(self, self._idle.close)
         self._connect_timeout = connect_timeout
         self._is_tunnelled = outbound is not None and url.startswith("https:")
         self._pool = (
@@ -227,17 +347,14 @@ class ConnectionPool:
 
     def take(self) -> Connection:
         """An idle connection that still lives, or a new one. Raises `Unreachable`, or its kind `TlsFailed`."""
-        pooled = self._pool._get_conn()
-        is_reused = pooled.sock is not None
-        if not is_reused:
-            self._connect(pooled)
-        return Connection(self._pool, pooled, is_reused=is_reused)
+        return self._idle.take() or self.open()
 
     def open(self) -> Connection:
         """A new connection, whatever idles. Raises as `take`."""
         pooled = self._pool._new_conn()
         self._connect(pooled)
-        return Connection(self._pool, pooled, is_reused=False)
+        kind = _TlsConnection if isinstance(pooled.sock, ssl.SSLSocket) else Connection
+        return kind(pooled, keep=self._idle.keep)
 
     def open_socket(self) -> socket.socket:
         """A new connected socket, blocking and without a time-out, that is the caller's alone. Raises as `take`."""
