@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 from typing import Final, Protocol
 
@@ -124,7 +123,7 @@ class _Exchange:
     def answer(self, response: Response) -> None:
         """Post the answer. It has been read when this returns, and may be closed."""
         self._status, self._reason = response.head.status, response.failure
-        counted = replace(response, events=self._counting(response.events))
+        counted = response.with_events(self._counting(response.events))
         self._proxy.respond(
             self._request.request_id, counted, method=self._request.head.method, told=self._told_of_answer
         )

@@ -1,10 +1,11 @@
 """The header fields that pass between proxy and backend; the agent does not rely on the proxy for any of this."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Literal
 
 from agent.messages import Request, Response
-from wire.headers import Headers, normalise, without_hop_by_hop, without_prefixed
+from wire.headers import EndToEnd, Headers, normalise
+from wire.http1 import RequestHead, ResponseHead
 from wire.protocol import OWNED_PREFIX, USER_ID
 
 ForwardedHeaders = Literal["auto", "keep", "drop"]
@@ -17,6 +18,9 @@ original's agent does; right where something in front of the original proxy sets
 """
 
 _FORWARDED: Final = ("x-forwarded-", "forwarded")
+
+_NOT_OURS: Final = EndToEnd(allows=lambda name: not normalise(name).startswith(OWNED_PREFIX))
+_NOT_FORWARDED: Final = EndToEnd(allows=lambda name: not normalise(name).startswith((OWNED_PREFIX, *_FORWARDED)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +41,19 @@ def clean_request(request: Request, rules: RequestRules) -> Request:
 
     What identifies somebody is added last: a client could otherwise erase it by naming it in `Connection`.
     """
-    headers = without_prefixed(without_hop_by_hop(request.head.headers), OWNED_PREFIX)
+    keeps_forwarded = rules.forwarded_headers == "keep" or (
+        rules.forwarded_headers == "auto" and request.is_forwarded_set
+    )
+    headers = Headers((_NOT_OURS if keeps_forwarded else _NOT_FORWARDED).pairs_of(request.head.headers))
     if rules.strips_credentials:
         headers = headers.without("Authorization")
-    if rules.forwarded_headers == "drop" or (rules.forwarded_headers == "auto" and not request.is_forwarded_set):
-        headers = without_prefixed(headers, *_FORWARDED)
-        if rules.forwarded_headers == "auto":
-            known = [("X-Forwarded-Proto", rules.users_scheme), ("X-Forwarded-Host", headers.get("Host") or "")]
-            headers = headers.adding(*((name, value) for name, value in known if value))
+    if not keeps_forwarded and rules.forwarded_headers == "auto":
+        known = [("X-Forwarded-Proto", rules.users_scheme), ("X-Forwarded-Host", headers.get("Host") or "")]
+        headers = headers.adding(*((name, value) for name, value in known if value))
     headers = _with_fields(headers, rules.added)
     if rules.forwards_user_id and request.user_id:
         headers = headers.adding((USER_ID, request.user_id))
-    return replace(request, head=replace(request.head, headers=headers))
+    return request.with_head(RequestHead(request.head.method, request.head.target, headers, request.head.length))
 
 
 def _with_fields(headers: Headers, fields: tuple[tuple[str, str], ...]) -> Headers:
@@ -60,8 +65,8 @@ def _with_fields(headers: Headers, fields: tuple[tuple[str, str], ...]) -> Heade
 
 def clean_response(response: Response) -> Response:
     """The backend's answer as it travels on: end-to-end fields, none of ours."""
-    headers = without_prefixed(without_hop_by_hop(response.head.headers), OWNED_PREFIX)
-    return replace(response, head=replace(response.head, headers=headers))
+    headers = Headers(_NOT_OURS.pairs_of(response.head.headers))
+    return response.with_head(ResponseHead(response.head.status, headers, response.head.length))
 
 
 def with_host(headers: Headers, host: str) -> Headers:

@@ -22,6 +22,10 @@ class Request:
     upgrade: str = ""
     """The protocol that the client wants to change to, as the proxy says; empty for a request that wants an answer."""
 
+    def with_head(self, head: RequestHead) -> "Request":
+        """The same with another head; `replace` would do it at ten times the price."""
+        return Request(self.request_id, self.user_id, head, self.body, self.is_forwarded_set)
+
 
 Listed = RequestId | Request
 """What a poll brings: the ID of a request that has to be fetched, or the request."""
@@ -51,6 +55,14 @@ class Response:
     """True where the client has it already, so that nothing is posted: the 101 at the beginning of a tunnel."""
     close: Callable[[], None] = _nothing
     """Gives up what has not come yet; harmless once all has come."""
+
+    def with_head(self, head: ResponseHead) -> "Response":
+        """The same with another head."""
+        return Response(head, self.events, self.failure, self.abort, self.close)
+
+    def with_events(self, events: Iterator[bytes | End]) -> "Response":
+        """The same with another body."""
+        return Response(self.head, events, self.failure, self.abort, self.close)
 
 
 def whole_body(data: bytes) -> Iterator[bytes | End]:

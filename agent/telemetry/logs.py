@@ -10,6 +10,7 @@ import logging
 import re
 import sys
 import time
+from functools import lru_cache
 from typing import Final, Literal, TextIO
 
 from agent.telemetry.observer import FinishedExchange
@@ -45,7 +46,8 @@ def log_exchange(logger: logging.Logger, finished: FinishedExchange) -> None:
 
 def escape(text: str) -> str:
     """`text` with everything but visible ASCII and the space as `\\x..`, `\\u....` or `\\n`; a backslash is doubled."""
-    return _UNSAFE.sub(lambda match: ascii(match.group())[1:-1], text)
+    # Most texts have nothing to escape, and the search alone costs less.
+    return _UNSAFE.sub(lambda match: ascii(match.group())[1:-1], text) if _UNSAFE.search(text) else text
 
 
 class TextFormatter(logging.Formatter):
@@ -53,7 +55,10 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         message = escape(_message(record)[:_MAX_MESSAGE])
-        lines = [f"{_timestamp(record)} {record.levelname} {record.name}: {message}"]
+        first = f"{_timestamp(record)} {record.levelname} {record.name}: {message}"
+        if not record.exc_info and not record.stack_info:
+            return first
+        lines = [first]
         lines += [f"    {escape(line)}" for line in _traceback(record, self).splitlines()]
         return "\n".join(lines)
 
@@ -117,7 +122,12 @@ def _request_id(record: logging.LogRecord) -> str:
 
 def _timestamp(record: logging.LogRecord) -> str:
     """RFC 3339, UTC, milliseconds."""
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(record.created))}.{int(record.msecs):03d}Z"
+    return f"{_seconds(int(record.created))}.{int(record.msecs):03d}Z"
+
+
+@lru_cache(maxsize=4)
+def _seconds(moment: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment))
 
 
 def _traceback(record: logging.LogRecord, formatter: logging.Formatter) -> str:
