@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from agent.hygiene import with_host
 from agent.messages import Request, Response
-from agent.transport.client import HttpClient
+from agent.transport.client import HttpClient, Reply
 from agent.transport.connections import ConnectionPool
 from agent.transport.tls import REQUESTS_RULES, Tls
 from agent.transport.upgrading import Changed, call_upgrading
@@ -22,12 +22,15 @@ logger = logging.getLogger(__name__)
 
 _CONNECT_SECONDS: Final = 10.0
 
+_SENT_AT_ONCE: Final = 1 << 14
+"""Bytes that the buffer of a connection takes without waiting for the peer."""
+
 
 class _Reply(Protocol):
     """What is used of the replies of `client` and `http2_client`."""
 
-    head: ResponseHead
-
+    @property
+    def head(self) -> ResponseHead: ...
     def events(self) -> Iterator[bytes | End]: ...
     def abort(self) -> None: ...
     def close(self) -> None: ...
@@ -35,6 +38,10 @@ class _Reply(Protocol):
 
 class _Call(Protocol):
     def __call__(self, head: RequestHead, body: bytes | Body, *, limit: float | None) -> _Reply: ...
+
+
+class _Begin(Protocol):
+    def __call__(self, head: RequestHead, body: bytes, *, limit: float | None) -> Reply | None: ...
 
 
 class BackendClient:
@@ -56,7 +63,9 @@ class BackendClient:
         host_header: str = "keep",
     ) -> None:
         self._pool = ConnectionPool(url, size=connections, connect_timeout=_CONNECT_SECONDS, tls=tls)
-        self._call: _Call = HttpClient(self._pool).call
+        http = HttpClient(self._pool)
+        self._call: _Call = http.call
+        self._begin: _Begin | None = http.begin
         self._close: Callable[[], None] = lambda: None
         if is_http2:
             # Imported when used: h2 takes time that most agents need not spend.
@@ -64,7 +73,7 @@ class BackendClient:
 
             pool = ConnectionPool(url, size=1, connect_timeout=_CONNECT_SECONDS, tls=tls, is_http2=True)
             client = Http2Client(pool, scheme="https" if url.startswith("https:") else "http")
-            self._call, self._close = client.call, client.close
+            self._call, self._begin, self._close = client.call, None, client.close
         self._limit = limit.total_seconds() if limit is not None else None
         self.host = own_host(url)
         self._host = {"keep": None, "backend": self.host}.get(host_header, host_header)
@@ -85,8 +94,19 @@ class BackendClient:
         outcome = call_upgrading(self._pool, head, limit=limit)
         return outcome if isinstance(outcome, Changed) else _response(outcome)
 
+    def begin(self, request: Request) -> Reply | None:
+        """Send a request without waiting for its answer; None, and nothing is done, where that would have to wait.
+
+        Raises `TransportError`.
+        """
+        if not isinstance(request.body, bytes) or len(request.body) > _SENT_AT_ONCE or self._begin is None:
+            return None
+        return self._begin(self._addressed(request.head), request.body, limit=self._limit)
+
     def _addressed(self, head: RequestHead) -> RequestHead:
-        return head if self._host is None else replace(head, headers=with_host(head.headers, self._host))
+        if self._host is None:
+            return head
+        return RequestHead(head.method, head.target, with_host(head.headers, self._host), head.length)
 
     def connect(self) -> socket.socket:
         """A new connection for HTTP/1.1 that is the caller's alone: connected, over TLS verified, blocking, without a

@@ -34,6 +34,7 @@ from agent.settings.sessions import SessionSettings
 from agent.slots import yielding
 from agent.telemetry.observer import Observer
 from agent.telemetry.record import BackendRecord, ServedBackend
+from agent.together import Together
 from agent.transport.client import HttpClient
 from agent.transport.connections import ConnectionPool
 from agent.transport.tls import Tls
@@ -78,9 +79,18 @@ def build_service(
     seen = SeenIds(_SEEN_IDS)
     crew = Crew("exchange")
     conversation = Conversation(proxy, crew=crew, needs_version_2=not is_alone, observer=record)
+    exchanges = Exchanges(conversation, handler, forget=seen.discard, observer=record)
+    together = Together(
+        lambda request: backends.choose(request.head.target).begin(request),
+        rules,
+        handler=handler,
+        exchanges=exchanges,
+        gather=conversation.gather,
+        crew=crew,
+    )
     poller = Poller(
         conversation,
-        Exchanges(conversation, handler, forget=seen.discard, observer=record).run,
+        exchanges.run,
         seen=seen,
         concurrency=settings.backend.concurrency,
         jitter=random.random,
@@ -88,6 +98,7 @@ def build_service(
         on_death=reports.died,
         observer=record,
         crew=crew,
+        run_together=together.run if is_direct(settings) else None,
     )
     return Service(
         poller,
@@ -95,6 +106,12 @@ def build_service(
         watch=build_watch(settings, poller, record, reports),
         parts=parts,
     )
+
+
+def is_direct(settings: AgentSettings) -> bool:
+    """True if nothing but the rules for header fields stands between proxy and backend."""
+    changes_pages = settings.banner.inject_banner or settings.websockets.shim_websockets
+    return not (changes_pages or settings.websockets.path or settings.sessions.session_cookie_name)
 
 
 def build_proxy(

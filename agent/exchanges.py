@@ -31,14 +31,20 @@ Told = Callable[[Exception | None], None]
 """Called when it is known what has become of an answer: None when the proxy has it, else why it has not."""
 
 
+class Respond(Protocol):
+    """Posts an answer, and calls `told` once, perhaps later and from another thread; the response is read by the time
+    this returns. Its errors are `ProxyError`, `TransportError` and `SourceBroke`."""
+
+    def __call__(self, request_id: RequestId, response: Response, *, method: str, told: Told) -> None: ...
+
+
 class Proxy(Protocol):
     """The two calls that an exchange makes to the proxy: see `Conversation`."""
 
     def fetch(self, request_id: RequestId) -> Fetched: ...
 
     def respond(self, request_id: RequestId, response: Response, *, method: str, told: Told) -> None:
-        """Post an answer, and call `told` once, perhaps later and from another thread; the response is read by the
-        time this returns. Its errors are `ProxyError`, `TransportError` and `SourceBroke`."""
+        """See `Respond`."""
 
 
 class Exchanges:
@@ -90,24 +96,15 @@ class Exchanges:
         return None
 
     def _answer(self, request: Request, ended: Callable[[], None]) -> None:
+        self.open(request, ended).run(self._handler)
+
+    def open(self, request: Request, ended: Callable[[], None]) -> "Exchange":
+        """Begin with a request that is here; its `run` is to follow."""
         self._observer.exchange_began()
-        exchange = _Exchange(request, self._proxy, self._observer, ended)
-        try:
-            with closing(self._handle(request)) as response:
-                exchange.answer(response)
-        except Exception:
-            logger.exception("%.8s the agent failed", request.request_id)
-            exchange.end(AGENT_FAILED.status, AGENT_FAILED.reason)
-
-    def _handle(self, request: Request) -> Response:
-        try:
-            return self._handler(request)
-        except Exception:
-            logger.exception("%.8s the agent failed", request.request_id)
-            return failure_response(AGENT_FAILED, method=request.head.method)
+        return Exchange(request, self._proxy, self._observer, ended)
 
 
-class _Exchange:
+class Exchange:
     """A request that has come, until it is known what has become of its answer."""
 
     def __init__(self, request: Request, proxy: Proxy, observer: Observer, ended: Callable[[], None]) -> None:
@@ -120,13 +117,27 @@ class _Exchange:
         self._status = 0
         self._reason = ""
 
-    def answer(self, response: Response) -> None:
-        """Post the answer. It has been read when this returns, and may be closed."""
-        self._status, self._reason = response.head.status, response.failure
-        counted = response.with_events(self._counting(response.events))
-        self._proxy.respond(
-            self._request.request_id, counted, method=self._request.head.method, told=self._told_of_answer
-        )
+    def run(self, handler: Handler, *, respond: Respond | None = None) -> None:
+        """Have the request answered, and the answer posted, by `respond` if that is given."""
+        try:
+            with closing(self._handle(handler)) as response:
+                self._status, self._reason = response.head.status, response.failure
+                (respond or self._proxy.respond)(
+                    self._request.request_id,
+                    response.with_events(self._counting(response.events)),
+                    method=self._request.head.method,
+                    told=self._told_of_answer,
+                )
+        except Exception:
+            logger.exception("%.8s the agent failed", self._request.request_id)
+            self.end(AGENT_FAILED.status, AGENT_FAILED.reason)
+
+    def _handle(self, handler: Handler) -> Response:
+        try:
+            return handler(self._request)
+        except Exception:
+            logger.exception("%.8s the agent failed", self._request.request_id)
+            return failure_response(AGENT_FAILED, method=self._request.head.method)
 
     def _counting(self, events: Iterator[bytes | End]) -> Iterator[bytes | End]:
         for event in events:

@@ -24,7 +24,7 @@ class Request:
 
     def with_head(self, head: RequestHead) -> "Request":
         """The same with another head; `replace` would do it at ten times the price."""
-        return Request(self.request_id, self.user_id, head, self.body, self.is_forwarded_set)
+        return Request(self.request_id, self.user_id, head, self.body, self.is_forwarded_set, self.upgrade)
 
 
 Listed = RequestId | Request
@@ -58,11 +58,11 @@ class Response:
 
     def with_head(self, head: ResponseHead) -> "Response":
         """The same with another head."""
-        return Response(head, self.events, self.failure, self.abort, self.close)
+        return Response(head, self.events, self.failure, self.abort, self.is_delivered, self.close)
 
     def with_events(self, events: Iterator[bytes | End]) -> "Response":
         """The same with another body."""
-        return Response(self.head, events, self.failure, self.abort, self.close)
+        return Response(self.head, events, self.failure, self.abort, self.is_delivered, self.close)
 
 
 def whole_body(data: bytes) -> Iterator[bytes | End]:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from agent.backoff import POLLING
-from agent.crew import Crew
+from agent.crew import Crew, Task
 from agent.messages import Listed, Request, id_of
 from agent.proxy.errors import ProxyError
 from agent.seen import SeenIds
@@ -76,9 +76,12 @@ class Poller:
         on_death: Callable[[], None] = lambda: None,
         observer: Observer = UNOBSERVED,
         crew: Crew | None = None,
+        run_together: Callable[[Sequence[tuple[Request, Callable[[], None]]]], None] | None = None,
     ) -> None:
+        """`run_together` runs several requests that are here in one thread, as `run` does one; None for one each."""
         self._proxy = proxy
         self._run = run
+        self._run_together = run_together
         self._seen = seen
         self._jitter = jitter
         self._on_drained = _Once(on_drained)
@@ -153,8 +156,8 @@ class Poller:
         """What a thread does that begins to ask."""
         run_in(self._slots)
         try:
-            while (listed := self._ask()) is not None:
-                self._run_one(listed)
+            while (task := self._ask()) is not None:
+                task()
                 if not self._may_ask():
                     return
         except Exception:
@@ -165,8 +168,8 @@ class Poller:
         self._is_dead = True
         self._on_death()
 
-    def _ask(self) -> Listed | None:
-        """Ask until something comes that this thread is to run; None when it is to ask no more."""
+    def _ask(self) -> Task | None:
+        """Ask until something comes that this thread is to do; None when it is to ask no more."""
         while capacity := self._wait_for_turn():
             asked_at = time.monotonic()
             try:
@@ -271,9 +274,13 @@ class Poller:
 
     # Running
 
-    def _begin(self, new: list[Listed]) -> Listed | None:
-        """Begin with what is new, each as soon as there is room; the one that this thread is to run, if any."""
-        mine: Listed | None = None
+    def _begin(self, new: list[Listed]) -> Task | None:
+        """Begin with what is new, each as soon as there is room; what this thread is to do, if anything."""
+        mine: Task | None = None
+        here = [each for each in new if isinstance(each, Request)]
+        if self._run_together is not None and len(here) > 1:
+            mine = partial(self._run_all, self._run_together, here)
+            new = [each for each in new if not isinstance(each, Request)]
         for each in new:
             if mine is not None and not (isinstance(each, Request) or self._has_room()):
                 # What waits for a slot must not keep what has one.
@@ -282,9 +289,9 @@ class Poller:
             if not self._takes_slot(each):
                 self._left_over.append(each)
             elif mine is None:
-                mine = each
+                mine = partial(self._run_one, each)
             else:
-                self._hand_over(each)
+                self._hand_over(partial(self._run_one, each))
         return mine
 
     def _has_room(self) -> bool:
@@ -302,12 +309,23 @@ class Poller:
             self._slots.running += 1
             return True
 
-    def _hand_over(self, listed: Listed) -> None:
-        self._crew.run(partial(self._run_handed, listed))
+    def _hand_over(self, task: Task) -> None:
+        self._crew.run(partial(self._run_handed, task))
 
-    def _run_handed(self, listed: Listed) -> None:
+    def _run_handed(self, task: Task) -> None:
         run_in(self._slots)
-        self._run_one(listed)
+        task()
+
+    def _run_all(
+        self, run: Callable[[Sequence[tuple[Request, Callable[[], None]]]], None], requests: Sequence[Request]
+    ) -> None:
+        ends = [_Once(self._end_one) for _ in requests]
+        try:
+            run(list(zip(requests, ends, strict=True)))
+        except Exception:
+            logger.exception("%.8s and others: the agent failed", requests[0].request_id)
+            for end in ends:
+                end()
 
     def _run_one(self, listed: Listed) -> None:
         end = _Once(self._end_one)
@@ -378,7 +396,7 @@ class Poller:
                 if self._has_left:
                     return
                 self._slots.running += 1
-            self._hand_over(listed)
+            self._hand_over(partial(self._run_one, listed))
 
     def _end_farewell(self) -> None:
         with self._changed:

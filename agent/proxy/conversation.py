@@ -27,6 +27,9 @@ _REFUSED_FOR: Final = 60.0
 """Seconds until answers are posted together again, after a proxy that speaks version 2 did not take them so."""
 
 
+Told = Callable[[Exception | None], None]
+
+
 class Conversation:
     """Asks, fetches and answers: what `Poller` and `Exchanges` have of the proxy."""
 
@@ -100,7 +103,7 @@ class Conversation:
         response: Response,
         *,
         method: str,
-        told: Callable[[Exception | None], None],
+        told: Told,
     ) -> None:
         """Post the answer to a request made with `method`.
 
@@ -108,23 +111,30 @@ class Conversation:
         the proxy has it, else with the `ProxyError`, the `TransportError`, or `SourceBroke` for an answer that broke
         off. The response has been read when this returns.
         """
+        answer = self._encode(request_id, response, method=method, told=told)
+        if answer is not None:
+            self._outbox.put(answer)
+
+    def gather(self) -> "Gathered":
+        """For answers that go together."""
+        return Gathered(self._encode, self._outbox)
+
+    def _encode(self, request_id: RequestId, response: Response, *, method: str, told: Told) -> Answer | None:
+        """A small answer, whole, that may wait for others; None where there is nothing to wait for any more: it is
+        posted, or it broke off."""
         if response.is_delivered:
             told(None)
-            return
+            return None
         try:
             inner = inner_head(response.head, method=method)
-            if not self._goes_together or not is_small(inner):
-                self._client.respond(request_id, response, method=method)
-                answer = None
-            else:
-                answer = Answer(request_id, read_whole(response, inner), response.failure, told)
+            if self._goes_together and is_small(inner):
+                return Answer(request_id, read_whole(response, inner), response.failure, told)
+            self._client.respond(request_id, response, method=method)
         except (ProxyError, TransportError, SourceBroke) as exc:
             told(exc)
-            return
-        if answer is None:
-            told(None)
         else:
-            self._outbox.put(answer)
+            told(None)
+        return None
 
     @property
     def _goes_together(self) -> bool:
@@ -132,3 +142,24 @@ class Conversation:
 
     def _post_alone_for_a_while(self) -> None:
         self._together_from = self._now() + _REFUSED_FOR
+
+
+class Gathered:
+    """Answers that are posted together once all are here."""
+
+    def __init__(self, encode: Callable[..., Answer | None], outbox: Outbox) -> None:
+        self._encode = encode
+        self._outbox = outbox
+        self._answers: list[Answer] = []
+
+    def respond(self, request_id: RequestId, response: Response, *, method: str, told: Told) -> None:
+        """See `Conversation`."""
+        answer = self._encode(request_id, response, method=method, told=told)
+        if answer is not None:
+            self._answers.append(answer)
+
+    def post(self) -> None:
+        """Have what is here posted."""
+        answers, self._answers = self._answers, []
+        if answers:
+            self._outbox.put(*answers)

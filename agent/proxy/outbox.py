@@ -46,10 +46,10 @@ class Outbox:
         self._waiting: deque[Answer] = deque()
         self._posting = 0
 
-    def put(self, answer: Answer) -> None:
-        """Have an answer posted: in this thread, together with others that wait, or by a thread that posts already."""
+    def put(self, *answers: Answer) -> None:
+        """Have answers posted: in this thread, together with others that wait, or by a thread that posts already."""
         with self._lock:
-            self._waiting.append(answer)
+            self._waiting.extend(answers)
             if self._posting >= self._width():
                 return
             self._posting += 1

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, overload
 
 from agent.transport.connections import Connection, ConnectionPool
 from agent.transport.errors import Broken, NothingReceived, SourceBroke, TimedOut, TransportError
@@ -70,9 +70,21 @@ def _upload(connection: Connection, body: Body, head: RequestHead, limit: float 
 
 
 class Reply:
-    """An answer as it comes; whoever gets one closes it."""
+    """An answer as it comes; whoever gets one closes it.
 
-    def __init__(self, connection: Connection, method: str, upload: Upload | None, limit: float | None) -> None:
+    It has its head from the beginning, unless it is made with `is_awaited=False`: then `advance` and `wait_for_head`
+    get it.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        method: str,
+        upload: Upload | None,
+        limit: float | None,
+        *,
+        is_awaited: bool = True,
+    ) -> None:
         self._connection: Connection | None = connection
         self._was_kept = connection.is_reused
         self._parser = ResponseParser(method)
@@ -82,15 +94,44 @@ class Reply:
         self._sent_at = time.monotonic()
         self._has_received = False
         self._pending: list[bytes | End] = []
-        self.head = self._receive_head()
+        self._head: ResponseHead | None = None
+        if is_awaited:
+            self.wait_for_head()
 
-    def _receive_head(self) -> ResponseHead:
-        while True:
-            events = self._receive(self._wait_for_head)
-            if events:
-                head, *self._pending = events
-                assert isinstance(head, ResponseHead)
-                return head
+    @property
+    def head(self) -> ResponseHead:
+        assert self._head is not None
+        return self._head
+
+    def wait_for_head(self) -> None:
+        """Return when the head is here. Raises `TransportError`."""
+        while self._head is None:
+            self._add(self._receive(self._wait_for_head))
+
+    def advance(self) -> bool:
+        """Take what has come, without waiting; True when that is all. Raises `TransportError`."""
+        while not self.is_whole:
+            events = self._receive(Connection.receive_now)
+            if events is None:
+                return False
+            self._add(events)
+        return True
+
+    @property
+    def is_whole(self) -> bool:
+        """True if everything is here, and `events` will not wait."""
+        return bool(self._pending) and isinstance(self._pending[-1], End)
+
+    def fileno(self) -> int:
+        """For those who wait for several answers that are not whole."""
+        if self._connection is None:
+            raise Broken("the answer was closed before its end")
+        return self._connection.fileno()
+
+    def _add(self, events: list[Any]) -> None:
+        if events and self._head is None:
+            self._head, *events = events
+        self._pending += events
 
     def events(self) -> Iterator[bytes | End]:
         """The pieces of the body as they come, then one `End`. Raises `TransportError`."""
@@ -99,7 +140,8 @@ class Reply:
                 yield event
                 if isinstance(event, End):
                     return
-            self._pending = self._receive(self._wait_for_piece)
+            self._pending = []
+            self._add(self._receive(self._wait_for_piece))
 
     def read(self, limit: int) -> bytes:
         """The whole body. Raises `Broken` when it is longer than `limit` bytes, or not whole."""
@@ -113,12 +155,19 @@ class Reply:
                 raise Broken(f"an answer over {limit} bytes")
         return bytes(body)
 
-    def _receive(self, wait: Callable[[Connection], bytes]) -> list[Any]:
-        """The next events, perhaps none; the connection is closed on every error and settled at the `End`."""
+    @overload
+    def _receive(self, wait: Callable[[Connection], bytes]) -> list[Any]: ...
+    @overload
+    def _receive(self, wait: Callable[[Connection], bytes | None]) -> list[Any] | None: ...
+    def _receive(self, wait: Callable[[Connection], bytes | None]) -> list[Any] | None:
+        """The next events, perhaps none; the connection is closed on every error and settled at the `End`. None where
+        `wait` has not waited, and nothing has come."""
         if self._connection is None:
             raise Broken("the answer was closed before its end")
         try:
             data = wait(self._connection)
+            if data is None:
+                return None
             self._has_received = self._has_received or bool(data)
             events = self._parser.feed(data) if data else self._parser.close()
         except (WireError, TransportError) as exc:
@@ -222,6 +271,22 @@ class HttpClient:
                 # Each turn uses up one kept connection; the first new one decides.
                 if not may_repeat or not exc.was_kept:
                     raise
+
+    def begin(self, head: RequestHead, body: bytes, *, limit: float | None) -> Reply | None:
+        """Send a small request, and do not wait for its answer: None, and nothing is sent, where no connection is idle.
+
+        Raises `TimedOut`. Where the answer turns out to be `NothingReceived`, repeating the call is up to the caller.
+        """
+        connection = self._pool.take_idle()
+        if connection is None:
+            return None
+        try:
+            with suppress(Broken):
+                connection.send(serialize_request_head(head) + body, timeout=limit)
+        except BaseException:
+            connection.close()
+            raise
+        return Reply(connection, head.method, None, limit, is_awaited=False)
 
     def _attempt(
         self,

@@ -121,6 +121,19 @@ class Connection:
             self._receive_bytes = _RECEIVE_MOST
         return data
 
+    def receive_now(self) -> bytes | None:
+        """The next bytes if there are some, none at the end; None if nothing has come. Raises `Broken`."""
+        try:
+            return self._socket.recv(self._receive_bytes, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return None
+        except OSError as exc:
+            raise _explain(exc, None) from exc
+
+    def fileno(self) -> int:
+        """For those who wait for several connections."""
+        return self._socket.fileno()
+
     def _limit_sending(self, timeout: float | None) -> None:
         if timeout != self._send_limit:
             self._send_limit = timeout
@@ -188,6 +201,15 @@ class _TlsConnection(Connection):
 
     def _receive(self, timeout: float | None) -> bytes:
         return self._when_ready(partial(self._socket.recv, _RECEIVE_BYTES), timeout, writes=False)
+
+    def receive_now(self) -> bytes | None:
+        try:
+            with self._lock:
+                return self._socket.recv(_RECEIVE_BYTES)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return None
+        except OSError as exc:
+            raise _explain(exc, None) from exc
 
     def _when_ready(self, operation: Callable[[], T], timeout: float | None, *, writes: bool) -> T:
         while True:
@@ -347,7 +369,7 @@ class ConnectionPool:
 
     def take(self) -> Connection:
         """An idle connection that still lives, or a new one. Raises `Unreachable`, or its kind `TlsFailed`."""
-        return self._idle.take() or self.open()
+        return self.take_idle() or self.open()
 
     def open(self) -> Connection:
         """A new connection, whatever idles. Raises as `take`."""
@@ -355,6 +377,10 @@ class ConnectionPool:
         self._connect(pooled)
         kind = _TlsConnection if isinstance(pooled.sock, ssl.SSLSocket) else Connection
         return kind(pooled, keep=self._idle.keep)
+
+    def take_idle(self) -> Connection | None:
+        """An idle connection that still lives; None where a call would have to wait for a new one."""
+        return self._idle.take()
 
     def open_socket(self) -> socket.socket:
         """A new connected socket, blocking and without a time-out, that is the caller's alone. Raises as `take`."""
