@@ -7,6 +7,7 @@
     endings         signals, and what else ends the process; service_manager: a word to systemd
     healthcheck     a program of its own: the health check of the image
     poller          the loop: ask → skip what is known → run; slots, crew: room and threads; seen, backoff: its memory
+    together        several requests in one thread
     exchanges       one request from fetch to posted answer, and its line in the log
     pipeline        `Handler`, and the order in which handlers are put around each other; messages: what they pass
     hygiene         the header fields that pass; failures: the answers that the agent makes when its backend fails
