@@ -7,10 +7,10 @@ from typing import Final
 _WINDOW: Final = 10.0
 """Seconds after which what was measured is forgotten, at the latest after two of them."""
 
-_STEP: Final = 0.004
+_STEP: Final = 0.002
 """Seconds: what may wait behind another call."""
 
-_WIDEST: Final = 8
+_WIDEST: Final = 16
 
 
 class RoundTrip:

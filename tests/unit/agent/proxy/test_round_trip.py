@@ -30,7 +30,7 @@ def test_the_shortest_counts_and_is_forgotten_after_a_while() -> None:
     assert trip.seconds == 0.05
 
 
-@pytest.mark.parametrize(("seconds", "width"), [(None, 1), (0.001, 1), (0.02, 6), (0.5, 8)])
+@pytest.mark.parametrize(("seconds", "width"), [(None, 1), (0.001, 1), (0.02, 11), (0.5, 16)])
 def test_the_longer_the_link_the_more_calls_at_a_time(seconds: float | None, width: int) -> None:
     trip = RoundTrip(now=Clock())
     if seconds is not None:
