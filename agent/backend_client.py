@@ -99,7 +99,9 @@ class BackendClient:
 
         Raises `TransportError`.
         """
-        if not isinstance(request.body, bytes) or len(request.body) > _SENT_AT_ONCE or self._begin is None:
+        if self._begin is None or request.upgrade:
+            return None
+        if not isinstance(request.body, bytes) or len(request.body) > _SENT_AT_ONCE:
             return None
         return self._begin(self._addressed(request.head), request.body, limit=self._limit)
 
