@@ -33,6 +33,9 @@ _FAREWELL: Final = 2.0
 _ENDING_POLLS: Final = 1.0
 """Seconds: how long polls may take to end once the proxy has heard that."""
 
+_MOST_AT_ONCE: Final = 32
+"""Requests that one poll asks for: enough to be cheap for each, and not more than runs within some milliseconds."""
+
 _FEW: Final = 2
 """Requests at a time up to which one poll more than needed is worth its price: the next one wakes nobody."""
 
@@ -201,8 +204,8 @@ class Poller:
                 self._asking -= 1
                 self._changed.notify_all()
                 return 0
-            # Something is left for another poll that may be needed at once.
-            capacity = (self._slots.free + 1) // 2
+            # Something is left for another poll that may be needed at once, and for other agents.
+            capacity = min((self._slots.free + 1) // 2, _MOST_AT_ONCE)
             self._slots.promise(capacity)
             self._has_asked = True
             return capacity

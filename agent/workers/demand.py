@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-_BUSY: Final = 0.5
+_BUSY: Final = 0.8
 """The share of one core from which on another worker helps."""
 
 
