@@ -62,7 +62,7 @@ def compare(rounds: int) -> None:
         folder = Path(name)
         peer, shape = Peer(folder), Standalone(folder)
         site = Site(shape, peer.url, backend_id="bench-agent", folder=folder)
-        site.start_agent()
+        site.start_agent("--workers=1")
         site.wait_until_online()
         forwarded(site)  # Connections are made, threads started.
         measured = [(*forwarded(site), bare(peer.url)) for _ in range(rounds)]
