@@ -56,7 +56,7 @@ class Asked(Protocol):
 
     @property
     def width(self) -> int:
-        """How many polls should be on their way while requests come."""
+        """How many polls keep its link busy."""
 
 
 class Poller:
@@ -256,20 +256,26 @@ class Poller:
             return True
 
     def _pass_on(self) -> None:
-        """This thread runs something now: have as many ask as should while requests come."""
+        """This thread runs something now: have as many ask as should."""
         with self._changed:
             self._asking -= 1
-            missing = 0 if self._is_interrupted() else max(0, self._proxy.width - self._asking)
+            missing = 0 if self._is_interrupted() else max(0, self._width - self._asking)
             self._asking += missing
             self._changed.notify_all()
         for _ in range(missing):
             self._crew.run(self._live)
 
+    @property
+    def _width(self) -> int:
+        """How many polls should be on their way: no more than requests run, because a poll that waits has its price at
+        the proxy, too."""
+        return max(1, min(self._proxy.width, self._slots.running))
+
     def _may_ask(self) -> bool:
         """True if this thread, which has nothing to do now, is to ask."""
         with self._changed:
-            has_spare = self._proxy.is_batched and self._slots.running <= _FEW
-            wanted = self._proxy.width + has_spare
+            # One to spare, where polls bring several: the next lone request then wakes nobody.
+            wanted = self._width + (self._proxy.is_batched and self._slots.running <= _FEW)
             if self._is_interrupted() or self._asking >= wanted:
                 return False
             self._asking += 1

@@ -5,6 +5,7 @@ begun at once, over connections that are idle, and what the backend answers with
 would keep the others waiting goes to a thread of its own: a slow backend costs a moment, and nobody's turn.
 """
 
+import logging
 import select
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -18,7 +19,10 @@ from agent.proxy.conversation import Gathered
 from agent.proxy.replay import inner_head, is_small
 from agent.transport.client import Reply
 from agent.transport.errors import NothingReceived, TransportError
+from wire.errors import WireError
 from wire.protocol import IDEMPOTENT_METHODS
+
+logger = logging.getLogger(__name__)
 
 _PATIENCE: Final = 2
 _MORE_PATIENCE: Final = 1
@@ -95,6 +99,9 @@ class _Underway:
             self._reply = begin(clean_request(self._request, rules))
         except TransportError as exc:
             self._error = exc
+        except (WireError, ValueError):
+            # Nothing is sent; the whole way says what is wrong.
+            logger.debug("%.8s cannot be sent as it is", self._request.request_id)
         return self._reply is not None
 
     def fileno(self) -> int:

@@ -312,18 +312,29 @@ def test_a_lone_request_runs_in_the_thread_that_asked_for_it() -> None:
     assert drained.wait(10 * SECOND)
 
 
-def test_while_requests_come_as_many_polls_are_on_their_way_as_the_link_is_wide_and_then_one() -> None:
+def test_while_requests_run_as_many_polls_are_on_their_way_as_the_link_is_wide_and_then_one() -> None:
     proxy, drained, proceed = Proxy(is_batched=True, width=3), threading.Event(), threading.Event()
     poller = a_poller(proxy, lambda _: proceed.wait(10 * SECOND), drained, concurrency=64)
     poller.start()
     wait_until(lambda: proxy.asking == 1, within=10 * SECOND, what="a poll")
-    proxy.turns.put([a_request("a")])
-    wait_until(lambda: proxy.asking == 3, within=10 * SECOND, what="three polls")
+    for number, polls in enumerate((1, 2, 3, 3), start=1):
+        proxy.turns.put([a_request(f"id-{number}")])
+        wait_until(
+            lambda n=number, p=polls: proxy.asked == n + p and proxy.asking == p, within=10 * SECOND, what="polls"
+        )  # type: ignore[misc]
     proceed.set()
-    wait_until(lambda: proxy.asking == 4, within=10 * SECOND, what="one to spare")
-    for _ in range(3):
+    for _ in range(4):
         proxy.turns.put([])
     wait_until(lambda: proxy.asking == 1, within=10 * SECOND, what="one poll")
+    poller.stop()
+    assert drained.wait(10 * SECOND)
+
+
+def test_while_hardly_anything_runs_there_is_one_poll_to_spare() -> None:
+    proxy, drained = Proxy([a_request("a")], is_batched=True, width=1), threading.Event()
+    poller = a_poller(proxy, lambda _: None, drained)
+    poller.start()
+    wait_until(lambda: proxy.asking == 2, within=10 * SECOND, what="two polls")
     poller.stop()
     assert drained.wait(10 * SECOND)
 
@@ -363,7 +374,7 @@ def test_an_outage_counts_once_however_many_polls_it_ends(caplog: pytest.LogCapt
     proxy, drained, proceed = Proxy(is_batched=True, width=4), threading.Event(), threading.Event()
     poller = a_poller(proxy, lambda _: proceed.wait(10 * SECOND), drained, concurrency=64)
     poller.start()
-    proxy.turns.put([a_request("a")])
+    proxy.turns.put([a_request(f"id-{number}") for number in range(4)])
     wait_until(lambda: proxy.asking == 4, within=10 * SECOND, what="four polls")
     for _ in range(4):
         proxy.turns.put(Broken("x"))
