@@ -51,12 +51,15 @@ class Asked(Protocol):
 
     @property
     def is_batched(self) -> bool:
-        """True where `leave` ends the polls that wait, so that none has to be cut short, and where several of them at a
-        time bring more than one."""
+        """True where `leave` ends the polls that wait, so that none has to be cut short."""
+
+    @property
+    def most_polls(self) -> int:
+        """How many polls there may be at a time."""
 
     @property
     def width(self) -> int:
-        """How many polls keep its link busy."""
+        """How many polls keep its link busy; no more than `most_polls`."""
 
 
 class Poller:
@@ -274,8 +277,8 @@ class Poller:
     def _may_ask(self) -> bool:
         """True if this thread, which has nothing to do now, is to ask."""
         with self._changed:
-            # One to spare, where polls bring several: the next lone request then wakes nobody.
-            wanted = self._width + (self._proxy.is_batched and self._slots.running <= _FEW)
+            # One to spare: the next lone request then wakes nobody.
+            wanted = min(self._width + (self._slots.running <= _FEW), self._proxy.most_polls)
             if self._is_interrupted() or self._asking >= wanted:
                 return False
             self._asking += 1

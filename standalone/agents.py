@@ -32,6 +32,7 @@ from wire.negotiation import boundary_of, encode_receipt
 from wire.protocol import (
     ERROR,
     PENDING_PATH,
+    POLLS,
     REQUEST_PATH,
     RESPONSE_PATH,
     TUNNEL_PATH,
@@ -43,6 +44,9 @@ from wire.protocol import (
 from wire.upgrades import upgrade_fields, wanted_protocols
 
 TUNNEL_BROKE: Final = "tunnel-broke"
+
+_WELCOME: Final = ((POLLS, "16"),)
+"""Polls of one agent that wait cost hardly anything here, and one whose agent has gone is noticed."""
 
 Door = Callable[[Call, AgentName], Awaitable[None]]
 
@@ -141,11 +145,11 @@ class Agents:
         waiting = wait_for_handout(self._store, self._clock, self._policy, backend_id, poll, has_left=has_left)
         handed = await drive(waiting, self._waiter)
         if not handed:
-            await call.answer(204, Headers(), b"")
+            await call.answer(204, Headers(_WELCOME), b"")
             return
         fields, body = batch_of(handed)
         try:
-            await call.send(ResponseHead(200, fields, len(body)))
+            await call.send(ResponseHead(200, fields.adding(*_WELCOME), len(body)))
             await call.send(body)
         except asyncio.CancelledError:
             # Nothing of the body has been written: sending waits first, and then writes all of it.

@@ -70,6 +70,11 @@ def parse_capacity(text: str | None, *, most: int) -> int:
     return min(int(text), most)
 
 
+def parse_polls(text: str | None) -> int:
+    """How many polls of one agent a proxy likes to have at a time: one if it does not say so, or not as a number."""
+    return int(text) if text is not None and _COUNT.fullmatch(text) else 1
+
+
 def encode_names(names: Iterable[str]) -> str:
     """IDs as the value of a field."""
     return " ".join(names)

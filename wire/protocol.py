@@ -31,6 +31,7 @@ POLL_ID: Final = "X-Inverting-Proxy-Poll-ID"
 CAPACITY: Final = "X-Inverting-Proxy-Capacity"
 LOST_POLL: Final = "X-Inverting-Proxy-Lost-Poll"
 RECEIVED: Final = "X-Inverting-Proxy-Received"
+POLLS: Final = "X-Inverting-Proxy-Polls"
 CAPABILITIES: Final = "X-Inverting-Proxy-Capabilities"
 UPGRADE: Final = "X-Inverting-Proxy-Upgrade"
 

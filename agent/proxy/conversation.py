@@ -57,6 +57,8 @@ class Conversation:
             width=lambda: client.calls.round_trip.width,
             crew=crew or Crew("exchange"),
         )
+        self.most_polls = 1
+        """How many polls the proxy likes to have at a time."""
         self.version = 0
         """Of the protocol, as the proxy speaks it; 0 as long as it has not said."""
 
@@ -67,14 +69,15 @@ class Conversation:
 
     @property
     def width(self) -> int:
-        """How many polls should be on their way while requests come; one where each lists the same."""
-        return self._client.calls.round_trip.width if self.is_batched else 1
+        """How many polls keep the link busy."""
+        return min(self._client.calls.round_trip.width, self.most_polls)
 
     def poll(self, interrupt: Interrupt, *, capacity: int) -> Sequence[Listed]:
         """See `Polls`. Raises `ProxyError` where version 2 is needed and not spoken."""
         self._require_version()
         polled = self._client.polls.poll(interrupt, capacity=capacity)
         if polled.is_batch is not None:
+            self.most_polls = polled.welcome if polled.is_batch else 1
             self._note_version(2 if polled.is_batch else 1)
         self._require_version()
         return polled.listed

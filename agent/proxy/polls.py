@@ -18,7 +18,7 @@ from agent.transport.client import Interrupt, Reply
 from agent.transport.errors import NothingReceived, TimedOut, TransportError, Unreachable
 from wire.batches import REQUESTS, BatchParser, Entry
 from wire.errors import WireError
-from wire.negotiation import ACCEPT, boundary_of
+from wire.negotiation import ACCEPT, boundary_of, parse_polls
 from wire.protocol import (
     CAPABILITIES,
     CAPACITY,
@@ -28,6 +28,7 @@ from wire.protocol import (
     NO_REQUEST,
     PENDING_PATH,
     POLL_ID,
+    POLLS,
     REQUEST_ID,
     TUNNEL,
     UPGRADE,
@@ -51,6 +52,8 @@ class Polled:
     listed: list[Listed]
     is_batch: bool | None
     """True for version 2 of the protocol, False for version 1; None if there was no answer to tell by."""
+    welcome: int = 1
+    """How many polls of this agent the proxy likes to have at a time."""
 
 
 class Polls:
@@ -113,7 +116,8 @@ class Polls:
         try:
             with closing(self._calls.call(head, limit=self._limit, interrupt=interrupt, may_repeat=False)) as reply:
                 require_success(reply.head, target=head.target)
-                polled = Polled(listed, is_batch=_read(reply, listed))
+                welcome = parse_polls(reply.head.headers.get(POLLS))
+                polled = Polled(listed, is_batch=_read(reply, listed), welcome=welcome)
         except Unreachable:
             raise
         except (ProxyError, TransportError, WireError) as exc:

@@ -15,6 +15,7 @@ from wire.protocol import (
     ERROR,
     LOST_POLL,
     POLL_ID,
+    POLLS,
     RECEIVED,
     REQUEST_ID,
     REQUEST_MEDIA_TYPE,
@@ -27,7 +28,7 @@ class Cut(bytes):
     """An answer behind which the connection ends."""
 
 
-NOTHING = b"HTTP/1.1 204 No Content\r\n\r\n"
+NOTHING = b"HTTP/1.1 204 No Content\r\nX-Inverting-Proxy-Polls: 16\r\n\r\n"
 
 
 def an_entry(request_id: str, raw: bytes, *fields: tuple[str, str], to_fetch: bool = False) -> Entry:
@@ -38,7 +39,7 @@ def an_entry(request_id: str, raw: bytes, *fields: tuple[str, str], to_fetch: bo
 def a_batch(*entries: Entry) -> bytes:
     """An answer to a poll."""
     body = b"".join(encode_entry("b", entry) for entry in entries) + encode_end("b")
-    return an_answer(body, fields=f"Content-Type: {batch_media_type('b')}\r\n")
+    return an_answer(body, fields=f"Content-Type: {batch_media_type('b')}\r\n{POLLS}: 16\r\n")
 
 
 @dataclass

@@ -73,7 +73,7 @@ def test_polls_end_with_the_health_of_the_backend_and_begin_with_it() -> None:
         wire.send(an_answer(status=200 if is_well.is_set() else 503))
 
     class Proxy:
-        is_batched, width = False, 1
+        is_batched, width, most_polls = False, 1, 1
 
         def poll(self, interrupt: Interrupt, *, capacity: int) -> list[Listed]:
             polls.release()

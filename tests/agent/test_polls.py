@@ -94,7 +94,13 @@ def test_what_is_no_request_is_left_to_be_fetched_which_shows_why() -> None:
     ids=["none", "a list of version 1", "none of version 1"],
 )
 def test_the_answer_says_which_version_the_proxy_speaks(answer: bytes, listed: list[str], is_batch: bool) -> None:
-    assert poll(answer) == Polled(listed, is_batch)  # type: ignore[arg-type]  # names
+    polled = poll(answer)
+    assert (polled.listed, polled.is_batch) == (listed, is_batch)
+
+
+@pytest.mark.parametrize(("said", "welcome"), [("", 1), ("X-Inverting-Proxy-Polls: 5\r\n", 5)])
+def test_a_proxy_may_say_how_many_polls_it_likes_to_have(said: str, welcome: int) -> None:
+    assert poll(f"HTTP/1.1 204 No Content\r\n{said}\r\n".encode()).welcome == welcome
 
 
 def test_a_poll_that_runs_out_of_time_says_nothing_of_the_proxy() -> None:
@@ -166,6 +172,6 @@ def test_a_connection_that_was_closed_meanwhile_is_replaced_and_the_poll_gets_an
         polls = polls_at(proxy.url)
         for answer in (NOTHING, Cut(), NOTHING):
             proxy.polls.put(answer)
-        assert [polls.poll(Interrupt(), capacity=1) for _ in range(2)] == [Polled([], True)] * 2
+        assert [polls.poll(Interrupt(), capacity=1) for _ in range(2)] == [Polled([], True, 16)] * 2
         _, second, third = proxy.poll_ids()
         assert (second != third, proxy.lost()) == (True, [([], []), ([], []), ([second], [])])

@@ -35,12 +35,13 @@ def a_request(name: str) -> Request:
 class Proxy:
     """Gives the turns that a test puts in, and waits for the next."""
 
-    def __init__(self, *turns: Turn, is_batched: bool = False, width: int = 1) -> None:
+    def __init__(self, *turns: Turn, is_batched: bool = False, width: int = 1, most_polls: int = 16) -> None:
         self.turns: queue.Queue[Turn] = queue.Queue()
         for turn in turns:
             self.turns.put(turn)
         self.is_batched = is_batched
         self.width = width
+        self.most_polls = most_polls if is_batched else 1
         self.capacities: list[int] = []
         self.left = 0
         self.takes_back = True
@@ -335,6 +336,16 @@ def test_while_hardly_anything_runs_there_is_one_poll_to_spare() -> None:
     poller = a_poller(proxy, lambda _: None, drained)
     poller.start()
     wait_until(lambda: proxy.asking == 2, within=10 * SECOND, what="two polls")
+    poller.stop()
+    assert drained.wait(10 * SECOND)
+
+
+def test_where_one_poll_is_all_there_may_be_it_is_one() -> None:
+    proxy, drained = Proxy([a_request("a")], is_batched=True, most_polls=1), threading.Event()
+    poller = a_poller(proxy, lambda _: None, drained)
+    poller.start()
+    wait_until(lambda: proxy.asked == 2, within=10 * SECOND, what="the next poll")
+    assert proxy.asking == 1
     poller.stop()
     assert drained.wait(10 * SECOND)
 

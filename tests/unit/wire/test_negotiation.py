@@ -18,6 +18,7 @@ from wire.negotiation import (
     encode_names,
     encode_receipt,
     parse_capacity,
+    parse_polls,
 )
 from wire.protocol import RequestId
 
@@ -174,3 +175,8 @@ def test_a_receipt_that_is_too_long_is_not_read() -> None:
     assert decode_receipt(json.dumps({"x": "y" * (MAX_RECEIPT_BYTES - 9)}).encode()) == Receipt()
     with pytest.raises(MessageTooLarge, match="^receipt of a batch: 65537 bytes, at most 65536 are read$"):
         decode_receipt(b" " * (MAX_RECEIPT_BYTES + 1))
+
+
+@pytest.mark.parametrize(("text", "polls"), [(None, 1), ("1", 1), ("16", 16), ("0", 1), ("many", 1), ("", 1)])
+def test_a_proxy_that_does_not_say_how_many_polls_it_likes_gets_one(text: str | None, polls: int) -> None:
+    assert parse_polls(text) == polls
