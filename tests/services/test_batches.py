@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
+from tests.batches import BATCH_OF_ANSWERS, an_answer, answers, read_requests
 from tests.services.pair import Pair, raw_answer
-from wire.batches import REQUESTS, BatchParser, Entry, encode_end, encode_entry
-from wire.headers import Headers
-from wire.negotiation import ACCEPT, batch_media_type, boundary_of
+from wire.batches import Entry
+from wire.negotiation import ACCEPT
 from wire.protocol import (
     AGENT_ID,
     BACKEND_ID,
@@ -20,7 +20,6 @@ from wire.protocol import (
     POLL_ID,
     RECEIVED,
     REQUEST_ID,
-    RESPONSE_MEDIA_TYPE,
     RESPONSE_PATH,
 )
 
@@ -38,23 +37,16 @@ def poll(pair: Pair, poll_id: str = "poll-1", *, agent_id: str = "agent-1", **mo
 
 def entries_of(answered: TestResponse) -> list[Entry]:
     assert answered.status_code == 200, answered.text
-    boundary = boundary_of(answered.headers["Content-Type"])
-    assert boundary is not None
-    parser = BatchParser(boundary, REQUESTS)
-    entries = parser.feed(answered.data)
-    parser.close()
-    return entries
+    return read_requests(answered.headers["Content-Type"], answered.data)
 
 
-def an_answer(request_id: str, message: bytes = OK) -> Entry:
-    return Entry(Headers([("Content-Type", RESPONSE_MEDIA_TYPE), (REQUEST_ID, request_id)]), message)
+def ok(request_id: str) -> Entry:
+    return an_answer(request_id, OK)
 
 
 def post(pair: Pair, *entries: Entry, agent_id: str = "agent-1", tail: bytes | None = None) -> TestResponse:
-    raw = b"".join(encode_entry("b", entry) for entry in entries) + (encode_end("b") if tail is None else tail)
-    return pair.agents.test_client().post(
-        RESPONSE_PATH, headers=own(agent_id) | {REQUEST_ID: "-"}, data=raw, content_type=batch_media_type("b")
-    )
+    headers = own(agent_id) | dict(BATCH_OF_ANSWERS)
+    return pair.agents.test_client().post(RESPONSE_PATH, headers=headers, data=answers(*entries, tail=tail))
 
 
 def test_requests_come_with_a_poll_and_answers_go_in_a_batch() -> None:
@@ -63,7 +55,7 @@ def test_requests_come_with_a_poll_and_answers_go_in_a_batch() -> None:
         entries = entries_of(poll(pair))
         while len(entries) < 2:
             entries += entries_of(poll(pair, f"poll-{len(entries) + 1}"))
-        posted = post(pair, *(an_answer(entry.request_id) for entry in entries))
+        posted = post(pair, *(ok(entry.request_id) for entry in entries))
 
         assert sorted(entry.message.split(b" HTTP")[0] for entry in entries) == [b"GET /a", b"POST /b"]
         assert [entry.message[-3:] for entry in entries if entry.message.startswith(b"POST")] == [b"ask"]
@@ -104,7 +96,7 @@ def test_no_more_is_handed_out_than_the_agent_can_begin() -> None:
         more = entries_of(poll(pair, "p2", agent_id="agent-2", **{CAPACITY: "1"}))
         assert (len(some), len(more)) == (1, 1)
         for agent_id, entries in (("agent-1", some), ("agent-2", more)):
-            post(pair, an_answer(entries[0].request_id), agent_id=agent_id)
+            post(pair, ok(entries[0].request_id), agent_id=agent_id)
         assert [asked.result().status_code for asked in (first, second)] == [200, 200]
 
 
@@ -119,7 +111,7 @@ def test_both_versions_take_from_one_queue_and_may_be_mixed_for_one_request() ->
     with pair.asking() as asked:
         request_id = pair.agent().next_id()
         pair.agent().fetch(request_id)
-        assert post(pair, an_answer(request_id)).get_json()["delivered"] == [request_id]
+        assert post(pair, ok(request_id)).get_json()["delivered"] == [request_id]
         assert asked.result().data == b"hello"
 
 
@@ -136,7 +128,7 @@ def test_what_was_lost_on_the_way_goes_to_the_next_poll(method: str, says: str) 
             assert pair.agents.test_client().delete(PENDING_PATH, headers=headers).status_code == 204
             (again,) = entries_of(poll(pair, "next", agent_id="agent-2"))
         assert again.message == lost.message
-        post(pair, an_answer(again.request_id), agent_id="agent-1" if says == "poll" else "agent-2")
+        post(pair, ok(again.request_id), agent_id="agent-1" if says == "poll" else "agent-2")
         assert asked.result().data == b"hello"
 
 
@@ -145,7 +137,7 @@ def test_what_arrived_of_a_lost_poll_stays_with_the_agent() -> None:
     with pair.asking() as asked:
         (entry,) = entries_of(poll(pair, "lost"))
         assert poll(pair, "next", **{LOST_POLL: "lost", RECEIVED: entry.request_id}).status_code == 204
-        post(pair, an_answer(entry.request_id))
+        post(pair, ok(entry.request_id))
         assert asked.result().data == b"hello"
 
 
@@ -166,7 +158,7 @@ def test_one_bad_answer_does_not_spoil_the_others() -> None:
         names: list[Any] = []
         while len(names) < 2:
             names += [entry.request_id for entry in entries_of(poll(pair, f"p{len(names)}"))]
-        posted = post(pair, an_answer("gone"), an_answer(names[0], b""), an_answer(names[1]))
+        posted = post(pair, ok("gone"), an_answer(names[0], b""), ok(names[1]))
 
         assert posted.get_json() == {
             "delivered": [names[1]],
@@ -181,8 +173,8 @@ def test_a_batch_that_is_none_to_its_end_is_refused_and_may_be_posted_again(tail
     pair = Pair()
     with pair.asking() as asked:
         (entry,) = entries_of(poll(pair))
-        broken = post(pair, an_answer(entry.request_id), tail=tail)
-        again = post(pair, an_answer(entry.request_id))
+        broken = post(pair, ok(entry.request_id), tail=tail)
+        again = post(pair, ok(entry.request_id))
 
         assert (broken.status_code, broken.headers[ERROR]) == (400, "malformed-request")
         assert json.loads(again.data)["refused"] == {}

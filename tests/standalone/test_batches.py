@@ -7,14 +7,14 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from tests.batches import BATCH_OF_ANSWERS, an_answer, answers, read_requests
 from tests.standalone.by_hand import OK, Agent, ask
 from tests.standalone.conftest import introduce
 from tests.system.rawhttp import Connection, Reply, request_bytes
 from tests.timing import MS, SECOND
-from wire.batches import REQUESTS, BatchParser, Entry, encode_end, encode_entry
-from wire.headers import Headers
-from wire.negotiation import ACCEPT, batch_media_type, boundary_of
-from wire.protocol import CAPACITY, LOST_POLL, MAX_ENTRY_BYTES, POLL_ID, RECEIVED, REQUEST_ID, RESPONSE_MEDIA_TYPE
+from wire.batches import Entry, encode_entry
+from wire.negotiation import ACCEPT
+from wire.protocol import CAPACITY, LOST_POLL, MAX_ENTRY_BYTES, POLL_ID, RECEIVED, REQUEST_ID
 
 Field = tuple[str, str]
 
@@ -30,22 +30,15 @@ def poll(agent: Agent, poll_id: str, *fields: Field) -> list[Entry]:
 
 def entries_of(reply: Reply) -> list[Entry]:
     assert reply.status == 200, reply
-    boundary = boundary_of(reply.get("Content-Type"))
-    assert boundary is not None
-    parser = BatchParser(boundary, REQUESTS)
-    entries = parser.feed(reply.body)
-    parser.close()
-    return entries
+    return read_requests(reply.get("Content-Type"), reply.body)
 
 
-def an_answer(request_id: str, message: bytes = OK) -> Entry:
-    return Entry(Headers([("Content-Type", RESPONSE_MEDIA_TYPE), (REQUEST_ID, request_id)]), message)
+def ok(request_id: str) -> Entry:
+    return an_answer(request_id, OK)
 
 
 def post(agent: Agent, *entries: Entry, tail: bytes | None = None) -> Reply:
-    raw = b"".join(encode_entry("b", entry) for entry in entries) + (encode_end("b") if tail is None else tail)
-    fields = ((REQUEST_ID, "-"), ("Content-Type", batch_media_type("b")))
-    return agent.call("POST", "/agent/response", *fields, body=raw)
+    return agent.call("POST", "/agent/response", *BATCH_OF_ANSWERS, body=answers(*entries, tail=tail))
 
 
 @contextmanager
@@ -60,7 +53,7 @@ def asking(agent: Agent, count: int) -> Iterator[list[Connection]]:
 def test_requests_come_with_a_poll_in_their_order_and_answers_go_in_a_batch(agent: Agent) -> None:
     with asking(agent, 3) as users:
         entries = poll(agent, "p")
-        posted = post(agent, *(an_answer(entry.request_id) for entry in entries))
+        posted = post(agent, *(ok(entry.request_id) for entry in entries))
 
         assert [entry.message.split(b" ")[1] for entry in entries] == [b"/0", b"/1", b"/2"]
         assert json.loads(posted.body) == {
@@ -90,7 +83,7 @@ def test_of_polls_that_wait_one_gets_a_request_and_the_others_wait_on(agent: Age
         time.sleep(100 * MS)
         users = [stack.enter_context(ask(agent.url)) for _ in range(3)]
         taken = [entries_of(polling.read_reply())[0].request_id for polling in polls]
-        post(agent, *map(an_answer, taken))
+        post(agent, *map(ok, taken))
 
         assert [user.read_reply().body for user in users] == [b"ok"] * 3
 
@@ -104,7 +97,7 @@ def test_a_long_or_streaming_body_is_fetched_by_name(agent: Agent, size: int) ->
         assert (entry.is_to_fetch, entry.message) == (True, b"")
         user.send(b"x")
         fetched = agent.fetch(entry.request_id)
-        post(agent, an_answer(entry.request_id))
+        post(agent, ok(entry.request_id))
 
         assert fetched.body.endswith(b"\r\n\r\n" + b"x" * size)
         assert user.read_reply().body == b"ok"
@@ -122,7 +115,7 @@ def test_a_poll_that_is_told_lost_gets_nothing_and_what_it_got_goes_to_the_next(
     with open_poll(agent, "waiting") as waiting, asking(agent, 1) as [user]:
         first = entries_of(waiting.read_reply())
         again = poll(agent, "next", (LOST_POLL, "waiting"))
-        post(agent, an_answer(again[0].request_id))
+        post(agent, ok(again[0].request_id))
 
         assert [entry.request_id for entry in again] == [entry.request_id for entry in first]
         assert user.read_reply().body == b"ok"
@@ -132,7 +125,7 @@ def test_what_a_lost_poll_brought_before_it_broke_off_stays(agent: Agent) -> Non
     with asking(agent, 2) as users:
         one, two = poll(agent, "lost")
         (again,) = poll(agent, "next", (LOST_POLL, "lost"), (RECEIVED, one.request_id))
-        post(agent, an_answer(one.request_id), an_answer(two.request_id))
+        post(agent, ok(one.request_id), ok(two.request_id))
 
         assert again.request_id == two.request_id
         assert [user.read_reply().body for user in users] == [b"ok"] * 2
@@ -142,7 +135,7 @@ def test_a_poll_that_breaks_off_takes_nothing_with_it(agent: Agent) -> None:
     open_poll(agent, "gone").close()
     with asking(agent, 1) as [user]:
         (entry,) = poll(agent, "next")
-        post(agent, an_answer(entry.request_id))
+        post(agent, ok(entry.request_id))
 
         assert user.read_reply().body == b"ok"
 
@@ -165,7 +158,7 @@ def test_agents_of_both_versions_share_a_backend(agent: Agent) -> None:
     with asking(agent, 2) as users:
         (new_one,) = poll(agent, "p", (CAPACITY, "1"))
         old_one, message = old.take()
-        assert (old.post(old_one, OK).status, post(agent, an_answer(new_one.request_id)).status) == (200, 200)
+        assert (old.post(old_one, OK).status, post(agent, ok(new_one.request_id)).status) == (200, 200)
 
         assert message.startswith(b"GET /1 ")
         assert [user.read_reply().body for user in users] == [b"ok"] * 2
@@ -181,7 +174,7 @@ def test_a_poll_without_names_is_refused(agent: Agent) -> None:
 def test_one_bad_answer_does_not_spoil_the_others(agent: Agent) -> None:
     with asking(agent, 2) as users:
         one, two = poll(agent, "p")
-        posted = post(agent, an_answer("gone"), an_answer(one.request_id, b""), an_answer(two.request_id))
+        posted = post(agent, ok("gone"), an_answer(one.request_id, b""), ok(two.request_id))
 
         assert json.loads(posted.body) == {
             "delivered": [two.request_id],
@@ -194,12 +187,8 @@ def test_one_bad_answer_does_not_spoil_the_others(agent: Agent) -> None:
 def test_what_came_whole_of_a_batch_that_breaks_off_is_delivered(agent: Agent) -> None:
     with asking(agent, 1) as [user]:
         (entry,) = poll(agent, "p")
-        raw = encode_entry("b", an_answer(entry.request_id))
-        fields = (
-            (REQUEST_ID, "-"),
-            ("Content-Type", batch_media_type("b")),
-            ("Content-Length", "1000"),
-        )
+        raw = encode_entry("b", ok(entry.request_id))
+        fields = (*BATCH_OF_ANSWERS, ("Content-Length", "1000"))
         with agent.open_call("POST", "/agent/response", *fields) as posting:
             posting.send(raw)
             began = time.monotonic()
@@ -214,7 +203,7 @@ def test_an_answer_whose_client_does_not_read_does_not_hold_up_the_others(agent:
     with asking(agent, 2) as [_, other]:
         one, two = poll(agent, "p")
         began = time.monotonic()
-        posted = post(agent, an_answer(one.request_id, large), an_answer(two.request_id))
+        posted = post(agent, an_answer(one.request_id, large), ok(two.request_id))
 
         assert json.loads(posted.body)["delivered"] == [one.request_id, two.request_id]
         assert other.read_reply().body == b"ok"
@@ -223,7 +212,7 @@ def test_an_answer_whose_client_does_not_read_does_not_hold_up_the_others(agent:
 
 @pytest.mark.parametrize("tail", [b"", b"--b--\r\nx"])
 def test_a_batch_that_is_none_to_its_end_is_refused(agent: Agent, tail: bytes) -> None:
-    assert (post(agent, an_answer("r"), tail=tail).status, post(agent, an_answer("r")).status) == (400, 200)
+    assert (post(agent, ok("r"), tail=tail).status, post(agent, ok("r")).status) == (400, 200)
 
 
 def test_a_backend_is_known_from_a_poll_of_version_2_on(proxy: str) -> None:
