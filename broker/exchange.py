@@ -120,7 +120,7 @@ def offer(exchange: Exchange, *, agent_id: str, now: datetime, policy: Policy, p
     )
 
 
-def fetch(exchange: Exchange, *, agent_id: str, now: datetime, policy: Policy) -> Exchange:
+def fetch(exchange: Exchange, *, agent_id: str, now: datetime, policy: Policy, poll_id: str = "") -> Exchange:
     """The exchange, in the hands of an agent until its answer is due.
 
     An agent that names itself may fetch again what it holds, because the answer to its first fetch may be lost.
@@ -133,7 +133,7 @@ def fetch(exchange: Exchange, *, agent_id: str, now: datetime, policy: Policy) -
         agent_id=agent_id,
         leased_until=exchange.started + policy.response_wait,
         expires=max(exchange.expires, now + policy.exchange_ttl),
-        poll_id="",
+        poll_id=poll_id,
     )
 
 
@@ -142,26 +142,24 @@ def hand_out(exchange: Exchange, poll: Poll, *, now: datetime, policy: Policy, i
 
     The caller has asked `is_claimable`.
     """
-    if not is_whole:
-        return offer(exchange, agent_id=poll.agent_id, now=now, policy=policy, poll_id=poll.poll_id)
-    return fetch(exchange, agent_id=poll.agent_id, now=now, policy=policy)._replace(poll_id=poll.poll_id)
+    give = fetch if is_whole else offer
+    return give(exchange, agent_id=poll.agent_id, now=now, policy=policy, poll_id=poll.poll_id)
 
 
-def answer(exchange: Exchange, *, agent_id: str, last: bool, now: datetime, policy: Policy) -> Exchange:
-    """The exchange with bytes of its answer stored. `last`: they reach the end.
-
-    Raises `ClaimedElsewhere` for an agent that does not hold it, `BrokenAnswer` when its answer has failed already.
-    """
+def require_answerable(exchange: Exchange, agent_id: str) -> None:
+    """Raises `ClaimedElsewhere` for an agent that does not hold the exchange, `BrokenAnswer` when it has failed."""
     if exchange.state is State.FAILED:
         raise BrokenAnswer("this exchange has failed already")
     require_holder(exchange, agent_id)
+
+
+def answer(exchange: Exchange, *, agent_id: str, last: bool, now: datetime, policy: Policy) -> Exchange:
+    """The exchange with bytes of its answer stored. `last`: they reach the end. Raises as `require_answerable` does."""
+    require_answerable(exchange, agent_id)
     state = _moved(exchange, Move.FINISH if last else Move.ANSWER)
     if exchange.state is State.ANSWERED:
         return exchange  # a repeated part
-    return exchange._replace(
-        state=state,
-        expires=max(exchange.expires, now + policy.exchange_ttl),
-    )
+    return exchange._replace(state=state, expires=max(exchange.expires, now + policy.exchange_ttl))
 
 
 def fail(exchange: Exchange, *, agent_id: str, reason: str) -> Exchange:

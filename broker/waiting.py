@@ -6,7 +6,7 @@ own way and resumes it. Waking is a hint ("something may have changed"), never a
 
 from collections.abc import Callable, Generator
 from datetime import datetime, timedelta
-from typing import Literal, NamedTuple, Protocol, TypeVar
+from typing import Final, Literal, NamedTuple, Protocol, TypeVar
 
 from broker.errors import BackendOffline, BrokenAnswer, NoAnswer
 from broker.exchange import is_taken
@@ -82,23 +82,25 @@ def drive(waiting: Waiting[T], waiter: Waiter) -> T:
         waiter.wait(wait, ticket=ticket)
 
 
-class _Patience:
-    """A wait that began now and ends after `limit`."""
+_NOTHING: Final = timedelta()
 
-    def __init__(self, clock: Clock, key: Key, limit: timedelta) -> None:
-        self._clock = clock
-        self._key = key
-        self._began = clock.now()
-        self._limit = limit
 
-    @property
-    def is_over(self) -> bool:
-        return self._clock.now() - self._began >= self._limit
+class _Patience(NamedTuple):
+    """A wait for `key` that began at a time and ends after `limit`."""
 
-    def wait(self, at_most: timedelta | None = None) -> Wait:
-        waited = self._clock.now() - self._began
-        left = self._limit - waited
-        return Wait(self._key, max(min(left, left if at_most is None else at_most), timedelta()), waited)
+    key: Key
+    began: datetime
+    limit: timedelta
+
+    def is_over(self, now: datetime) -> bool:
+        return now - self.began >= self.limit
+
+    def wait(self, now: datetime, *, at_most: timedelta | None = None) -> Wait:
+        waited = now - self.began
+        left = self.limit - waited
+        if at_most is not None and at_most < left:
+            left = at_most
+        return Wait(self.key, max(left, _NOTHING), waited)
 
 
 def wait_for_pending(
@@ -113,17 +115,18 @@ def wait_for_pending(
 ) -> Waiting[list[RequestId]]:
     """Claimed requests as soon as there are any; none after `policy.list_wait`, or once the agent `has_left`: said,
     since this poll began, that it asks no more."""
-    patience = _Patience(clock, PendingKey(backend_id), policy.list_wait)
+    patience = _Patience(PendingKey(backend_id), clock.now(), policy.list_wait)
     while not has_left():
-        claimed = store.claim_pending(backend_id, agent_id=agent_id, now=clock.now(), takes_upgrades=takes_upgrades)
+        now = clock.now()
+        claimed = store.claim_pending(backend_id, agent_id=agent_id, now=now, takes_upgrades=takes_upgrades)
         if claimed and has_left():
             # Between the question and the claim.
             store.release_offers(backend_id, agent_id=agent_id)
             break
-        if claimed or patience.is_over:
+        if claimed or patience.is_over(now):
             return claimed
         # An offer that another agent lets lapse wakes nobody: look again when it can have.
-        yield patience.wait(at_most=policy.offer_lease)
+        yield patience.wait(now, at_most=policy.offer_lease)
     return []
 
 
@@ -137,15 +140,16 @@ def wait_for_handout(
     has_left: Callable[[], bool] = lambda: False,
 ) -> Waiting[list[HandedOut]]:
     """Requests in the hands of an agent as soon as there are any; as `wait_for_pending` otherwise."""
-    patience = _Patience(clock, PendingKey(backend_id), policy.list_wait)
+    patience = _Patience(PendingKey(backend_id), clock.now(), policy.list_wait)
     while not has_left():
-        handed = store.hand_out(backend_id, poll, now=clock.now())
+        now = clock.now()
+        handed = store.hand_out(backend_id, poll, now=now)
         if handed and has_left():
-            store.take_back(backend_id, poll.as_lost, agent_id=poll.agent_id, now=clock.now())
+            store.take_back(backend_id, poll.as_lost, agent_id=poll.agent_id, now=now)
             break
-        if handed or patience.is_over:
+        if handed or patience.is_over(now):
             return handed
-        yield patience.wait(at_most=policy.offer_lease)
+        yield patience.wait(now, at_most=policy.offer_lease)
     return []
 
 
@@ -153,14 +157,15 @@ def wait_for_request(
     store: Store, clock: Clock, policy: Policy, backend_id: BackendId, request_id: RequestId, offset: int
 ) -> Waiting[Part]:
     """The next bytes of a request. Raises `NoAnswer` when its sender is silent for `policy.idle_wait`."""
-    patience = _Patience(clock, ExchangeKey(request_id), policy.idle_wait)
+    patience = _Patience(ExchangeKey(request_id), clock.now(), policy.idle_wait)
     while True:
         part = store.read_request(backend_id, request_id, offset)
         if part is not None:
             return part
-        if patience.is_over:
+        now = clock.now()
+        if patience.is_over(now):
             raise NoAnswer("the client stopped sending its request")
-        yield patience.wait()
+        yield patience.wait(now)
 
 
 def wait_for_answer(
@@ -179,22 +184,23 @@ def wait_for_answer(
     `BrokenAnswer`, with the reason, when it broke off. A request whose body is still on its way, so that `is_sent` is
     false, may take any time: whoever sends it sees to its end.
     """
-    limit = policy.idle_wait if offset else exchange.started + policy.response_wait - clock.now()
-    patience = _Patience(clock, ExchangeKey(exchange.request_id), limit)
+    key, now = ExchangeKey(exchange.request_id), clock.now()
+    patience = _Patience(key, now, policy.idle_wait if offset else exchange.started + policy.response_wait - now)
     while True:
         answer = store.read_answer(exchange.backend_id, exchange.request_id, offset)
         if answer.part is not None:
             return answer.part
         if answer.exchange.state is State.FAILED:
             raise BrokenAnswer("the answer was given up before its end", reason=answer.exchange.failure)
-        left_to_fetch = None if is_taken(answer.exchange) else exchange.started + policy.fetch_wait - clock.now()
-        if left_to_fetch is not None and left_to_fetch <= timedelta():
+        now = clock.now()
+        left_to_fetch = None if is_taken(answer.exchange) else exchange.started + policy.fetch_wait - now
+        if left_to_fetch is not None and left_to_fetch <= _NOTHING:
             raise BackendOffline("no agent took the request in time")
         if not is_sent():
-            patience = _Patience(clock, ExchangeKey(exchange.request_id), policy.response_wait)
-        if patience.is_over:
+            patience = _Patience(key, now, policy.response_wait)
+        if patience.is_over(now):
             raise NoAnswer("the backend did not answer in time" if not offset else "the backend stopped answering")
-        yield patience.wait(at_most=left_to_fetch)
+        yield patience.wait(now, at_most=left_to_fetch)
 
 
 def append_all_of_request(
@@ -211,7 +217,7 @@ def append_all_of_request(
     def append(offset: int, data: bytes) -> int:
         return store.append_request(backend_id, request_id, offset, data, last=part.last, now=clock.now())
 
-    return _append_all(append, part, lambda: _Patience(clock, ExchangeKey(request_id), policy.room_wait))
+    return _append_all(append, part, clock, ExchangeKey(request_id), policy.room_wait)
 
 
 def append_all_of_answer(
@@ -232,18 +238,19 @@ def append_all_of_answer(
             backend_id, request_id, offset, data, agent_id=agent_id, last=part.last, now=clock.now()
         )
 
-    return _append_all(append, part, lambda: _Patience(clock, ExchangeKey(request_id), policy.room_wait))
+    return _append_all(append, part, clock, ExchangeKey(request_id), policy.room_wait)
 
 
 def _append_all(
-    append: Callable[[int, bytes], int], part: Part, new_patience: Callable[[], _Patience]
+    append: Callable[[int, bytes], int], part: Part, clock: Clock, key: ExchangeKey, limit: timedelta
 ) -> Waiting[None]:
-    stored = append(part.offset, part.data)
-    patience = new_patience()
+    stored, patience = append(part.offset, part.data), None
     while stored < part.end:
-        if patience.is_over:
+        now = clock.now()
+        patience = patience or _Patience(key, now, limit)
+        if patience.is_over(now):
             raise NoAnswer("the other side stopped reading")
-        yield patience.wait()
+        yield patience.wait(now)
         before, stored = stored, append(stored, part.data[stored - part.offset :])
         if stored > before:
-            patience = new_patience()
+            patience = None

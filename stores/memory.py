@@ -225,13 +225,11 @@ class MemoryStore:
     ) -> int:
         with self._lock:
             record = self._record(backend_id, request_id)
-            answering = rules.answer(record.exchange, agent_id=agent_id, last=False, now=now, policy=self._policy)
+            rules.require_answerable(record.exchange, agent_id)
             end = record.answer.append(offset, data, last=last)
-            ended = last and end >= offset + len(data)
-            record.exchange = (
-                rules.answer(answering, agent_id=agent_id, last=True, now=now, policy=self._policy)
-                if ended
-                else answering
+            is_ended = last and end >= offset + len(data)
+            record.exchange = rules.answer(
+                record.exchange, agent_id=agent_id, last=is_ended, now=now, policy=self._policy
             )
         self._notify(ExchangeKey(request_id))
         return end
