@@ -23,6 +23,8 @@ class Room:
     def __init__(self, poll: Poll, policy: Policy, *, most_bytes: int = MAX_BATCH_BYTES) -> None:
         self._entries = min(poll.capacity, policy.list_limit, MAX_ENTRIES)
         self._bytes = most_bytes
+        self.is_full = False
+        """True once something did not fit."""
 
     @property
     def entries(self) -> int:
@@ -32,6 +34,7 @@ class Room:
     def admit(self, size: int) -> bool:
         """Count one more request, of so many bytes in the batch. False when it does not fit."""
         if not self._entries or size > self._bytes:
+            self.is_full = True
             return False
         self._entries -= 1
         self._bytes -= size

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 
 from broker import exchange as rules
+from broker.batches import Room
 from broker.errors import DuplicateRequest, Overloaded, UnknownRequest
 from broker.model import Answer, Backend, BackendStatus, Exchange, HandedOut, LostPolls, Part, Poll
 from broker.policy import Policy
@@ -174,6 +175,8 @@ class MemoryStore:
                 if rules.is_claimable(record.exchange, now, takes_upgrades=takes_upgrades):
                     record.exchange = rules.offer(record.exchange, agent_id=agent_id, now=now, policy=self._policy)
                     claimed.append(request_id)
+        if len(claimed) == self._policy.list_limit:
+            self._notify(PendingKey(backend_id))
         return claimed
 
     def hand_out(self, backend_id: BackendId, poll: Poll, *, now: datetime) -> list[HandedOut]:
@@ -181,7 +184,12 @@ class MemoryStore:
             queue = self._queues.get(backend_id)
             if queue is None or self._lost_polls.has(backend_id, poll):
                 return []
-            return queue.hand_out(poll, now=now, policy=self._policy)
+            room = Room(poll, self._policy)
+            handed = queue.hand_out(poll, room, now=now, policy=self._policy)
+        if room.is_full:
+            # Others may be waiting that were not told of it.
+            self._notify(PendingKey(backend_id))
+        return handed
 
     def take_back(self, backend_id: BackendId, lost: LostPolls, *, agent_id: str, now: datetime) -> None:
         with self._lock:

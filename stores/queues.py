@@ -67,9 +67,9 @@ class Queue:
                 self.waiting[record.exchange.request_id] = record
                 self.waiting.move_to_end(record.exchange.request_id, last=False)
 
-    def hand_out(self, poll: Poll, *, now: datetime, policy: Policy) -> list[HandedOut]:
-        """What a poll takes with it."""
-        room, handed = Room(poll, policy), []
+    def hand_out(self, poll: Poll, room: Room, *, now: datetime, policy: Policy) -> list[HandedOut]:
+        """What a poll takes with it, as much as there is room for."""
+        handed = []
         for record in self.waiting.values():
             if not rules.is_claimable(record.exchange, now, takes_upgrades=poll.takes_upgrades):
                 continue

@@ -155,16 +155,16 @@ class BatchParser:
         strictness.require_strict_lines(lines, what="head of an entry")
         fields = strictness.parse_fields(lines)
         self._length = _length_of(fields)
+        self._require_entry(fields)
         self._headers = fields.without("Content-Length")
-        self._require_entry()
         self._expects = "message"
         return True
 
-    def _require_entry(self) -> None:
+    def _require_entry(self, fields: Headers) -> None:
         """Check the fields of an entry, and its length against the limits."""
-        if self._headers.get("Content-Type") not in self._kinds:
+        if fields.get("Content-Type") not in self._kinds:
             raise MalformedMessage("Content-Type of an entry: not what is expected in this batch")
-        if not is_valid_request_id(self._headers.get(REQUEST_ID) or ""):
+        if not is_valid_request_id(fields.get(REQUEST_ID) or ""):
             raise MalformedMessage(f"{REQUEST_ID} of an entry: missing, or not 1 to 256 visible ASCII characters")
         if self._length > MAX_ENTRY_BYTES:
             raise MessageTooLarge(f"message of an entry over {MAX_ENTRY_BYTES} bytes")
@@ -178,7 +178,8 @@ class BatchParser:
             raise MalformedMessage("a message of the batch is longer than its Content-Length")
         if len(line_end) < 2:
             return False
-        entries.append(Entry(self._headers, bytes(self._buffer[: self._length])))
+        with memoryview(self._buffer) as stored:
+            entries.append(Entry(self._headers, bytes(stored[: self._length])))
         del self._buffer[: self._length + 2]
         self._expects = "delimiter"
         return True

@@ -30,9 +30,9 @@ def a_room(capacity: int = 100, *, most_bytes: int = MAX_BATCH_BYTES, policy: Po
     ("room", "entries"), [(a_room(3), 3), (a_room(999), 100), (a_room(999, policy=Policy(list_limit=7)), 7)]
 )
 def test_a_batch_has_room_for_what_the_agent_can_begin_within_limits(room: Room, entries: int) -> None:
-    assert room.entries == entries
+    assert (room.entries, room.is_full) == (entries, False)
     assert [room.admit(0) for _ in range(entries + 1)] == [True] * entries + [False]
-    assert room.entries == 0
+    assert (room.entries, room.is_full) == (0, True)
 
 
 def test_a_batch_has_room_for_so_many_bytes() -> None:

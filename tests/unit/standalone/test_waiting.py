@@ -11,7 +11,8 @@ from standalone.waiting import AsyncioWaiter, drive
 from tests.factories import BACKEND, REQUEST, seconds
 from tests.unit.standalone.scripted import turns
 
-KEY = PendingKey(BACKEND)
+KEY = ExchangeKey(REQUEST)
+POLLS = PendingKey(BACKEND)
 
 
 def run(scenario: Callable[[AsyncioWaiter], Awaitable[None]]) -> None:
@@ -28,7 +29,7 @@ def a_wait(after: float = 60) -> Wait:
 def test_a_change_wakes_all_who_wait_for_its_key_and_nobody_else() -> None:
     async def scenario(waiter: AsyncioWaiter) -> None:
         first, second = (asyncio.ensure_future(waiter.wait(a_wait())) for _ in range(2))
-        other = asyncio.ensure_future(waiter.wait(Wait(ExchangeKey(REQUEST), seconds(60), seconds(0))))
+        other = asyncio.ensure_future(waiter.wait(Wait(POLLS, seconds(60), seconds(0))))
         await turns()
         waiter.wake(KEY)
         await turns()
@@ -108,5 +109,110 @@ def test_an_error_of_a_loop_comes_through() -> None:
     async def scenario(waiter: AsyncioWaiter) -> None:
         with pytest.raises(NoAnswer, match="late"):
             await drive(one_wait_and_an_error(), waiter)
+
+    run(scenario)
+
+
+# Polls: one of them is woken for a change
+
+
+class Polls:
+    """Polls that wait, in their order, and what there is for them."""
+
+    def __init__(self, waiter: AsyncioWaiter, *takes: list[str]) -> None:
+        self.there: list[str] = []
+        self._waiter = waiter
+        self.looks = 0
+        self.tasks = [asyncio.ensure_future(drive(self._poll(names), waiter)) for names in takes]
+
+    def _poll(self, takes: list[str]) -> Waiting[list[str]]:
+        while True:
+            self.looks += 1
+            taken = [name for name in takes if name in self.there][:1]
+            if taken:
+                self.there.remove(taken[0])
+                return taken
+            if "end" in takes and self.there:
+                return []
+            yield Wait(POLLS, seconds(60), seconds(0))
+
+    async def put(self, *names: str) -> None:
+        for name in names:
+            self.there.append(name)
+            self._waiter.wake(POLLS)
+        await turns()
+
+    def done(self) -> list[bool]:
+        return [task.done() for task in self.tasks]
+
+    def end(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+
+
+def test_the_poll_that_has_waited_longest_is_woken_alone() -> None:
+    async def scenario(waiter: AsyncioWaiter) -> None:
+        polls = Polls(waiter, ["a"], ["a"], ["a"])
+        await turns()
+        await polls.put("a")
+        assert (polls.done(), polls.looks) == ([True, False, False], 4)
+        await polls.put("a", "a")
+        assert (polls.done(), polls.looks) == ([True, True, True], 6)
+
+    run(scenario)
+
+
+def test_a_poll_that_has_no_use_for_a_change_passes_it_on() -> None:
+    async def scenario(waiter: AsyncioWaiter) -> None:
+        polls = Polls(waiter, ["a"], ["b"], ["c"], ["c"])
+        await turns()
+        await polls.put("c")
+        assert (polls.done(), polls.looks) == ([False, False, True, False], 7)
+        polls.end()
+
+    run(scenario)
+
+
+def test_a_change_that_nobody_has_a_use_for_wakes_each_once() -> None:
+    async def scenario(waiter: AsyncioWaiter) -> None:
+        polls = Polls(waiter, ["a"], ["b"])
+        await turns()
+        await polls.put("c")
+        assert (polls.done(), polls.looks) == ([False, False], 4)
+        polls.end()
+
+    run(scenario)
+
+
+def test_a_poll_that_ends_with_nothing_passes_the_change_on() -> None:
+    async def scenario(waiter: AsyncioWaiter) -> None:
+        polls = Polls(waiter, ["end"], ["end"], ["a"])
+        await turns()
+        await polls.put("a")
+        assert polls.done() == [True, True, True]
+
+    run(scenario)
+
+
+def test_a_poll_that_breaks_off_when_it_is_woken_passes_the_change_on() -> None:
+    async def scenario(waiter: AsyncioWaiter) -> None:
+        polls = Polls(waiter, ["a"], ["a"])
+        await turns()
+        polls.there.append("a")
+        waiter.wake(POLLS)
+        polls.tasks[0].cancel()
+        await turns()
+        assert (polls.tasks[0].cancelled(), polls.tasks[1].result()) == (True, ["a"])
+
+    run(scenario)
+
+
+def test_a_poll_that_broke_off_before_is_passed_over() -> None:
+    async def scenario(waiter: AsyncioWaiter) -> None:
+        polls = Polls(waiter, ["a"], ["a"])
+        await turns()
+        polls.tasks[0].cancel()
+        await polls.put("a")
+        assert polls.tasks[1].result() == ["a"]
 
     run(scenario)

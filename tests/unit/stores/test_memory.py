@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from broker.errors import ConflictingBytes, Overloaded
-from broker.model import State
+from broker.model import Poll, State
 from broker.policy import Policy
 from broker.waiting import ExchangeKey, Key, PendingKey, Wait
 from stores.memory import MemoryStore, MemoryWaiter
@@ -144,6 +144,32 @@ def listened(act: Callable[[MemoryStore], object], *, prepared: Callable[[Memory
     store.subscribe(told.append)
     act(store)
     return told
+
+
+def test_what_a_poll_has_no_room_for_is_told_to_the_others() -> None:
+    def two(store: MemoryStore) -> None:
+        for name in ("1", "2"):
+            store.add_exchange(an_exchange(name), b"", last=True)
+
+    def taking(capacity: int) -> Callable[[MemoryStore], object]:
+        poll = Poll(agent_id="a", poll_id="p", capacity=capacity)
+        return lambda store: store.hand_out(BACKEND, poll, now=NOON)
+
+    assert listened(taking(1), prepared=two) == [PendingKey(BACKEND)]
+    assert listened(taking(2), prepared=two) == []
+
+
+def test_what_a_list_has_no_room_for_is_told_to_the_others() -> None:
+    store = MemoryStore(Policy(list_limit=2))
+    told: list[Key] = []
+    store.subscribe(told.append)
+    for name in ("1", "2", "3"):
+        store.add_exchange(an_exchange(name), b"", last=True)
+    told.clear()
+    store.claim_pending(BACKEND, agent_id="a", now=NOON)
+    store.claim_pending(BACKEND, agent_id="a", now=NOON)
+
+    assert told == [PendingKey(BACKEND)]
 
 
 def test_whoever_listens_is_told_of_every_change() -> None:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from broker import exchange as rules
+from broker.batches import Room
 from broker.model import HandedOut, Poll
 from broker.policy import Policy
 from stores.queues import LostPollNames, Queue, Record
@@ -29,7 +30,7 @@ def a_queue(*records: Record) -> Queue:
 
 
 def hand_out(queue: Queue) -> list[HandedOut]:
-    return queue.hand_out(POLL, now=NOON, policy=POLICY)
+    return queue.hand_out(POLL, Room(POLL, POLICY), now=NOON, policy=POLICY)
 
 
 def test_what_is_handed_out_waits_no_more() -> None:
