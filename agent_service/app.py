@@ -5,7 +5,9 @@ agent, by saying so, or a deadline ends it.
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Final
 
 from flask import Flask, request
 
@@ -29,6 +31,9 @@ from wire.http1 import RequestHead, ResponseHead
 from wire.negotiation import boundary_of, encode_receipt
 from wire.protocol import ERROR, PENDING_PATH, REQUEST_PATH, RESPONSE_PATH, BackendId, RequestId, encode_pending
 
+_POSTING: Final = 16
+"""How many answers out of batches are stored at once, in one process: to a store that is elsewhere each is a call."""
+
 
 def create_app(
     *,
@@ -42,7 +47,8 @@ def create_app(
 ) -> Flask:
     """The service; `new_id` names requests that are none of an exchange, for the log."""
     app = make_service("agent_service", clock=clock, new_id=new_id, form_for=lambda accept: "text", project=project)
-    agents = _Agents(store, waiter, clock, identity, policy, Departures())
+    posting = ThreadPoolExecutor(_POSTING, thread_name_prefix="posting")
+    agents = _Agents(store, waiter, clock, identity, policy, Departures(), posting)
 
     @app.get(PENDING_PATH)
     def pending() -> PlainResponse:
@@ -80,6 +86,7 @@ class _Agents:
     identity: Identity
     policy: Policy
     departures: Departures
+    posting: Executor
 
     def pending(self, environ: Environ, record: Record) -> PlainResponse:
         """The requests that wait, as soon as there are any, or none after a while."""
@@ -141,8 +148,8 @@ class _Agents:
     def _take_batch(self, caller: _Caller, slices: Iterator[bytes], parser: BatchParser) -> PlainResponse:
         postbox = Postbox(self.store, self.clock, self.policy, caller.backend_id, agent_id=caller.agent_id)
         for data in slices:
-            for entry in parser.feed(data):
-                postbox.take(entry)
+            for _ in self.posting.map(postbox.take, parser.feed(data)):
+                pass
         parser.close()
         return whole((200, RECEIPT_FIELDS, encode_receipt(postbox.receipt())))
 

@@ -42,7 +42,8 @@ class Room:
 
 
 class Postbox:
-    """Takes the answers of one batch, each for itself, and says at last what has become of them."""
+    """Takes the answers of one batch, each for itself, and says at last what has become of them. Several threads may
+    give them to it."""
 
     def __init__(self, store: Store, clock: Clock, policy: Policy, backend_id: BackendId, *, agent_id: str) -> None:
         self._store = store
@@ -51,7 +52,7 @@ class Postbox:
         self._backend_id = backend_id
         self._agent_id = agent_id
         self._refusals: dict[RequestId, str] = {}
-        """Why an answer was not taken; empty for one that was. Of one that is there twice, the first counts."""
+        """Why an answer was not taken; empty for one that was. Of two for one exchange, the first counts."""
 
     def take(self, entry: Entry) -> None:
         """Store an answer, without waiting for anything but the store."""

@@ -92,7 +92,8 @@ class StandaloneApp:
             await self._guard(call, self._serve_agent)
             # Two calls for each exchange, and a poll every half minute, would hide what is worth reading.
             level = logging.DEBUG if call.reason in ("", CLIENT_GONE) else logging.INFO
-            logger.log(level, "agent: %s", access_line(call.access()))
+            if logger.isEnabledFor(level):
+                logger.log(level, "agent: %s", access_line(call.access()))
         elif door is Door.API and self._api is not None:
             await self._api({**scope, "scheme": call.client.scheme}, receive, send)
         else:

@@ -1,11 +1,13 @@
 """Version 2 over the services: batches of requests and of answers, beside version 1."""
 
 import json
+import threading
 from typing import Any
 
 import pytest
 from werkzeug.test import TestResponse
 
+from stores.memory import MemoryStore
 from tests.batches import BATCH_OF_ANSWERS, an_answer, answers, read_requests
 from tests.services.pair import Pair, raw_answer
 from wire.batches import Entry
@@ -150,6 +152,26 @@ def test_a_poll_of_version_1_may_name_lost_polls_too() -> None:
         pair.agent().receive(entry.request_id)
         pair.agent().post(entry.request_id, OK)
         assert asked.result().data == b"hello"
+
+
+class MeetingStore(MemoryStore):
+    """Stores an answer when another one is being stored, too."""
+
+    meeting = threading.Barrier(2)
+
+    def append_answer(self, *args: Any, **more: Any) -> int:
+        self.meeting.wait(5)
+        return super().append_answer(*args, **more)
+
+
+def test_answers_of_a_batch_do_not_wait_for_each_other() -> None:
+    pair = Pair(kind=MeetingStore)
+    with pair.asking() as first, pair.asking() as second:
+        names: list[str] = []
+        while len(names) < 2:
+            names += [entry.request_id for entry in entries_of(poll(pair, f"p{len(names)}"))]
+        assert sorted(post(pair, *map(ok, names)).get_json()["delivered"]) == sorted(names)
+        assert [asked.result().data for asked in (first, second)] == [b"hello", b"hello"]
 
 
 def test_one_bad_answer_does_not_spoil_the_others() -> None:
