@@ -12,6 +12,7 @@
       lately              what it remembers of them
       session             ndb for the length of one operation
       exchange_records  how its exchanges lie there
+      exchange_changes  how a rule is applied to one there
       conditional       their calls: versions, conditional writes
       calls             what all calls have in common: ends, errors, repetitions
 

@@ -11,19 +11,16 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from google.cloud import datastore
-from google.cloud.datastore_v1.types import datastore as api
 from google.cloud.ndb import Client
 
 from broker import exchange as rules
 from broker.batches import Room
-from broker.errors import BrokerError, DuplicateRequest, StoreUnavailable, UnknownRequest
+from broker.errors import DuplicateRequest, UnknownRequest
 from broker.model import Answer, Backend, BackendStatus, Exchange, HandedOut, LostPolls, Part, Poll
 from broker.policy import Policy
 from stores import exchange_records as records
-from stores.calls import pause
 from stores.conditional import (
     EQUAL,
-    MAX_MUTATIONS,
     UP_TO,
     Conflict,
     Datastore,
@@ -32,7 +29,7 @@ from stores.conditional import (
     insert,
     put,
 )
-from stores.conditional import replace as replaced
+from stores.exchange_changes import Changes, Parts
 from stores.exchange_records import EXCHANGE, Layout, RecentRecords, Record, Side, record_of
 from stores.registrations import Registrations
 from wire.protocol import MAX_ENTRY_BYTES, BackendId, RequestId
@@ -43,11 +40,7 @@ MAX_COMMIT_BYTES: Final = 4_000_000
 CLOCK_SKEW: Final = timedelta(seconds=1)
 """How far the clocks of two machines may be apart."""
 
-_ATTEMPTS: Final = 30
 _LEAST_PAGE: Final = 10
-
-Parts = dict[int, bytes]
-Move = Callable[[Record], tuple[Record, Side, Parts]]
 
 
 class DatastoreStore:
@@ -59,6 +52,7 @@ class DatastoreStore:
         self._registrations = Registrations(client, policy)
         self._layout = Layout(self._datastore)
         self._recent = RecentRecords()
+        self._changes = Changes(self._datastore, self._layout, self._recent)
 
     # Backends
 
@@ -78,7 +72,7 @@ class DatastoreStore:
         self._registrations.delete(backend_id)
         for page in self._datastore.query(EXCHANGE, (records.BACKEND, EQUAL, backend_id)):
             gone = [record_of(found) for found in page]
-            keys = [key for record in gone for key in (self._key(record), *self._layout.part_keys(record))]
+            keys = [key for record in gone for key in (self._changes.key(record), *self._layout.part_keys(record))]
             self._datastore.commit_each([delete(key) for key in keys])
             for record in gone:
                 self._recent.drop(record.exchange.request_id)
@@ -99,7 +93,7 @@ class DatastoreStore:
         record = Record(exchange, request=stream)
         try:
             versions = self._datastore.commit(
-                [insert(self._layout.entity(record)), *self._part_mutations(record, "request", parts)]
+                [insert(self._layout.entity(record)), *self._changes.part_mutations(record, "request", parts)]
             )
         except Conflict as exc:
             raise DuplicateRequest(exchange.request_id) from exc
@@ -126,18 +120,7 @@ class DatastoreStore:
         return Answer(record.exchange, part)
 
     def delete_exchange(self, backend_id: BackendId, request_id: RequestId) -> None:
-        record = self._recent.get(backend_id, request_id)
-        for attempt in range(_ATTEMPTS):
-            try:
-                self._remove(record or self._load(backend_id, request_id))
-            except UnknownRequest:
-                return
-            except Conflict:
-                record = None
-                pause(attempt)
-            else:
-                return
-        raise _contention(request_id)
+        self._changes.delete(backend_id, request_id)
 
     # The agent's side of an exchange
 
@@ -151,7 +134,7 @@ class DatastoreStore:
                 replace(record, exchange=rules.offer(record.exchange, agent_id=agent_id, now=now, policy=self._policy))
                 for record in page[: limit - len(claimed)]
             ]
-            claimed += [record.exchange.request_id for record in self._store_each(offers)]
+            claimed += [record.exchange.request_id for record in self._changes.store_each(offers)]
             if len(claimed) == limit:
                 break
         return claimed
@@ -162,7 +145,7 @@ class DatastoreStore:
         size = max(room.entries, _LEAST_PAGE)
         for page in self._claimable_pages(backend_id, now=now, page=size, takes_upgrades=poll.takes_upgrades):
             chosen = list(itertools.takewhile(lambda record: room.admit(_size_in_batch(record)), page))
-            won += self._store_each([self._handed_out(record, poll, now=now) for record in chosen])
+            won += self._changes.store_each([self._handed_out(record, poll, now=now) for record in chosen])
             if len(chosen) < len(page) or not room.entries:
                 break
         return self._with_requests(backend_id, poll, won, now=now) if won else []
@@ -178,7 +161,7 @@ class DatastoreStore:
                 return record, "answer", {}
             return replace(record, exchange=rules.take_back(record.exchange)), "answer", {}
 
-        self._change_each_held(backend_id, agent_id, move)
+        self._changes.change_each_held(backend_id, agent_id, move)
 
     def fetch_exchange(self, backend_id: BackendId, request_id: RequestId, *, agent_id: str, now: datetime) -> Exchange:
         def move(record: Record) -> tuple[Record, Side, Parts]:
@@ -187,7 +170,7 @@ class DatastoreStore:
             exchange = rules.fetch(record.exchange, agent_id=agent_id, now=now, policy=self._policy)
             return replace(record, exchange=exchange), "answer", {}
 
-        return self._change(backend_id, request_id, move).exchange
+        return self._changes.change(backend_id, request_id, move).exchange
 
     def read_request(self, backend_id: BackendId, request_id: RequestId, offset: int) -> Part | None:
         return self._read(backend_id, request_id, "request", offset)[1]
@@ -212,13 +195,13 @@ class DatastoreStore:
         def move(record: Record) -> tuple[Record, Side, Parts]:
             return replace(record, exchange=rules.fail(record.exchange, agent_id=agent_id, reason=reason)), "answer", {}
 
-        self._change(backend_id, request_id, move)
+        self._changes.change(backend_id, request_id, move)
 
     def release_offers(self, backend_id: BackendId, *, agent_id: str) -> None:
-        for page in self._datastore.query(EXCHANGE, *_held_by(backend_id, agent_id)):
-            offered = [record for record in map(record_of, page) if rules.is_offered_to(record.exchange, agent_id)]
+        for page in self._changes.held_by(backend_id, agent_id):
+            offered = [record for record in page if rules.is_offered_to(record.exchange, agent_id)]
             # One that is fetched at this moment stays with the agent.
-            self._store_each(
+            self._changes.store_each(
                 [replace(record, exchange=rules.release(record.exchange, can_be_read_again=True)) for record in offered]
             )
 
@@ -228,7 +211,7 @@ class DatastoreStore:
                 return record, "answer", {}
             return replace(record, exchange=rules.release(record.exchange, can_be_read_again=True)), "answer", {}
 
-        self._change_each_held(backend_id, agent_id, move)
+        self._changes.change_each_held(backend_id, agent_id, move)
 
     # The sweep
 
@@ -236,7 +219,9 @@ class DatastoreStore:
         swept = 0
         for page in self._datastore.query(EXCHANGE):
             expired = [record for record in map(record_of, page) if rules.is_expired(record.exchange, now)]
-            gone = self._datastore.commit_each([delete(self._key(record), record.version) for record in expired])
+            gone = self._datastore.commit_each(
+                [delete(self._changes.key(record), record.version) for record in expired]
+            )
             swept += len(gone) - gone.count(None)
             for record in expired:
                 self._recent.drop(record.exchange.request_id)
@@ -304,85 +289,6 @@ class DatastoreStore:
             if record.exchange.request_id in requests or not _is_batchable(record)
         ]
 
-    # How records are read and changed
-
-    def _key(self, record: Record) -> datastore.Key:
-        return self._layout.key(record.exchange.request_id)
-
-    def _load(self, backend_id: BackendId, request_id: RequestId) -> Record:
-        key = self._layout.key(request_id)
-        return self._known(self._datastore.lookup([key]).get(key), backend_id, request_id)
-
-    def _known(self, found: Versioned | None, backend_id: BackendId, request_id: RequestId) -> Record:
-        record = record_of(found) if found is not None else None
-        if record is None or record.exchange.backend_id != backend_id:
-            self._recent.drop(request_id)
-            raise UnknownRequest(request_id)
-        self._recent.put(record)
-        return record
-
-    def _change(self, backend_id: BackendId, request_id: RequestId, move: Move) -> Record:
-        """Apply a rule in one conditional commit: to what is remembered, which may be outdated, or else to what is
-        stored. Only what the stored record says is an error."""
-        remembered = self._recent.get(backend_id, request_id)
-        if remembered is not None:
-            try:
-                changed, side, parts = move(remembered)
-                if changed != remembered:
-                    return self._store(changed, side, parts)
-            except StoreUnavailable:
-                raise
-            except (BrokerError, Conflict):
-                self._recent.drop(request_id)
-        for attempt in range(_ATTEMPTS):
-            record = self._load(backend_id, request_id)
-            changed, side, parts = move(record)
-            if changed == record:
-                return record
-            try:
-                return self._store(changed, side, parts)
-            except Conflict:
-                pause(attempt)
-        raise _contention(request_id)
-
-    def _store(self, record: Record, side: Side, parts: Parts) -> Record:
-        versions = self._datastore.commit(
-            [replaced(self._layout.entity(record), record.version), *self._part_mutations(record, side, parts)]
-        )
-        stored = replace(record, version=versions[0])
-        self._recent.put(stored)
-        return stored
-
-    def _part_mutations(self, record: Record, side: Side, parts: Parts) -> Iterable[api.Mutation]:
-        request_id = record.exchange.request_id
-        return (put(self._layout.part(request_id, side, start, data)) for start, data in parts.items())
-
-    def _change_each_held(self, backend_id: BackendId, agent_id: str, move: Move) -> None:
-        """Apply a rule to all that this agent was offered or has fetched."""
-        for page in self._datastore.query(EXCHANGE, *_held_by(backend_id, agent_id)):
-            for found in page:
-                try:
-                    self._change(backend_id, record_of(found).exchange.request_id, move)
-                except UnknownRequest:
-                    continue
-
-    def _store_each(self, changed: list[Record]) -> list[Record]:
-        """Store records each for itself, and return those that nobody else has changed meanwhile."""
-        versions = self._datastore.commit_each(
-            [replaced(self._layout.entity(record), record.version) for record in changed]
-        )
-        won = [replace(record, version=version) for record, version in zip(changed, versions, strict=True) if version]
-        for record in won:
-            self._recent.put(record)
-        return won
-
-    def _remove(self, record: Record) -> None:
-        keys = list(self._layout.part_keys(record))
-        here, later = keys[: MAX_MUTATIONS - 1], keys[MAX_MUTATIONS - 1 :]
-        self._datastore.commit([delete(self._key(record), record.version), *map(delete, here)])
-        self._recent.drop(record.exchange.request_id)
-        self._datastore.commit_each([delete(key) for key in later])
-
     # How bytes are read and appended
 
     def _append(
@@ -408,7 +314,7 @@ class DatastoreStore:
                 stream, parts = self._extended(record, side, at, piece, last=is_last)
                 return replace(record, exchange=exchange).with_stream(side, stream), side, parts
 
-            record = self._change(backend_id, request_id, move)
+            record = self._changes.change(backend_id, request_id, move)
         return record.stream(side).end
 
     def _extended(
@@ -434,7 +340,7 @@ class DatastoreStore:
         guesses = (remembered.stream(side) if remembered else records.Stream()).parts_from(offset)
         key = self._layout.key(request_id)
         found = self._datastore.lookup([key, *self._part_keys(request_id, side, guesses)])
-        record = self._known(found.get(key), backend_id, request_id)
+        record = self._changes.known(found.get(key), backend_id, request_id)
         stream = record.stream(side)
         if offset >= stream.end:
             # Raises for an offset behind the end: a gap.
@@ -466,12 +372,3 @@ def _is_batchable(record: Record) -> bool:
 
 def _size_in_batch(record: Record) -> int:
     return record.request.end if _is_batchable(record) else 0
-
-
-def _held_by(backend_id: BackendId, agent_id: str) -> tuple[tuple[str, int, str], ...]:
-    """The filters of a query for what this agent was offered or has fetched, answered or not."""
-    return ((records.BACKEND, EQUAL, backend_id), (records.AGENT, EQUAL, agent_id))
-
-
-def _contention(request_id: RequestId) -> StoreUnavailable:
-    return StoreUnavailable(f"Datastore: too much contention about {request_id}")

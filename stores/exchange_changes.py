@@ -1,0 +1,137 @@
+"""How exchanges in Datastore are read and changed: by a rule, in one conditional write."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final
+
+from google.cloud import datastore
+from google.cloud.datastore_v1.types import datastore as api
+
+from broker.errors import BrokerError, StoreUnavailable, UnknownRequest
+from stores import exchange_records as records
+from stores.calls import pause
+from stores.conditional import EQUAL, MAX_MUTATIONS, Conflict, Datastore, Versioned, delete, put
+from stores.conditional import replace as replaced
+from stores.exchange_records import EXCHANGE, Layout, RecentRecords, Record, Side, record_of
+from wire.protocol import BackendId, RequestId
+
+_ATTEMPTS: Final = 30
+
+Parts = dict[int, bytes]
+Move = Callable[[Record], tuple[Record, Side, Parts]]
+
+
+class Changes:
+    """What is remembered of exchanges between calls is a guess, which every write verifies."""
+
+    def __init__(self, datastore_: Datastore, layout: Layout, recent: RecentRecords) -> None:
+        self._datastore = datastore_
+        self._layout = layout
+        self._recent = recent
+
+    def key(self, record: Record) -> datastore.Key:
+        """The key of its entity."""
+        return self._layout.key(record.exchange.request_id)
+
+    def load(self, backend_id: BackendId, request_id: RequestId) -> Record:
+        """An exchange of this backend as it is stored. Raises `UnknownRequest`."""
+        key = self._layout.key(request_id)
+        return self.known(self._datastore.lookup([key]).get(key), backend_id, request_id)
+
+    def known(self, found: Versioned | None, backend_id: BackendId, request_id: RequestId) -> Record:
+        """What a look-up has found, from now on remembered. Raises `UnknownRequest`."""
+        record = record_of(found) if found is not None else None
+        if record is None or record.exchange.backend_id != backend_id:
+            self._recent.drop(request_id)
+            raise UnknownRequest(request_id)
+        self._recent.put(record)
+        return record
+
+    def change(self, backend_id: BackendId, request_id: RequestId, move: Move) -> Record:
+        """Apply a rule in one conditional commit: to what is remembered, which may be outdated, or else to what is
+        stored. Only what the stored record says is an error."""
+        remembered = self._recent.get(backend_id, request_id)
+        if remembered is not None:
+            try:
+                changed, side, parts = move(remembered)
+                if changed != remembered:
+                    return self.store(changed, side, parts)
+            except StoreUnavailable:
+                raise
+            except (BrokerError, Conflict):
+                self._recent.drop(request_id)
+        for attempt in range(_ATTEMPTS):
+            record = self.load(backend_id, request_id)
+            changed, side, parts = move(record)
+            if changed == record:
+                return record
+            try:
+                return self.store(changed, side, parts)
+            except Conflict:
+                pause(attempt)
+        raise _contention(request_id)
+
+    def store(self, record: Record, side: Side, parts: Parts) -> Record:
+        """Write a record that was changed, and new parts of one of its streams. Raises `Conflict`."""
+        versions = self._datastore.commit(
+            [replaced(self._layout.entity(record), record.version), *self.part_mutations(record, side, parts)]
+        )
+        stored = replace(record, version=versions[0])
+        self._recent.put(stored)
+        return stored
+
+    def part_mutations(self, record: Record, side: Side, parts: Parts) -> Iterable[api.Mutation]:
+        """How new parts are written."""
+        request_id = record.exchange.request_id
+        return (put(self._layout.part(request_id, side, start, data)) for start, data in parts.items())
+
+    def held_by(self, backend_id: BackendId, agent_id: str) -> Iterator[list[Record]]:
+        """What this agent was offered or has fetched, answered or not, in pages."""
+        for page in self._datastore.query(
+            EXCHANGE, (records.BACKEND, EQUAL, backend_id), (records.AGENT, EQUAL, agent_id)
+        ):
+            yield [record_of(found) for found in page]
+
+    def change_each_held(self, backend_id: BackendId, agent_id: str, move: Move) -> None:
+        """Apply a rule to each of those."""
+        for page in self.held_by(backend_id, agent_id):
+            for record in page:
+                with suppress(UnknownRequest):
+                    self.change(backend_id, record.exchange.request_id, move)
+
+    def store_each(self, changed: list[Record]) -> list[Record]:
+        """Store records each for itself, and return those that nobody else has changed meanwhile."""
+        versions = self._datastore.commit_each(
+            [replaced(self._layout.entity(record), record.version) for record in changed]
+        )
+        won = [replace(record, version=version) for record, version in zip(changed, versions, strict=True) if version]
+        for record in won:
+            self._recent.put(record)
+        return won
+
+    def delete(self, backend_id: BackendId, request_id: RequestId) -> None:
+        """Remove an exchange and its parts, if it is there."""
+        record = self._recent.get(backend_id, request_id)
+        for attempt in range(_ATTEMPTS):
+            try:
+                self._remove(record or self.load(backend_id, request_id))
+            except UnknownRequest:
+                return
+            except Conflict:
+                record = None
+                pause(attempt)
+            else:
+                return
+        raise _contention(request_id)
+
+    def _remove(self, record: Record) -> None:
+        keys = list(self._layout.part_keys(record))
+        here, later = keys[: MAX_MUTATIONS - 1], keys[MAX_MUTATIONS - 1 :]
+        self._datastore.commit([delete(self.key(record), record.version), *map(delete, here)])
+        self._recent.drop(record.exchange.request_id)
+        self._datastore.commit_each([delete(key) for key in later])
+
+
+def _contention(request_id: RequestId) -> StoreUnavailable:
+    return StoreUnavailable(f"Datastore: too much contention about {request_id}")
