@@ -29,6 +29,7 @@
     request_body   the body of a user's request as it stands in the message that its agent gets
     agents         the door of agents: the calls of the protocol
     registration   open mode: any backend that an agent names exists
+    abandoned      requests that agents work on and nobody waits for any more
     presence       which agents are there, and which have vanished
     waiting        the waiter of asyncio
 

@@ -18,6 +18,7 @@ from edge.departures import Departures
 from edge.errors import Refusal, method_not_allowed
 from edge.logs import trace_of
 from edge.upgrades import NO_TUNNEL_WANTED
+from standalone.abandoned import Abandoned
 from standalone.calls import Call
 from standalone.identity.gate import Gate
 from standalone.presence import AgentName, Presence
@@ -31,13 +32,13 @@ from wire.http1 import CHUNKED, End, Length, ResponseHead
 from wire.negotiation import boundary_of, encode_receipt
 from wire.protocol import (
     ERROR,
+    GONE,
     PENDING_PATH,
     POLLS,
     REQUEST_PATH,
     RESPONSE_PATH,
     TUNNEL_PATH,
     TUNNEL_PROTOCOL,
-    BackendId,
     RequestId,
     encode_pending,
 )
@@ -64,6 +65,7 @@ class Agents:
         presence: Presence,
         gate: Gate,
         registration: OpenRegistration | None,
+        abandoned: Abandoned,
         tunnels: Tunnels,
     ) -> None:
         self._store = store
@@ -73,6 +75,7 @@ class Agents:
         self._presence = presence
         self._gate = gate
         self._registration = registration
+        self._abandoned = abandoned
         self._tunnels = tunnels
         self._departures = Departures()
         self._doors: Final[Mapping[str, Mapping[str, Door]]] = {
@@ -121,7 +124,8 @@ class Agents:
         if poll is None:
             await self._list_pending(call, agent, has_left)
         else:
-            await self._hand_out(call, agent.backend_id, poll, has_left)
+            self._abandoned.listen(agent)
+            await self._hand_out(call, agent, poll, lambda: has_left() or self._abandoned.has(agent))
 
     async def _list_pending(self, call: Call, agent: AgentName, has_left: Callable[[], bool]) -> None:
         backend_id, agent_id = agent
@@ -141,15 +145,18 @@ class Agents:
             self._store.withdraw_offers(backend_id, claimed, agent_id=agent_id)
             raise
 
-    async def _hand_out(self, call: Call, backend_id: BackendId, poll: Poll, has_left: Callable[[], bool]) -> None:
+    async def _hand_out(self, call: Call, agent: AgentName, poll: Poll, has_left: Callable[[], bool]) -> None:
+        backend_id = agent.backend_id
         waiting = wait_for_handout(self._store, self._clock, self._policy, backend_id, poll, has_left=has_left)
         handed = await drive(waiting, self._waiter)
+        gone = self._abandoned.take(agent)
+        told = [*_WELCOME, *(((GONE, " ".join(gone)),) if gone else ())]
         if not handed:
-            await call.answer(204, Headers(_WELCOME), b"")
+            await call.answer(204, Headers(told), b"")
             return
         fields, body = batch_of(handed)
         try:
-            await call.send(ResponseHead(200, fields.adding(*_WELCOME), len(body)))
+            await call.send(ResponseHead(200, fields.adding(*told), len(body)))
             await call.send(body)
         except asyncio.CancelledError:
             # Nothing of the body has been written: sending waits first, and then writes all of it.

@@ -14,6 +14,7 @@ from broker.waiting import Clock
 from edge.audit import log_refusal
 from edge.errors import INTERNAL, NO_SUCH_PATH, Refusal, describe
 from edge.logs import access_line, log_access
+from standalone.abandoned import Abandoned
 from standalone.agents import Agents
 from standalone.calls import Asgi, Call, Receive, Scope, Send
 from standalone.doors import Door, Entrance
@@ -200,6 +201,7 @@ def create_asgi(
     store.subscribe(waiter.wake)
     presence = presence or Presence(policy)
     tunnels = Tunnels(now=clock.now, idle=websocket_idle, limit=websockets)
+    abandoned = Abandoned(waiter.wake)
     agents = Agents(
         store=store,
         waiter=waiter,
@@ -209,6 +211,7 @@ def create_asgi(
         gate=access.gate,
         registration=OpenRegistration(store, clock, policy) if access.is_open else None,
         tunnels=tunnels,
+        abandoned=abandoned,
     )
     opening = Websockets(
         store=store, waiter=waiter, clock=clock, policy=policy, presence=presence, tunnels=tunnels, new_id=new_id
@@ -221,6 +224,7 @@ def create_asgi(
         reception=access.reception,
         new_id=new_id,
         websockets=opening,
+        abandoned=abandoned,
         body_rate=body_rate,
         first_bytes=first_bytes,
     )

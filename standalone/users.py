@@ -12,15 +12,17 @@ from broker.errors import BrokenAnswer, NoAnswer, UnknownRequest
 from broker.intake import admit_request
 from broker.model import Exchange, Part
 from broker.policy import Policy
-from broker.store import Store
 from broker.waiting import Clock, append_all_of_request, wait_for_answer
 from edge.logs import trace_of
 from edge.upgrades import refuse_connect, require_handshake, wants_websocket
+from standalone.abandoned import Abandoned
 from standalone.calls import Call
 from standalone.identity.reception import Reception
+from standalone.presence import AgentName
 from standalone.request_body import BODY_RATE, FIRST_BYTES, RequestBody
 from standalone.waiting import AsyncioWaiter, drive
 from standalone.websockets import Websockets
+from stores.memory import MemoryStore
 from wire.protocol import RequestId
 
 
@@ -30,13 +32,14 @@ class Users:
     def __init__(
         self,
         *,
-        store: Store,
+        store: MemoryStore,
         waiter: AsyncioWaiter,
         clock: Clock,
         policy: Policy,
         reception: Reception,
         new_id: Callable[[], RequestId],
         websockets: Websockets,
+        abandoned: Abandoned,
         body_rate: int = BODY_RATE,
         first_bytes: int = FIRST_BYTES,
     ) -> None:
@@ -48,6 +51,7 @@ class Users:
         self._new_id = new_id
         self._body_rate = body_rate
         self._websockets = websockets
+        self._abandoned = abandoned
         self._first_bytes = first_bytes
         self._running = 0
 
@@ -103,7 +107,14 @@ class Users:
         except UnknownRequest as exc:
             raise BrokenAnswer("the backend was removed meanwhile") from exc
         finally:
-            self._store.delete_exchange(exchange.backend_id, exchange.request_id)
+            self._give_up(exchange)
+
+    def _give_up(self, exchange: Exchange) -> None:
+        """Nobody waits for it any more; an agent that still works on it is told."""
+        holder = self._store.holder_of(exchange.backend_id, exchange.request_id)
+        self._store.delete_exchange(exchange.backend_id, exchange.request_id)
+        if holder:
+            self._abandoned.note(AgentName(exchange.backend_id, holder), exchange.request_id)
 
     async def _deliver(self, call: Call, exchange: Exchange, body: RequestBody) -> None:
         """Pass the answer on, to the end of what its agent posts."""

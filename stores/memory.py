@@ -108,6 +108,16 @@ class MemoryStore:
             record = self._records.get(request_id)
             return record is not None and record.exchange.backend_id == backend_id
 
+    def holder_of(self, backend_id: BackendId, request_id: RequestId) -> str:
+        """The agent that works on it: that has fetched it, and not answered to the end; empty for none, or for one
+        without a name. Beyond the contract, as `has_exchange` is."""
+        with self._lock:
+            record = self._records.get(request_id)
+            if record is None or record.exchange.backend_id != backend_id or not rules.is_taken(record.exchange):
+                return ""
+            agent_id = record.exchange.agent_id
+            return agent_id if rules.is_held_by(record.exchange, agent_id) else ""
+
     def forget_polls(self, backend_id: BackendId) -> None:
         """No agent is left: the backend is offline from now on, and not only when its last poll is long past.
 

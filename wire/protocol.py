@@ -34,6 +34,7 @@ RECEIVED: Final = "X-Inverting-Proxy-Received"
 POLLS: Final = "X-Inverting-Proxy-Polls"
 CAPABILITIES: Final = "X-Inverting-Proxy-Capabilities"
 UPGRADE: Final = "X-Inverting-Proxy-Upgrade"
+GONE: Final = "X-Inverting-Proxy-Gone"
 
 OWNED_PREFIX: Final = "x-inverting-proxy-"
 """Every field of ours begins so, in the form that `wire.headers.normalise` gives."""

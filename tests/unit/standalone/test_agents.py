@@ -175,3 +175,43 @@ def test_an_answer_that_is_posted_short_of_its_end_is_a_clean_bad_gateway() -> N
         assert (user.status, user.is_whole) == (502, True)
 
     run(scenario)
+
+
+def test_an_agent_is_told_of_a_request_whose_client_has_gone_and_only_once() -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.introduce()
+        user = bench.start("POST", "/", length=0)
+        await turns()
+        await bench.poll_for_batch("poll-1").done()
+        waiting = bench.poll_for_batch("poll-2")
+        await turns()
+        user.task.cancel()
+        told = await waiting.done()
+        next_poll = bench.poll_for_batch("poll-3")
+        await turns()
+
+        assert (told.status, told.fields["X-Inverting-Proxy-Gone"]) == (204, "request-1")
+        assert next_poll.sent == []
+        next_poll.task.cancel()
+
+    run(scenario)
+
+
+def test_nobody_is_told_of_a_request_that_is_answered_or_that_no_agent_has() -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.introduce()
+        answered = bench.start("POST", "/", length=0)
+        await turns()
+        await bench.poll_for_batch("poll-1").done()
+        await bench.post("request-1", OK).done()
+        await answered.done()
+        waiting = bench.start("POST", "/", length=0)
+        await turns()
+        waiting.task.cancel()
+        poll = bench.poll_for_batch("poll-2")
+        await turns()
+
+        assert poll.sent == []
+        poll.task.cancel()
+
+    run(scenario)
