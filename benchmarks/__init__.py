@@ -17,6 +17,8 @@ Each of the others has a command line of its own:
     appengine        small requests through the services; datastore_relay counts their calls to the emulator
     agent            the agent's processor time beside a bare loop of requests, and its start
     websockets       native websockets that wait: memory, processor time, and whether all are alive
+    streaming        long bodies both ways: how fast, processor time for a gibibyte, memory; beside nginx
+    slow_clients     a thousand clients that are as slow as they can, and what others notice
     soak             does an agent that works for long grow? soak_traffic: what users do; websocket_echo: a backend
 
 Medians over several rounds, and ratios against something measured in the same run: machines are noisy.

@@ -1,4 +1,4 @@
-"""Clients that do as little as they can, to hold what they can get for as long as they can."""
+"""Clients that do as little as they can, to hold what they can get for as long as they can; and others beside them."""
 
 import random
 import select
@@ -6,10 +6,14 @@ import socket
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, Literal
 from urllib.parse import urlsplit
+
+from tests.system.rawhttp import Reply, get
 
 Kind = Literal["head", "body", "reader"]
 
@@ -30,6 +34,10 @@ class _Client:
     began: float
     ended: float | None = None
     received: bytearray = field(default_factory=bytearray)
+
+
+Asked = tuple[float, Reply]
+"""How long a request took, in seconds, and its answer."""
 
 
 class SlowClients:
@@ -114,3 +122,26 @@ def _is_reset(connection: socket.socket) -> bool:
     poll = select.poll()
     poll.register(connection, 0)
     return bool(poll.poll(0))
+
+
+def timed(url: str, target: str) -> Asked:
+    began = time.monotonic()
+    reply = get(url, target)
+    return time.monotonic() - began, reply
+
+
+def at_a_rate(url: str, target: str, *, per_second: float, goes_on: Callable[[float], bool]) -> list[Asked]:
+    """Ask at fixed times, whether or not former requests have been answered; how long each took, and its answer."""
+    began = time.monotonic()
+    with ThreadPoolExecutor(200) as pool:
+        asked = []
+        while goes_on(time.monotonic() - began):
+            asked.append(pool.submit(timed, url, target))
+            time.sleep(max(0.0, began + len(asked) / per_second - time.monotonic()))
+        return [each.result() for each in asked]
+
+
+def slowest(answers: list[Asked]) -> float:
+    """The 99th percentile."""
+    times = sorted(took for took, _ in answers)
+    return times[int(len(times) * 0.99)]

@@ -3,7 +3,6 @@
 import select
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,9 +11,9 @@ from benchmarks.streaming import peak_memory
 from tests.system.backends import Peer
 from tests.system.conftest import Serve
 from tests.system.processes import Process, interpreter
-from tests.system.rawhttp import Connection, Reply, get
+from tests.system.rawhttp import Connection, get
 from tests.system.shapes import Site, Standalone
-from tests.system.slow_clients import SlowClients
+from tests.system.slow_clients import Asked, SlowClients, at_a_rate, slowest, timed
 from tests.timing import MS, SECOND, wait_until
 
 HEAD_TIME = 4
@@ -76,33 +75,8 @@ def site(serve: Serve, faucet: Process) -> Site:
     return serve(faucet.wait_for_url())
 
 
-def timed(url: str, target: str) -> tuple[float, Reply]:
-    began = time.monotonic()
-    reply = get(url, target)
-    return time.monotonic() - began, reply
-
-
-def at_a_rate(
-    url: str, target: str, *, per_second: float, goes_on: Callable[[float], bool]
-) -> list[tuple[float, Reply]]:
-    """Ask at fixed times, whether or not former requests have been answered; how long each took, and its answer."""
-    began = time.monotonic()
-    with ThreadPoolExecutor(200) as pool:
-        asked = []
-        while goes_on(time.monotonic() - began):
-            asked.append(pool.submit(timed, url, target))
-            time.sleep(max(0.0, began + len(asked) / per_second - time.monotonic()))
-        return [each.result() for each in asked]
-
-
-def slowest(answers: list[tuple[float, Reply]]) -> float:
-    """The 99th percentile."""
-    times = sorted(took for took, _ in answers)
-    return times[int(len(times) * 0.99)]
-
-
 def test_slow_clients_are_cut_off_and_nobody_else_notices(site: Site, shape: Standalone) -> None:
-    def ask(goes_on: Callable[[float], bool]) -> list[tuple[float, Reply]]:
+    def ask(goes_on: Callable[[float], bool]) -> list[Asked]:
         return at_a_rate(site.url, "/pour?n=10", per_second=PER_SECOND, goes_on=goes_on)
 
     idle = ask(lambda passed: passed < 3)
