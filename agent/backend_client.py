@@ -31,6 +31,7 @@ class _Reply(Protocol):
 
     @property
     def head(self) -> ResponseHead: ...
+    def arrives(self, within: float) -> bool: ...
     def events(self) -> Iterator[bytes | End]: ...
     def abort(self) -> None: ...
     def close(self) -> None: ...
@@ -121,7 +122,7 @@ class BackendClient:
 
 
 def _response(reply: _Reply) -> Response:
-    return Response(reply.head, reply.events(), abort=reply.abort, close=reply.close)
+    return Response(reply.head, reply.events(), abort=reply.abort, close=reply.close, arrives=reply.arrives)
 
 
 def own_host(url: str) -> str:

@@ -40,6 +40,11 @@ def _nothing() -> None:
     """An answer that is there already needs no closing."""
 
 
+def _at_once(within: float) -> bool:
+    """An answer that is there already is not waited for."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """An answer; whoever gets one closes it."""
@@ -55,14 +60,17 @@ class Response:
     """True where the client has it already, so that nothing is posted: the 101 at the beginning of a tunnel."""
     close: Callable[[], None] = _nothing
     """Gives up what has not come yet; harmless once all has come."""
+    arrives: Callable[[float], bool] = _at_once
+    """Waits until the whole body is there, at most so many seconds; True if it is. To be asked before `events`; raises
+    `TransportError` when it breaks off meanwhile."""
 
     def with_head(self, head: ResponseHead) -> "Response":
         """The same with another head."""
-        return Response(head, self.events, self.failure, self.abort, self.is_delivered, self.close)
+        return Response(head, self.events, self.failure, self.abort, self.is_delivered, self.close, self.arrives)
 
     def with_events(self, events: Iterator[bytes | End]) -> "Response":
         """The same with another body."""
-        return Response(self.head, events, self.failure, self.abort, self.is_delivered, self.close)
+        return Response(self.head, events, self.failure, self.abort, self.is_delivered, self.close, self.arrives)
 
 
 def whole_body(data: bytes) -> Iterator[bytes | End]:

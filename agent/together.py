@@ -139,4 +139,5 @@ class _Underway:
         assert self._reply is not None
         self._reply.wait_for_head()
         reply = self._reply
-        return clean_response(Response(reply.head, reply.events(), abort=reply.abort, close=reply.close))
+        response = Response(reply.head, reply.events(), abort=reply.abort, close=reply.close, arrives=reply.arrives)
+        return clean_response(response)

@@ -14,7 +14,7 @@ from agent.proxy.calls import Calls
 from agent.proxy.errors import ProxyError, ProxyUnavailable, Unauthorized, require_success
 from agent.proxy.inner_request import read_request
 from agent.proxy.polls import Polls
-from agent.proxy.replay import Replay, encode_response, inner_head, is_small, read_whole
+from agent.proxy.replay import Replay, comes_whole, encode_response, inner_head, read_whole
 from agent.telemetry.observer import UNOBSERVED, Observer
 from agent.transport.client import HttpClient, Reply
 from agent.transport.errors import Broken
@@ -135,10 +135,10 @@ class ProxyClient:
         has then seen no end of it, and takes another answer to say so.
         """
         inner = inner_head(response.head, method=method)
-        if not is_small(inner):
-            self._respond_streaming(request_id, response, inner)
-            return
-        self.post(request_id, read_whole(response, inner), failure=response.failure)
+        if comes_whole(response, inner):
+            self.post(request_id, read_whole(response, inner), failure=response.failure)
+        else:
+            self.post_streaming(request_id, response, inner)
 
     def post(
         self, request_id: RequestId, data: bytes, *, failure: str, before_pause: Callable[[], None] = _nothing
@@ -157,7 +157,8 @@ class ProxyClient:
 
         self.calls.retried(attempt, within=RESPOND_RETRIES, before_pause=before_pause)
 
-    def _respond_streaming(self, request_id: RequestId, response: Response, inner: ResponseHead) -> None:
+    def post_streaming(self, request_id: RequestId, response: Response, inner: ResponseHead) -> None:
+        """Post an answer, framed by `inner`, as it comes; raises what `respond` raises."""
         replay = Replay(encode_response(inner, response.events))
 
         def attempt() -> None:

@@ -15,7 +15,7 @@ from agent.proxy.client import Fetched, ProxyClient
 from agent.proxy.errors import ProxyError
 from agent.proxy.outbox import Answer, Outbox
 from agent.proxy.posts import Posts
-from agent.proxy.replay import inner_head, is_small, read_whole
+from agent.proxy.replay import comes_whole, inner_head, read_whole
 from agent.telemetry.observer import UNOBSERVED, Observer
 from agent.transport.client import Interrupt
 from agent.transport.errors import SourceBroke, TransportError
@@ -130,9 +130,12 @@ class Conversation:
             return None
         try:
             inner = inner_head(response.head, method=method)
-            if self._goes_together and is_small(inner):
+            if not self._goes_together:
+                self._client.respond(request_id, response, method=method)
+            elif comes_whole(response, inner):
                 return Answer(request_id, read_whole(response, inner), response.failure, told)
-            self._client.respond(request_id, response, method=method)
+            else:
+                self._client.post_streaming(request_id, response, inner)
         except (ProxyError, TransportError, SourceBroke) as exc:
             told(exc)
         else:

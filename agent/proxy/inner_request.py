@@ -10,11 +10,15 @@ from wire.errors import MalformedMessage
 from wire.http1 import CHUNKED, End, Event, RequestHead, RequestParser
 
 SMALL_BYTES: Final = 64 * 1024
-"""Bodies of a known length up to this are read whole: they need no thread to send, and can be sent again."""
+"""Bodies of a known length up to this are read whole, if they come soon: they need no thread to send, and can be sent
+again."""
+
+_SOON: Final = 0.05
+"""Seconds."""
 
 
 def read_request(reply: Reply) -> tuple[RequestHead, bytes | Body]:
-    """The head, and the body: whole where it is small, else as it comes.
+    """The head, and the body: whole where it is small and there soon, else as it comes.
 
     Raises `TransportError` and `WireError`, as reading the body does; the caller closes `reply`.
     """
@@ -23,7 +27,8 @@ def read_request(reply: Reply) -> tuple[RequestHead, bytes | Body]:
     if not isinstance(head, RequestHead):
         raise MalformedMessage("a request without a head")
     body = _body(events)
-    if head.length is None or (isinstance(head.length, int) and head.length <= SMALL_BYTES):
+    is_small = isinstance(head.length, int) and head.length <= SMALL_BYTES and reply.arrives(_SOON)
+    if head.length is None or is_small:
         return head, b"".join(event for event in body if isinstance(event, bytes))
     return head, Body(body, abandon=reply.abort)
 

@@ -10,7 +10,10 @@ from agent.transport.errors import SourceBroke, TransportError
 from wire.http1 import CHUNKED, End, ResponseHead, encode_body, encode_end, serialize_response_head
 
 WHOLE_BYTES: Final = 256 * 1024
-"""Answers of a known length up to this are read whole before they are posted."""
+"""Answers of a known length up to this are read whole before they are posted, if that does not take long."""
+
+_SOON: Final = 0.05
+"""Seconds in which an answer has to be there whole; its client may be waiting for the piece that has come."""
 
 KEPT_BYTES: Final = 1 << 20
 """What is kept of an answer that streams: a POST that fails before more was sent can begin again."""
@@ -23,8 +26,21 @@ def inner_head(head: ResponseHead, *, method: str) -> ResponseHead:
 
 
 def is_small(head: ResponseHead) -> bool:
-    """True for an answer, framed by `inner_head`, that is posted whole."""
+    """True for an answer, framed by `inner_head`, that is short."""
     return head.length is None or (isinstance(head.length, int) and head.length <= WHOLE_BYTES)
+
+
+def comes_whole(response: Response, head: ResponseHead) -> bool:
+    """True for an answer, framed by `inner_head`, that is short and there soon: it is posted whole.
+
+    Raises `SourceBroke` for one that breaks off before that is known.
+    """
+    if not is_small(head):
+        return False
+    try:
+        return response.arrives(_SOON)
+    except TransportError as exc:
+        raise SourceBroke(str(exc)) from exc
 
 
 def encode_response(head: ResponseHead, events: Iterator[bytes | End]) -> Iterator[bytes]:

@@ -133,6 +133,16 @@ class Reply:
             self._head, *events = events
         self._pending += events
 
+    def arrives(self, within: float) -> bool:
+        """Wait for the whole body, at most so many seconds; True if it has come. `events` gives it all the same.
+        Raises `TransportError` for a body that breaks off meanwhile."""
+        give_up_at = time.monotonic() + within
+        while not self.advance():
+            left = give_up_at - time.monotonic()
+            if self._connection is None or left <= 0 or not self._connection.wait(left):
+                return False
+        return True
+
     def events(self) -> Iterator[bytes | End]:
         """The pieces of the body as they come, then one `End`. Raises `TransportError`."""
         while True:

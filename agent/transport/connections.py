@@ -130,6 +130,10 @@ class Connection:
         except OSError as exc:
             raise _explain(exc, None) from exc
 
+    def wait(self, within: float) -> bool:
+        """Wait, after `receive_now` has found nothing; False if nothing comes in so many seconds."""
+        return bool(wait_for_socket(self._socket, read=True, timeout=within))
+
     def fileno(self) -> int:
         """For those who wait for several connections."""
         return self._socket.fileno()

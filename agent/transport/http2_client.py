@@ -73,6 +73,10 @@ class Http2Reply:
         sent_at = self._upload.finished_at if self._upload else self._sent_at
         return None if sent_at is None else sent_at + self._limit - time.monotonic()
 
+    def arrives(self, within: float) -> bool:
+        """True: over HTTP/2 a body of known length is waited for, however long it takes."""
+        return True
+
     def events(self) -> Iterator[bytes | End]:
         """The pieces of the body as they come, then one `End`. Raises `TransportError`."""
         while True:

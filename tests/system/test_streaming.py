@@ -69,6 +69,7 @@ def frame(framing: bytes, piece: bytes) -> bytes:
 
 
 FRAMINGS = {
+    "with a small length": b"Content-Length: 10000\r\n",
     "with a length": b"Content-Length: 1000000\r\n",
     "in chunks": b"Transfer-Encoding: chunked\r\n",
     "to the end of the connection": b"",
@@ -112,7 +113,7 @@ def test_each_event_comes_at_once_after_a_pause_too(site: Site, backend: Backend
     assert max(delays) < LATE
 
 
-@pytest.mark.parametrize("framing", list(FRAMINGS.values())[:2], ids=list(FRAMINGS)[:2])
+@pytest.mark.parametrize("framing", list(FRAMINGS.values())[:3], ids=list(FRAMINGS)[:3])
 def test_each_piece_of_a_request_comes_at_once(site: Site, backend: BackendByHand, framing: bytes) -> None:
     client, taken = ask(site, backend, b"POST /x HTTP/1.1\r\n" + framing)
     with client, taken:

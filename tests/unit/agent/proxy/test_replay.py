@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.messages import Response, whole_body
-from agent.proxy.replay import WHOLE_BYTES, Replay, encode_response, inner_head, is_small, read_whole
-from agent.transport.errors import Broken
+from agent.proxy.replay import WHOLE_BYTES, Replay, comes_whole, encode_response, inner_head, read_whole
+from agent.transport.errors import Broken, SourceBroke
 from wire.headers import Headers
 from wire.http1 import CHUNKED, End, Length, ResponseHead, ResponseParser
 
@@ -36,8 +36,20 @@ def test_a_length_stays_and_an_unknown_one_is_chunked(method: str, status: int, 
 @pytest.mark.parametrize(
     ("length", "small"), [(None, True), (0, True), (WHOLE_BYTES, True), (WHOLE_BYTES + 1, False), (CHUNKED, False)]
 )
-def test_only_a_known_and_small_length_is_small(length: Length, small: bool) -> None:
-    assert is_small(a_head(length)) is small
+def test_only_an_answer_of_a_known_and_small_length_is_posted_whole(length: Length, small: bool) -> None:
+    assert comes_whole(Response(a_head(length), whole_body(b"")), a_head(length)) is small
+
+
+def test_an_answer_that_takes_its_time_is_not_waited_for() -> None:
+    assert not comes_whole(Response(a_head(5), whole_body(b""), arrives=lambda within: within > 1), a_head(5))
+
+
+def test_an_answer_that_breaks_off_soon_is_broken() -> None:
+    def arrives(within: float) -> bool:
+        raise Broken("in two")
+
+    with pytest.raises(SourceBroke, match="in two"):
+        comes_whole(Response(a_head(5), whole_body(b""), arrives=arrives), a_head(5))
 
 
 @given(st.lists(st.binary(min_size=1), max_size=5))
