@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from agent.hygiene import with_host
 from agent.messages import Request, Response
-from agent.transport.client import HttpClient, Reply
+from agent.transport.client import HttpClient, Interrupt, Reply
 from agent.transport.connections import ConnectionPool
 from agent.transport.tls import REQUESTS_RULES, Tls
 from agent.transport.upgrading import Changed, call_upgrading
@@ -38,7 +38,9 @@ class _Reply(Protocol):
 
 
 class _Call(Protocol):
-    def __call__(self, head: RequestHead, body: bytes | Body, *, limit: float | None) -> _Reply: ...
+    def __call__(
+        self, head: RequestHead, body: bytes | Body, *, limit: float | None, interrupt: Interrupt | None
+    ) -> _Reply: ...
 
 
 class _Begin(Protocol):
@@ -83,7 +85,10 @@ class BackendClient:
 
     def __call__(self, request: Request) -> Response:
         """Raises `TransportError`, and `SourceBroke` for a request whose body broke off."""
-        return _response(self._call(self._addressed(request.head), request.body, limit=self._limit))
+        head = self._addressed(request.head)
+        reply = self._call(head, request.body, limit=self._limit, interrupt=request.interrupt)
+        request.interrupt.attach(reply)
+        return _response(reply)
 
     def change(self, request: Request, *, limit: float) -> Response | Changed:
         """Offer the backend to change to `request.upgrade`, over HTTP/1.1 in any case; what it made of it.
@@ -104,7 +109,9 @@ class BackendClient:
             return None
         if not isinstance(request.body, bytes) or len(request.body) > _SENT_AT_ONCE:
             return None
-        return self._begin(self._addressed(request.head), request.body, limit=self._limit)
+        reply = self._begin(self._addressed(request.head), request.body, limit=self._limit)
+        request.interrupt.attach(reply)
+        return reply
 
     def _addressed(self, head: RequestHead) -> RequestHead:
         if self._host is None:

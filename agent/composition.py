@@ -80,6 +80,7 @@ def build_service(
     crew = Crew("exchange")
     conversation = Conversation(proxy, crew=crew, needs_version_2=not is_alone, observer=record)
     exchanges = Exchanges(conversation, handler, forget=seen.discard, observer=record)
+    proxy.polls.on_gone = exchanges.give_up
     together = Together(
         lambda request: backends.choose(request.head.target).begin(request),
         rules,

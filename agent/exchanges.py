@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from functools import partial
 from typing import Final, Protocol
@@ -14,6 +14,7 @@ from agent.proxy.client import Fetched
 from agent.proxy.errors import Gone, ProxyError
 from agent.telemetry.logs import log_exchange
 from agent.telemetry.observer import UNOBSERVED, FinishedExchange, Observer
+from agent.transport.client import Interrupt
 from agent.transport.errors import SourceBroke, TransportError
 from wire.errors import WireError
 from wire.http1 import End
@@ -62,6 +63,7 @@ class Exchanges:
         self._handler = handler
         self._forget = forget
         self._observer = observer
+        self._underway: dict[RequestId, Interrupt] = {}
 
     def run(self, listed: Listed, ended: Callable[[], None]) -> None:
         """Answer a request, and call `ended` when that is over, perhaps later and from another thread.
@@ -101,7 +103,21 @@ class Exchanges:
     def open(self, request: Request, ended: Callable[[], None]) -> "Exchange":
         """Begin with a request that is here; its `run` is to follow."""
         self._observer.exchange_began()
-        return Exchange(request, self._proxy, self._observer, ended)
+        self._underway[request.request_id] = request.interrupt
+
+        def end() -> None:
+            self._underway.pop(request.request_id, None)
+            ended()
+
+        return Exchange(request, self._proxy, self._observer, end)
+
+    def give_up(self, request_ids: Iterable[RequestId]) -> None:
+        """Nobody waits for the answers to these any more: end the calls to the backend that are made for them."""
+        for request_id in request_ids:
+            interrupt = self._underway.get(request_id)
+            if interrupt is not None:
+                logger.debug("%.8s its client has gone", request_id)
+                interrupt.trigger()
 
 
 class Exchange:

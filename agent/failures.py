@@ -65,6 +65,7 @@ STOPPING: Final = Failure(503, "agent-stopping", "The agent is being stopped.\nT
 REQUEST_BROKE: Final = Failure(
     502, "request-broke", "The agent did not receive the whole request from the proxy.\nSend it again."
 )
+CLIENT_GONE: Final = Failure(502, "client-gone", "Nobody waits for this answer any more.")
 AGENT_FAILED: Final = Failure(502, "agent-failed", "The agent failed to handle this request.\nCheck the agent's log.")
 
 

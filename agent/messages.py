@@ -1,8 +1,9 @@
 """A request from the proxy and its answer, as handlers see them: a head, and a body that may still be coming."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from agent.transport.client import Interrupt
 from agent.transport.upload import Body
 from wire.http1 import End, RequestHead, ResponseHead
 from wire.protocol import RequestId
@@ -22,9 +23,14 @@ class Request:
     upgrade: str = ""
     """The protocol that the client wants to change to, as the proxy says; empty for a request that wants an answer."""
 
+    interrupt: Interrupt = field(default_factory=Interrupt, compare=False)
+    """Triggered when nobody waits for the answer any more: it ends the call to the backend."""
+
     def with_head(self, head: RequestHead) -> "Request":
         """The same with another head; `replace` would do it at ten times the price."""
-        return Request(self.request_id, self.user_id, head, self.body, self.is_forwarded_set, self.upgrade)
+        return Request(
+            self.request_id, self.user_id, head, self.body, self.is_forwarded_set, self.upgrade, self.interrupt
+        )
 
 
 Listed = RequestId | Request

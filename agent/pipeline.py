@@ -7,7 +7,7 @@ itself, or call the handler behind it; it may raise `TransportError` and `Source
 import logging
 from collections.abc import Callable, Sequence
 
-from agent.failures import failure_of, failure_response
+from agent.failures import CLIENT_GONE, failure_of, failure_response
 from agent.hygiene import RequestRules, clean_request, clean_response
 from agent.messages import Request, Response
 from agent.transport.errors import SourceBroke, TransportError
@@ -56,6 +56,8 @@ def answering_failures(handler: Handler) -> Handler:
         try:
             return handler(request)
         except (TransportError, SourceBroke) as exc:
+            if request.interrupt.is_triggered:
+                return failure_response(CLIENT_GONE, method=request.head.method)
             failure = failure_of(exc)
             logger.warning("%.8s %s: %s", request.request_id, failure.reason, exc)
             return failure_response(failure, method=request.head.method)

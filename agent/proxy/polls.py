@@ -24,6 +24,7 @@ from wire.protocol import (
     CAPACITY,
     FORWARDED,
     FORWARDED_SET,
+    GONE,
     MAX_PENDING_BYTES,
     NO_REQUEST,
     PENDING_PATH,
@@ -33,6 +34,7 @@ from wire.protocol import (
     TUNNEL,
     UPGRADE,
     USER_ID,
+    RequestId,
     decode_pending,
 )
 
@@ -68,6 +70,8 @@ class Polls:
         self._capabilities = ((CAPABILITIES, TUNNEL),) if takes_upgrades else ()
         self._observer = observer
         self._lost = LostPolls(now=now)
+        self.on_gone: Callable[[list[RequestId]], None] = _nobody_cares
+        """Told of requests, in the hands of this agent, for whose answers nobody waits any more."""
 
     def poll(self, interrupt: Interrupt, *, capacity: int) -> Polled:
         """What waits for this agent, up to `capacity` requests: one long poll, which `interrupt` may end with a
@@ -116,6 +120,8 @@ class Polls:
         try:
             with closing(self._calls.call(head, limit=self._limit, interrupt=interrupt, may_repeat=False)) as reply:
                 require_success(reply.head, target=head.target)
+                if gone := reply.head.headers.get(GONE):
+                    self.on_gone([RequestId(name) for name in gone.split()])
                 welcome = parse_polls(reply.head.headers.get(POLLS))
                 polled = Polled(listed, is_batch=_read(reply, listed), welcome=welcome)
         except Unreachable:
@@ -129,6 +135,10 @@ class Polls:
         # Here and not in the poller: a poll that ran out of time says nothing about the proxy.
         self._observer.poll_answered()
         return polled
+
+
+def _nobody_cares(request_ids: list[RequestId]) -> None:
+    """They are answered all the same."""
 
 
 def _read(reply: Reply, listed: list[Listed]) -> bool:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any, overload
+from typing import Any, Protocol, overload
 
 from agent.transport.connections import Connection, ConnectionPool
 from agent.transport.errors import Broken, NothingReceived, SourceBroke, TimedOut, TransportError
@@ -30,16 +30,20 @@ from wire.protocol import IDEMPOTENT_METHODS
 logger = logging.getLogger(__name__)
 
 
+class _Abortable(Protocol):
+    def abort(self) -> None: ...
+
+
 class Interrupt:
     """Cuts a call short from another thread: the one that runs, and each that begins later."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # guards the two below
-        self._connection: Connection | None = None
+        self._connection: _Abortable | None = None
         self._is_triggered = False
 
-    def attach(self, connection: Connection | None) -> None:
-        """The connection that `trigger` shall abort; None when the call is over."""
+    def attach(self, connection: _Abortable | None) -> None:
+        """The connection, or the answer, that `trigger` shall abort; None when the call is over."""
         with self._lock:
             self._connection = connection
             if self._is_triggered and connection is not None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
+from agent.transport.client import Interrupt
 from agent.transport.connections import ConnectionPool
 from agent.transport.errors import (
     Broken,
@@ -147,8 +148,12 @@ class Http2Client:
         self._taken: dict[Http2Connection, int] = {}
         self._opening: _Opening | None = None
 
-    def call(self, head: RequestHead, body: bytes | Body = b"", *, limit: float | None) -> Http2Reply:
+    def call(
+        self, head: RequestHead, body: bytes | Body = b"", *, limit: float | None, interrupt: Interrupt | None = None
+    ) -> Http2Reply:
         """Send a request; its answer once the head has come.
+
+        `interrupt` may end what comes then, not the wait for the head.
 
         `limit` bounds, in seconds, the wait for a free stream, the time from the request's end to the whole head of the
         answer, and then each wait for a piece. Raises `TransportError`, and `SourceBroke` for a body that broke off.

@@ -295,3 +295,14 @@ def test_an_agent_never_asks_for_more_than_it_can_run() -> None:
         assert asked[-1] == 1
         proceed.set()
         proxy.answer_to("b")
+
+
+def test_the_proxy_says_for_whose_answers_nobody_waits() -> None:
+    with batch_proxy() as proxy:
+        client = a_client(proxy.url)
+        gone: list[RequestId] = []
+        client.polls.on_gone = gone.extend
+        proxy.polls.put(b"HTTP/1.1 204 No Content\r\nX-Inverting-Proxy-Gone: a b\r\n\r\n")
+        polled = client.polls.poll(Interrupt(), capacity=1)
+
+        assert (polled.listed, gone) == ([], ["a", "b"])

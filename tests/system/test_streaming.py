@@ -153,6 +153,31 @@ def has_ended(connection: socket.socket, within: float) -> bool:
     return False
 
 
+def test_a_client_that_goes_while_its_answer_is_awaited_is_gone_for_the_backend_too(
+    site: Site, backend: BackendByHand
+) -> None:
+    client, taken = ask(site, backend)
+    with taken:
+        client.close()
+
+        assert has_ended(taken.socket, GONE)
+
+
+def test_of_requests_that_run_together_only_the_one_whose_client_goes_is_ended(
+    site: Site, backend: BackendByHand
+) -> None:
+    several = [ask(site, backend, b"GET /%d HTTP/1.1\r\n" % number) for number in range(5)]
+    gone, ended = several.pop(2)
+    gone.close()
+
+    assert has_ended(ended.socket, GONE)
+    for client, taken in several:
+        with client, taken:
+            taken.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            assert client.read_reply().body == b"ok"
+    ended.socket.close()
+
+
 def test_a_client_that_goes_while_its_answer_comes_is_gone_for_the_backend_too(
     site: Site, backend: BackendByHand
 ) -> None:

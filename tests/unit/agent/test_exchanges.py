@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -9,6 +10,7 @@ from agent.exchanges import Exchanges, Told
 from agent.messages import Listed, Request, Response, whole_body
 from agent.proxy.client import Fetched
 from agent.proxy.errors import Gone, ProxyError, ProxyUnavailable
+from agent.transport.client import Interrupt
 from agent.transport.errors import Broken, SourceBroke
 from wire.errors import MalformedMessage
 from wire.headers import Headers
@@ -144,3 +146,21 @@ def test_the_line_in_the_log_has_no_query(caplog: pytest.LogCaptureFixture) -> N
     caplog.set_level(logging.INFO)
     run(FakeProxy())
     assert caplog.messages[0].startswith("01234567 GET /a 200 5 bytes ")
+
+
+def test_a_request_that_nobody_waits_for_is_interrupted_as_long_as_it_runs() -> None:
+    seen: list[bool] = []
+    exchanges: list[Exchanges] = []
+
+    def handle(request: Request) -> Response:
+        seen.append(request.interrupt.is_triggered)
+        exchanges[0].give_up([ID, RequestId("another")])
+        seen.append(request.interrupt.is_triggered)
+        return answer(request)
+
+    exchanges.append(Exchanges(FakeProxy(), handle, forget=lambda request_id: None))
+    exchanges[0].run(replace(REQUEST, interrupt=Interrupt()), lambda: None)
+    after = replace(REQUEST, interrupt=Interrupt())
+    exchanges[0].give_up([ID])
+
+    assert (seen, after.interrupt.is_triggered) == ([False, True], False)

@@ -84,3 +84,11 @@ def test_the_answer_to_head_says_how_long_its_body_would_be() -> None:
 def test_an_error_that_is_nobodys_failure_is_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError):
         pipeline(raising(ZeroDivisionError()))(a_request())
+
+
+def test_a_call_that_was_ended_because_nobody_waits_is_nobodys_failure(caplog: pytest.LogCaptureFixture) -> None:
+    request = a_request()
+    request.interrupt.trigger()
+
+    assert pipeline(raising(Broken("")))(request).failure == "client-gone"
+    assert caplog.records == []
