@@ -36,12 +36,13 @@ def is_foreign_change(head: RequestHead, *, origin: str, allowed: Collection[str
     Its user's cookie says who he is, not that he wants it. `origin` is ours, as browsers write it: `https://host`;
     `allowed` are others that may. Programs that are no browsers say nothing of origins, and nobody can lead them.
     """
-    if head.method in SAFE and not wants_upgrade(head):
-        return False
+    site = head.headers.get("Sec-Fetch-Site")
+    if (head.method in SAFE and not wants_upgrade(head)) or site in ("same-origin", "none"):
+        return False  # a page of ours that tells nobody where it is from has the origin `null`
     origins = head.headers.get_all("Origin")
     if origins:
         return len(origins) > 1 or origins[0].lower() not in {origin.lower(), *allowed}
-    return head.headers.get("Sec-Fetch-Site") not in (None, "same-origin", "none")
+    return site is not None
 
 
 def form_fields(headers: Headers) -> bool:

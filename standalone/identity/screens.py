@@ -66,7 +66,8 @@ def _fields(form_action: str) -> Headers:
             ("Cache-Control", "no-store"),
             ("X-Content-Type-Options", "nosniff"),
             ("X-Frame-Options", "DENY"),
-            ("Referrer-Policy", "no-referrer"),
+            # `no-referrer` would make `null` of the origin that the form comes from.
+            ("Referrer-Policy", "same-origin"),
             ("Content-Security-Policy", policy),
         ]
     )

@@ -61,6 +61,8 @@ def test_what_changes_nothing_may_come_from_anywhere(method: str) -> None:
         ({"Sec-Fetch-Site": "same-site"}, True),
         ({"Sec-Fetch-Site": "same-origin"}, False),
         ({"Sec-Fetch-Site": "none"}, False),
+        ({"Origin": "null", "Sec-Fetch-Site": "same-origin"}, False),
+        ({"Origin": "null", "Sec-Fetch-Site": "cross-site"}, True),
         ({"Origin": ORIGIN, "Sec-Fetch-Site": "cross-site"}, False),
         ({}, False),
     ],

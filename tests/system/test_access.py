@@ -1,0 +1,129 @@
+"""Only the right agent, and credentials that stay where they belong (rows 28 and 29 of the table of promises)."""
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.backends import Peer
+from tests.system.protected import ACCOUNT, BACKEND, Protected, make_token, revoke_tokens
+from tests.system.rawhttp import Reply, call, get
+from tests.timing import SECOND, wait_until
+
+PUBLIC = {"sign-in": "public"}
+PATHS = [
+    ("GET", "/agent/pending"),
+    ("DELETE", "/agent/pending"),
+    ("GET", "/agent/request"),
+    ("POST", "/agent/response"),
+]
+
+
+@pytest.fixture(scope="module")
+def proxy(tmp_path_factory: pytest.TempPathFactory, peer: Peer) -> Iterator[Protected]:
+    """A proxy with an agent that has a token."""
+    proxy = Protected(tmp_path_factory.mktemp("access"), {"users": PUBLIC})
+    proxy.start_agent(peer.url)
+    proxy.wait_until_online()
+    yield proxy
+    proxy.stop()
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Protected]:
+    """A proxy of a test's own."""
+    proxy = Protected(tmp_path, {"users": PUBLIC})
+    yield proxy
+    proxy.stop()
+
+
+def call_as(
+    proxy: Protected, token: str | None, method: str = "GET", path: str = "/agent/request", backend: str = BACKEND
+) -> Reply:
+    fields = [
+        ("X-Inverting-Proxy-Backend-ID", backend),
+        ("X-Inverting-Proxy-Request-ID", "unknown"),
+        ("X-Inverting-Proxy-Agent-ID", "agent-1"),
+    ]
+    fields += [("Authorization", f"Bearer {token}")] if token is not None else []
+    return call(proxy.url, method, path, fields=fields, body=b"" if method == "POST" else None)
+
+
+def test_an_agent_with_its_token_serves(proxy: Protected) -> None:
+    reply = get(proxy.url, "/who")
+
+    assert reply.status == 200
+    assert "authorization" not in {name.lower() for name, _ in json.loads(reply.body)["fields"]}
+
+
+def read_again(proxy: Protected) -> None:
+    """Return when the proxy has read what stands in its file now. To try tokens meanwhile would count as guessing."""
+    before = proxy.logged().count("agents.tokens: read again")
+    proxy.process.send(signal.SIGHUP)
+    wait_until(
+        lambda: proxy.logged().count("agents.tokens: read again") > before, within=10 * SECOND, what="the new tokens"
+    )
+
+
+@pytest.mark.parametrize(("method", "path"), PATHS)
+def test_without_a_token_or_with_another_nothing_is_told(method: str, path: str, own: Protected) -> None:
+    others = make_token(own.tokens, "other")
+    over = make_token(own.tokens, ACCOUNT, "--expires=2001-01-01", "--name=over")
+    read_again(own)
+    refused = [call_as(own, token, method, path) for token in (None, "", "ipx_guess", over, own.token[:-1])]
+    allowed = [call_as(own, others, method, path), call_as(own, own.token, method, path, backend="nothing")]
+
+    assert {(reply.status, reply.reason) for reply in refused} == {(401, "not-authenticated")}
+    assert {(reply.status, reply.reason) for reply in allowed} == {(403, "not-allowed")}
+    assert {reply.get("WWW-Authenticate") for reply in refused} == {"Bearer"}
+
+
+def test_who_guesses_is_held_up_and_nobody_else(own: Protected) -> None:
+    statuses = [call_as(own, f"ipx_{number}").status for number in range(40)]
+
+    assert statuses[:10] == [401] * 10
+    assert set(statuses[12:]) <= {429, 401}
+    assert statuses.count(429) > 20
+    assert call_as(own, own.token).status == 404
+    assert own.logged().count("audit: GET /agent/request refused=not-authenticated") == statuses.count(401)
+
+
+def test_tokens_are_changed_without_a_restart_and_without_a_gap(own: Protected, peer: Peer) -> None:
+    own.start_agent(peer.url)
+    own.wait_until_online()
+    newer = make_token(own.tokens, ACCOUNT, "--name=newer")
+    wait_until(lambda: call_as(own, newer).status == 404, within=10 * SECOND, what="the new token")
+    still = call_as(own, own.token).status
+    own.start_agent(peer.url, token=newer)
+    revoke_tokens(own.tokens, ACCOUNT)
+    last = make_token(own.tokens, ACCOUNT)
+    wait_until(lambda: call_as(own, own.token).status == 401, within=10 * SECOND, what="the end of the old token")
+
+    assert still == 404
+    assert call_as(own, last).status == 404
+
+
+def test_a_file_that_cannot_be_used_locks_nobody_out(own: Protected) -> None:
+    own.tokens.write_text(f"{ACCOUNT} {own.token}\n")
+    own.process.send(signal.SIGHUP)
+    wait_until(lambda: "what was read before stays in force" in own.logged(), within=10 * SECOND, what="a complaint")
+
+    assert call_as(own, own.token).status == 404
+    assert own.token not in own.logged()
+
+
+def test_an_open_registration_is_none(own: Protected) -> None:
+    assert call_as(own, own.token, path="/agent/pending", backend="another").status == 403
+    assert get(own.url, "/").reason == "no-agent"
+
+
+def test_no_credential_is_in_any_log(proxy: Protected) -> None:
+    call_as(proxy, "ipx_wrong-but-somebodys")
+    get(proxy.url, "/who?token=in-the-query", ("Authorization", "Bearer a-users-own"), ("Cookie", "a=a-cookie"))
+    secrets = [proxy.token, "ipx_wrong-but-somebodys", "in-the-query", "a-users-own", "a-cookie"]
+    printed = [program.printed() for program in (proxy.process, *proxy.agents)]
+    commands = [Path(f"/proc/{program.pid}/cmdline").read_text() for program in (proxy.process, *proxy.agents)]
+
+    assert [secret for secret in secrets for text in (*printed, *commands) if secret in text] == []
