@@ -31,6 +31,10 @@ def _is_address(value: object) -> bool:
     return isinstance(value, str) and is_email(value)
 
 
+def _is_domain(value: object) -> bool:
+    return isinstance(value, str) and value.startswith("@") and is_email(f"x{value}")
+
+
 def _is_account(value: object) -> bool:
     return isinstance(value, str) and is_account(value)
 
@@ -74,8 +78,8 @@ FIELDS: Final[Mapping[str, Field]] = {
         is_required=True,
     ),
     "endUser": Field(
-        lambda value: value == ALL_USERS or _is_address(value),
-        f"an e-mail address, or {ALL_USERS!r}",
+        lambda value: value == ALL_USERS or _is_address(value) or _is_domain(value),
+        f"an e-mail address, a domain like @example.org, or {ALL_USERS!r}",
         is_required=True,
     ),
     "backendUser": Field(

@@ -43,7 +43,7 @@ class Backend:
     backend_user: str
     """The account of the agents, an e-mail address."""
     end_user: str
-    """The e-mail address of the one user, or `ALL_USERS`."""
+    """The e-mail address of the one user, a domain (`@example.org`) for all its users, or `ALL_USERS`."""
     path_prefixes: tuple[str, ...]
     hosts: tuple[str, ...] = ()
     """The hosts it serves, in the spelling of `broker.hosts`: names, or `*.` and a name for all below it. None: any."""

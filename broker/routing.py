@@ -45,8 +45,13 @@ def is_online(status: BackendStatus | None, *, now: datetime, policy: Policy) ->
 
 def end_users_serving(user: str) -> frozenset[str]:
     """The end users of the backends that serve a user: he himself in lower case, as addresses are registered, or in his
-    own spelling, and all users; for nobody in particular, only the latter."""
-    return frozenset((user, user.lower(), ALL_USERS)) if user else _ANYBODY
+    own spelling; all users of his domain (`@example.org`); and all users. For nobody in particular, only the last."""
+    return frozenset((user, user.lower(), *_domain_of(user), ALL_USERS)) if user else _ANYBODY
+
+
+def _domain_of(user: str) -> tuple[str, ...]:
+    name, at, domain = user.lower().rpartition("@")
+    return (f"@{domain}",) if name and at else ()
 
 
 def find_candidates(backends: Iterable[Backend], *, user: str, host: str, path: str) -> list[Backend]:
@@ -71,8 +76,8 @@ def choose_backend(
     now: datetime,
     policy: Policy,
 ) -> Backend:
-    """Of the candidates that are online: the user's own before those of all users, then the longest prefix, then
-    the one polled last.
+    """Of the candidates that are online: the user's own before those of his domain and these before those of all users,
+    then the longest prefix, then the one polled last.
 
     Raises `UnknownBackend` when there is no candidate, `BackendOffline` when none of them is online.
     """
@@ -87,9 +92,16 @@ def choose_backend(
     if len(online) == 1:
         return online[0]
 
-    def preference(backend: Backend) -> tuple[bool, int, datetime, str]:
+    def preference(backend: Backend) -> tuple[int, int, datetime, str]:
         longest = max(len(prefix.rstrip("/")) for prefix in backend.path_prefixes if serves_path(prefix, path))
         polled = statuses[backend.backend_id].last_polled or _NEVER
-        return backend.end_user != ALL_USERS, longest, polled, backend.backend_id
+        return _closeness(backend.end_user), longest, polled, backend.backend_id
 
     return max(online, key=preference)
+
+
+def _closeness(end_user: str) -> int:
+    """One user before a domain, a domain before all."""
+    if end_user == ALL_USERS:
+        return 0
+    return 1 if end_user.startswith("@") else 2

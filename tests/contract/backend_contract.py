@@ -86,6 +86,11 @@ class BackendContract:
         store.put_backend(a_backend("yours", end_user="you@example.com"))
         assert {backend.backend_id for backend in store.find_backends("me@example.com")} == {"everybodys", "mine"}
 
+    def test_a_user_finds_the_backends_of_his_domain(self, store: Store) -> None:
+        store.put_backend(a_backend("ours", end_user="@example.com"))
+        store.put_backend(a_backend("theirs", end_user="@example.org"))
+        assert [backend.backend_id for backend in store.find_backends("Me@Example.com")] == ["ours"]
+
     def test_what_is_registered_in_lower_case_is_found_however_the_user_is_spelled(self, store: Store) -> None:
         store.put_backend(a_backend("mine", end_user="me@example.com"))
         assert [backend.backend_id for backend in store.find_backends("mE@eXample.com")] == ["mine"]

@@ -118,9 +118,13 @@ def test_an_id_that_could_not_be_addressed_is_refused(wrong: object) -> None:
     assert problems_with(id=wrong) == ["id"]
 
 
-@pytest.mark.parametrize("wrong", ["", "user", "@x", "x@", "a@b@c", "a b@c", "allusers", 7, None])
+@pytest.mark.parametrize("wrong", ["", "user", "@", "@x@y", "@a b", "x@", "a@b@c", "a b@c", "allusers", 7, None])
 def test_an_end_user_is_an_address_or_all_users(wrong: object) -> None:
     assert problems_with(endUser=wrong) == ["endUser"]
+
+
+def test_an_end_user_may_be_a_whole_domain() -> None:
+    assert decode_backend(json.dumps(VALID | {"endUser": "@Example.com"}).encode()).end_user == "@example.com"
 
 
 def test_addresses_are_registered_in_lower_case_and_the_word_for_all_users_as_it_is() -> None:

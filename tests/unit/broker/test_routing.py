@@ -129,12 +129,34 @@ def test_a_backend_is_online_while_its_agents_poll(status: BackendStatus | None,
         (ALICE, BOB, False),
         (ALICE, "", False),
         ("", "", False),
+        ("@example.com", ALICE, True),
+        ("@example.com", "Alice@Example.com", True),
+        ("@example.com", "alice@sub.example.com", False),
+        ("@example.com", "alice@example.com.org", False),
+        ("@example.com", "example.com", False),
+        ("@example.com", "@example.com@", False),
+        ("@example.com", "", False),
+        ("@", "alice", False),
     ],
 )
 def test_a_backend_serves_its_user_or_all(end_user: str, user: str, served: bool) -> None:
     backend = a_backend(end_user=end_user)
 
     assert find_candidates([backend], user=user, host="", path="/") == ([backend] if served else [])
+
+
+def test_a_users_own_backend_comes_before_that_of_his_domain_and_this_before_that_of_all() -> None:
+    everybodys, domains, own = (
+        a_backend(name, end_user=user, path_prefixes=(prefix,))
+        for name, user, prefix in (("all", ALL_USERS, "/a/b"), ("domain", "@example.com", "/a"), ("own", ALICE, "/"))
+    )
+    statuses = polled(everybodys, domains, own)
+    chosen = [
+        route(registered, statuses, user=ALICE, path="/a/b").backend_id
+        for registered in ([everybodys, domains, own], [everybodys, domains], [everybodys])
+    ]
+
+    assert chosen == ["own", "domain", "all"]
 
 
 def test_a_backend_serves_under_any_of_its_prefixes() -> None:
