@@ -10,6 +10,7 @@ from edge.audit import log_change
 from edge.errors import Refusal
 from edge.logs import escaped
 from standalone.calls import Call
+from standalone.identity.accounts import TOO_MANY_GUESSES
 from standalone.identity.desk import (
     BACK,
     PATIENCE,
@@ -73,7 +74,7 @@ class Arriving:
         call.add_fields(forget_sign_in(state, is_secure=origin.is_secure))
         if not self._answered.take(state, now=now):
             raise Refusal(SIGN_IN_OVER)
-        claims = await self._redeem(await self._code_of(answer), sign_in, origin)
+        claims = await self._redeem(await self._code_of(answer), sign_in, origin, peer=call.client.address)
         user = user_of(claims, trusts_addresses=desk.rules.trusts_addresses)
         require_listed(user, desk.rules.allowed)
         session = Session(user=user, session_id=desk.new_word(), host=str(origin), began=now, seen=now)
@@ -93,14 +94,17 @@ class Arriving:
             raise Refusal(replace(SIGN_IN_REFUSED, details=details))
         return answer["code"]
 
-    async def _redeem(self, code: str, sign_in: SignIn, origin: Origin) -> Claims:
+    async def _redeem(self, code: str, sign_in: SignIn, origin: Origin, *, peer: str) -> Claims:
         desk = self._desk
+        if desk.throttle.is_over(peer, now=desk.clock.now()):
+            raise Refusal(TOO_MANY_GUESSES)
         try:
             async with asyncio.timeout(PATIENCE):
                 return await redeem(
                     desk.provider, desk.client, code=code, sign_in=sign_in, redirect_uri=f"{origin}{BACK}"
                 )
         except NotRedeemed as exc:
+            desk.throttle.count(peer, now=desk.clock.now())
             raise Refusal(SIGN_IN_FAILED) from exc
         except (StoreUnavailable, TimeoutError) as exc:
             raise Refusal(SIGN_IN_UNAVAILABLE) from exc

@@ -105,6 +105,7 @@ class _Assembly:
             book=GuestBook(Lifetimes(absolute=users.session_lifetime, idle=users.session_idle)),
             keys=self._session_keys(users.session_keys),
             clock=self._clock,
+            throttle=self._throttle,
             new_word=lambda: secrets.token_urlsafe(32),
         )
         return Portal(desk)

@@ -19,6 +19,7 @@ from standalone.identity.screens import redirect_fields
 from standalone.identity.sealing import Keys
 from standalone.identity.sessions import Session
 from standalone.identity.sign_in import may_sign_in
+from standalone.identity.throttle import Throttle
 from wire.errors import MalformedMessage
 from wire.http1 import RequestHead
 
@@ -95,6 +96,8 @@ class Desk:
     book: GuestBook
     keys: Callable[[], Keys]
     clock: Clock
+    throttle: Throttle
+    """Of those whose answers the provider does not confirm, again and again."""
     new_word: Callable[[], str]
     """At least 256 random bits, in letters that may stand in a URL."""
 

@@ -1,11 +1,17 @@
 """Only the right agent, and credentials that stay where they belong (rows 28 and 29 of the table of promises)."""
 
+import http.server
 import json
 import signal
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
+from joserfc import jws
+from joserfc.jwk import RSAKey
 
 from tests.system.backends import Peer
 from tests.system.protected import ACCOUNT, BACKEND, Protected, make_token, revoke_tokens
@@ -127,3 +133,79 @@ def test_no_credential_is_in_any_log(proxy: Protected) -> None:
     commands = [Path(f"/proc/{program.pid}/cmdline").read_text() for program in (proxy.process, *proxy.agents)]
 
     assert [secret for secret in secrets for text in (*printed, *commands) if secret in text] == []
+
+
+# Agents by ID tokens of an OpenID provider
+
+KEY: Final = RSAKey.generate_key(2048, {"kid": "key"})
+AUDIENCE: Final = "https://proxy.example.org"
+
+
+class Issuer(http.server.BaseHTTPRequestHandler):
+    """Somebody who signs tokens: his description and his keys."""
+
+    server: http.server.ThreadingHTTPServer
+
+    def do_GET(self) -> None:
+        url = f"http://127.0.0.1:{self.server.server_port}"
+        served: dict[str, object] = {
+            "/.well-known/openid-configuration": {"issuer": url, "jwks_uri": f"{url}/keys"},
+            "/keys": {"keys": [{**KEY.as_dict(private=False), "kid": KEY.kid}]},
+        }
+        body = json.dumps(served[self.path]).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def issuer() -> Iterator[str]:
+    """The URL of one."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Issuer) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def id_token(issuer: str, **changes: object) -> str:
+    now = int(time.time())
+    claims = {"iss": issuer, "aud": AUDIENCE, "sub": ACCOUNT, "iat": now, "exp": now + 600} | changes
+    return jws.serialize_compact({"alg": "RS256", "kid": KEY.kid}, json.dumps(claims), KEY)
+
+
+def test_an_agent_may_show_an_id_token(issuer: str, tmp_path: Path, peer: Peer) -> None:
+    agents = {"tokens": str(tmp_path / "agents.tokens"), "oidc-issuer": issuer, "oidc-audience": AUDIENCE}
+    proxy = Protected(tmp_path, {"users": PUBLIC, "agents": agents})
+    try:
+        proxy.start_agent(peer.url, token=id_token(issuer))
+        proxy.wait_until_online()
+        served = get(proxy.url, "/who").status
+        statuses = {
+            name: call_as(proxy, id_token(issuer, **claims)).status
+            for name, claims in {
+                "another audience": {"aud": "https://evil.org"},
+                "another issuer": {"iss": "https://evil.org"},
+                "over": {"exp": 1},
+                "another account": {"sub": "build-8"},
+                "an address that nobody has verified": {"email": "ada@example.org"},
+                "a subject that looks like an address": {"sub": "ada@example.org"},
+            }.items()
+        }
+    finally:
+        proxy.stop()
+
+    assert served == 200
+    assert statuses == {
+        "another audience": 401,
+        "another issuer": 401,
+        "over": 401,
+        "another account": 403,
+        "an address that nobody has verified": 403,
+        "a subject that looks like an address": 403,
+    }

@@ -15,6 +15,7 @@ from standalone.identity.provider import Provider
 from standalone.identity.reception import Guest
 from standalone.identity.redemption import ClientCredentials
 from standalone.identity.sessions import Lifetimes
+from standalone.identity.throttle import Throttle
 from tests.fakes.clock import FakeClock
 from tests.unit.standalone.identity.signer import ISSUER, FakeWeb, Signer
 from wire.headers import Headers
@@ -76,6 +77,7 @@ class Lobby:
             book=GuestBook(LIVES),
             keys=lambda: self.keys,
             clock=self.clock,
+            throttle=Throttle(),
             new_word=lambda: f"word-{next(words)}",
         )
         self.portal = Portal(self.desk)

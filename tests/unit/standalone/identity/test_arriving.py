@@ -10,6 +10,7 @@ import pytest
 from broker.errors import NotAllowed
 from edge.errors import Failure, Refusal
 from standalone.identity.desk import BACK, SIGN_IN
+from standalone.identity.throttle import BURST
 from tests.unit.standalone.identity.lobby import ORIGIN, SIGNER, Lobby, Visitor
 from tests.unit.standalone.identity.signer import DESCRIPTION, DISCOVERY, ISSUER, Signer
 from wire.errors import MalformedMessage
@@ -186,5 +187,18 @@ def test_a_token_that_another_has_signed_is_not_believed() -> None:
         visitor.lobby.web.answer = (200, {"id_token": forged})
         assert (await refusal(visitor.answer(state=asked["state"], code="code"))).reason == "sign-in-failed"
         assert SIGNER.key.kid == "key"
+
+    run(scenario)
+
+
+def test_whoever_brings_wrong_codes_again_and_again_is_not_asked_about() -> None:
+    async def scenario(visitor: Visitor) -> None:
+        for _ in range(BURST):
+            other = await visitor.begin()
+            assert (await refusal(visitor.come_back(other | {"nonce": "x"}))).reason == "sign-in-failed"
+        asked = len(visitor.lobby.web.posted)
+        failure = await refusal(visitor.come_back(await visitor.begin()))
+        assert (failure.status, failure.reason) == (429, "too-many-refusals")
+        assert len(visitor.lobby.web.posted) == asked
 
     run(scenario)
