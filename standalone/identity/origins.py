@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -59,8 +60,9 @@ class Origins:
 
     def __init__(self, origins: Iterable[Origin]) -> None:
         self._origins = tuple(origins)
+        self.find = lru_cache(maxsize=1024)(self._find)
 
-    def find(self, authority: str) -> Origin | None:
+    def _find(self, authority: str) -> Origin | None:
         """The origin of a request for this `Host`; None where it is not one of ours."""
         host = host_of(authority)
         port = "" if authority.endswith("]") else authority.rpartition(":")[2] if ":" in authority else ""

@@ -7,7 +7,7 @@ seals, all of them open, so that a key can be changed while values sealed with t
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from standalone.identity.encoding import decode_base64url, encode_base64url
@@ -19,7 +19,7 @@ _LEAST: Final = 32
 _MOST_SEALED: Final = 4096
 """Characters of a sealed value: what browsers take as a cookie."""
 
-Keys = Sequence[bytes]
+Keys = tuple[bytes, ...]
 
 
 def parse_keys(text: str) -> Keys:

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from standalone.identity.sealing import Keys, seal, unseal
@@ -62,8 +63,12 @@ def seal_session(session: Session, keys: Keys) -> str:
     return seal(_PURPOSE, value, keys)
 
 
+@lru_cache(maxsize=1024)
 def unseal_session(cookie: str, keys: Keys) -> Session | None:
-    """The session that a cookie holds, whether it is over or not; None for a cookie that we have not made."""
+    """The session that a cookie holds, whether it is over or not; None for a cookie that we have not made.
+
+    Remembered for the last cookies, because each request of a session brings the same.
+    """
     value = unseal(_PURPOSE, cookie, keys)
     return _session_of(value) if value is not None else None
 

@@ -8,15 +8,19 @@ import shutil
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from tests.system.backends import Peer
 from tests.system.processes import ROOT, Process, free_port
 from tests.system.protected import Protected
 from tests.system.rawhttp import Connection, Fields, Reply, call, chunked, get, request_bytes
+from tests.system.websocket_backend import a_backend
 from tests.timing import SECOND, wait_until
 from wire.headers import normalise
 
@@ -34,17 +38,17 @@ SPELLINGS: Final = [
 ]
 
 
-def behind(folder: Path, peer: Peer, **users: Any) -> Protected:
+def behind(folder: Path, backend_url: str, **users: Any) -> Protected:
     """A proxy that believes connections from 127.0.0.1, and from no other address of loopback."""
     proxy = Protected(folder, {"users": HEADER | users}, listen={"trusted-peers": ["127.0.0.1"]})
-    proxy.start_agent(peer.url)
+    proxy.start_agent(backend_url)
     proxy.wait_until_online((FIELD, USER))
     return proxy
 
 
 @pytest.fixture(scope="module")
 def proxy(tmp_path_factory: pytest.TempPathFactory, peer: Peer) -> Iterator[Protected]:
-    proxy = behind(tmp_path_factory.mktemp("front"), peer)
+    proxy = behind(tmp_path_factory.mktemp("front"), peer.url)
     yield proxy
     proxy.stop()
 
@@ -107,7 +111,7 @@ def test_a_copy_in_trailers_goes_no_further(proxy: Protected) -> None:
 
 
 def test_only_some_may_come_in_and_each_to_his_own_backend(tmp_path: Path, peer: Peer) -> None:
-    proxy = behind(tmp_path, peer, allowed=["@example.org"])
+    proxy = behind(tmp_path, peer.url, allowed=["@example.org"])
     try:
         require_true_user(get(proxy.url, "/who", (FIELD, USER)))
         refused = get(proxy.url, "/who", (FIELD, "eve@example.com"))
@@ -146,18 +150,24 @@ def gatekeeper() -> Iterator[int]:
 @pytest.fixture(scope="module")
 def nginx(tmp_path_factory: pytest.TempPathFactory, proxy: Protected, gatekeeper: int) -> Iterator[str]:
     """nginx with the recipe's file, but for addresses and certificates; its URL."""
+    with an_nginx(tmp_path_factory.mktemp("nginx"), proxy=proxy.port, gatekeeper=gatekeeper) as url:
+        yield url
+
+
+@contextmanager
+def an_nginx(folder: Path, *, proxy: int, gatekeeper: int) -> Iterator[str]:
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if program is None:
         missing = "nginx is not installed: apt-get install nginx-light"
         if os.environ.get("REQUIRE_NGINX") == "1":
             pytest.fail(f"REQUIRE_NGINX=1, but: {missing}", pytrace=False)
         pytest.skip(f"NOT TESTED behind nginx: {missing}")
-    folder, port = tmp_path_factory.mktemp("nginx"), free_port()
-    (folder / "nginx.conf").write_text(_configuration(folder, port=port, proxy=proxy.port, gatekeeper=gatekeeper))
-    process = Process("nginx", [program, "-p", str(folder), "-c", str(folder / "nginx.conf")], log=folder / "nginx.log")
-    url = f"http://127.0.0.1:{port}"
+    port = free_port()
+    (folder / "nginx.conf").write_text(_configuration(folder, port=port, proxy=proxy, gatekeeper=gatekeeper))
+    argv = [program, "-p", str(folder), "-c", str(folder / "nginx.conf")]
+    process = Process("nginx", argv, log=folder / "nginx.log")
     wait_until(lambda: _answers(process, port), within=10 * SECOND, what="nginx listening")
-    yield url
+    yield f"http://127.0.0.1:{port}"
     process.stop()
 
 
@@ -217,3 +227,22 @@ def test_behind_nginx_agents_have_their_tokens(nginx: str, proxy: Protected) -> 
 
     assert get(nginx, "/agent/request", *fields).status == 401
     assert get(nginx, "/agent/request", *fields, ("Authorization", f"Bearer {proxy.token}")).status == 404
+
+
+def test_behind_nginx_websockets_pass_for_those_it_has_asked(tmp_path: Path, gatekeeper: int) -> None:
+    with a_backend() as backend:
+        proxy = behind(tmp_path, backend.url)
+        try:
+            with an_nginx(tmp_path, proxy=proxy.port, gatekeeper=gatekeeper) as url:
+                address = f"{url.replace('http', 'ws', 1)}/fields"
+                forged = {"X-Auth-Request-Email": FORGED, "X_Auth_Request_Email": FORGED}
+                with connect(address, additional_headers={"Cookie": "pass=ada", **forged}) as websocket:
+                    told = websocket.recv(20 * SECOND)
+                with pytest.raises(InvalidStatus) as caught:
+                    connect(address, additional_headers=forged)
+        finally:
+            proxy.stop()
+
+    assert USER in str(told)
+    assert FORGED not in str(told)
+    assert caught.value.response.status_code == 401

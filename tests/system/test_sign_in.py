@@ -8,57 +8,20 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Origin
 
-from tests.openid.provider import CLIENT_ID, CLIENT_SECRET, OpenIdProvider, Visitor
+from tests.openid.provider import CLIENT_ID, CLIENT_SECRET, Visitor
 from tests.system.backends import Peer
 from tests.system.processes import Process
-from tests.system.protected import Protected
 from tests.system.rawhttp import Reply, call
+from tests.system.signed_in import KEY, SESSION, World
+from tests.system.websocket_backend import a_backend
 from tests.timing import SECOND, wait_until
 
-SESSION, SIGN_IN = "inverting-proxy-session", "inverting-proxy-sign-in-"
+SIGN_IN = "inverting-proxy-sign-in-"
 BACK = "/.inverting-proxy/signed-in"
-KEY = "a key of the operator's, which is long enough"
-
-
-class World:
-    """A proxy, its provider, and a backend that tells what arrived."""
-
-    def __init__(self, folder: Path, peer: Peer, *, provider: Any = None, **users: Any) -> None:
-        (folder / "secret").write_text(f"{CLIENT_SECRET}\n")
-        (folder / "session.keys").write_text(f"{KEY}\n")
-        self.keys = folder / "session.keys"
-        placeholder = {"sign-in": "public"}
-        self.proxy = Protected(folder, {"users": placeholder})
-        self.url = self.proxy.url
-        try:
-            self.provider = OpenIdProvider(folder, self.url, **(provider or {}))
-        except BaseException:
-            self.proxy.stop()
-            raise
-        self.users = {
-            "sign-in": "oidc",
-            "public-urls": [self.url],
-            "allowed": ["@example.org"],
-            "oidc-issuer": self.provider.issuer,
-            "oidc-client-id": CLIENT_ID,
-            "oidc-client-secret": str(folder / "secret"),
-            "session-keys": str(self.keys),
-            **users,
-        }
-        self.proxy.restart(users=self.users)
-        self.proxy.start_agent(peer.url)
-
-    def visitor(self, name: str = "ada") -> Visitor:
-        """Somebody who has signed in."""
-        visitor = Visitor()
-        url, reply = visitor.sign_in(f"{self.url}/who", name)
-        assert (url, reply.reason in (None, "no-agent")) == (f"{self.url}/who", True), (url, reply)
-        return visitor
-
-    def stop(self) -> None:
-        self.proxy.stop()
-        self.provider.stop()
 
 
 MakeWorld = Callable[..., World]
@@ -66,7 +29,7 @@ MakeWorld = Callable[..., World]
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, peer: Peer) -> Iterator[World]:
-    world = World(tmp_path_factory.mktemp("sign-in"), peer)
+    world = World(tmp_path_factory.mktemp("sign-in"), peer.url)
     yield world
     world.stop()
 
@@ -77,7 +40,7 @@ def make_world(tmp_path: Path, peer: Peer) -> Iterator[MakeWorld]:
     made: list[World] = []
 
     def make(**users: Any) -> World:
-        made.append(World(tmp_path, peer, **users))
+        made.append(World(tmp_path, peer.url, **users))
         return made[-1]
 
     yield make
@@ -128,6 +91,7 @@ def test_no_cookie_of_the_proxy_reaches_a_backend(world: World) -> None:
 
 def test_a_backend_cannot_set_a_cookie_of_the_proxy(world: World) -> None:
     visitor = world.visitor()
+    wait_for_agent(world, visitor)
     for pair in (f"{SESSION}=x", f"={SESSION}=x", f" {SESSION.upper()}=x", f"__Host-{SESSION}=x"):
         raw = f"HTTP/1.1 200 OK\r\nSet-Cookie: {pair}\r\nSet-Cookie: theirs=1\r\nContent-Length: 0\r\n\r\n"
         reply = visitor.get(f"{world.url}/raw?hex={raw.encode().hex()}")
@@ -465,7 +429,7 @@ def test_another_site_changes_nothing_in_a_users_name(
 @pytest.fixture(scope="module")
 def world_with_app(tmp_path_factory: pytest.TempPathFactory, peer: Peer) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("with-app")
-    world = World(folder, peer, **{"allowed-origins": ["https://app.example.org"]})
+    world = World(folder, peer.url, **{"allowed-origins": ["https://app.example.org"]})
     yield world
     world.stop()
 
@@ -523,3 +487,29 @@ def test_no_secret_is_in_any_log(make_world: MakeWorld) -> None:
     programs: list[Process] = [world.proxy.process, *world.proxy.agents]
 
     assert [secret for secret in secrets for program in programs if secret in program.printed()] == []
+
+
+def test_a_websocket_is_for_whom_has_signed_in_and_for_our_own_pages(tmp_path: Path) -> None:
+    with a_backend() as backend:
+        world = World(tmp_path, backend.url)
+        try:
+            visitor = world.visitor()
+            wait_until(lambda: is_online(world, visitor), within=20 * SECOND, what="an agent online")
+            cookie = f"{SESSION}={visitor.cookies[urlsplit(world.url).netloc][SESSION]}; theirs=1"
+            address = f"{world.url.replace('http', 'ws', 1)}/fields"
+            with connect(address, origin=Origin(world.url), additional_headers={"Cookie": cookie}) as websocket:
+                told = str(websocket.recv(20 * SECOND))
+            refused = []
+            for origin, fields in ((world.url, {}), ("https://evil.org", {"Cookie": cookie})):
+                with pytest.raises(InvalidStatus) as caught:
+                    connect(address, origin=Origin(origin), additional_headers=fields)
+                refused.append(caught.value.response.status_code)
+        finally:
+            world.stop()
+
+    assert ("ada@example.org" in told, "theirs=1" in told, SESSION in told) == (True, True, False)
+    assert refused == [401, 403]
+
+
+def is_online(world: World, visitor: Visitor) -> bool:
+    return visitor.get(f"{world.url}/").reason != "no-agent"

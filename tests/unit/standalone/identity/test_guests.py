@@ -19,7 +19,7 @@ from standalone.identity.sign_in import MOST_AT_ONCE, SignIn, begin_sign_in, mar
 from tests.fakes.clock import NOON
 from wire.headers import Headers
 
-KEYS = [b"k" * 32]
+KEYS = (b"k" * 32,)
 ORIGIN = parse_origin("https://proxy")
 SESSION = Session(user="ada", session_id="s", host="https://proxy", began=NOON, seen=NOON)
 
@@ -78,7 +78,7 @@ def test_an_attempt_is_found_by_its_state() -> None:
 
     assert find_sign_in(one.state, headers, KEYS, is_secure=True) == one
     assert find_sign_in("unknown", headers, KEYS, is_secure=True) is None
-    assert find_sign_in(one.state, headers, [b"x" * 32], is_secure=True) is None
+    assert find_sign_in(one.state, headers, (b"x" * 32,), is_secure=True) is None
 
 
 def test_of_too_many_attempts_the_oldest_are_forgotten_and_garbage_first() -> None:

@@ -13,43 +13,43 @@ values = st.dictionaries(st.text(max_size=8), st.text(max_size=20) | st.integers
 
 @given(values)
 def test_a_value_comes_back_as_it_went_out(value: dict[str, object]) -> None:
-    assert unseal("p", seal("p", value, [NEW]), [NEW]) == value
+    assert unseal("p", seal("p", value, (NEW,)), (NEW,)) == value
 
 
 @given(values)
 def test_it_may_stand_in_a_cookie(value: dict[str, object]) -> None:
-    assert set(seal("p", value, [NEW])) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
+    assert set(seal("p", value, (NEW,))) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
 
 
 @given(st.data())
 def test_no_changed_value_opens(data: st.DataObject) -> None:
-    sealed = seal("p", {"user": "ada"}, [NEW])
+    sealed = seal("p", {"user": "ada"}, (NEW,))
     at = data.draw(st.integers(0, len(sealed) - 1))
     other = data.draw(st.characters(codec="latin-1").filter(lambda character: character != sealed[at]))
 
-    assert unseal("p", sealed[:at] + other + sealed[at + 1 :], [NEW]) is None
+    assert unseal("p", sealed[:at] + other + sealed[at + 1 :], (NEW,)) is None
 
 
 @given(st.text())
 def test_nothing_else_opens(text: str) -> None:
-    assert unseal("p", text, [NEW]) is None
+    assert unseal("p", text, (NEW,)) is None
 
 
 @pytest.mark.parametrize("more", ["x", "=", ".", " "])
 def test_nor_with_something_behind_it(more: str) -> None:
-    assert unseal("p", seal("p", {}, [NEW]) + more, [NEW]) is None
+    assert unseal("p", seal("p", {}, (NEW,)) + more, (NEW,)) is None
 
 
 def test_what_is_sealed_for_one_purpose_does_not_open_for_another() -> None:
-    assert unseal("session", seal("sign-in", {"user": "ada"}, [NEW]), [NEW]) is None
+    assert unseal("session", seal("sign-in", {"user": "ada"}, (NEW,)), (NEW,)) is None
 
 
 def test_the_first_key_seals_and_all_open() -> None:
-    sealed_before = seal("p", {"n": 1}, [OLD])
-    sealed_now = seal("p", {"n": 2}, [NEW, OLD])
+    sealed_before = seal("p", {"n": 1}, (OLD,))
+    sealed_now = seal("p", {"n": 2}, (NEW, OLD))
 
-    assert (unseal("p", sealed_before, [NEW, OLD]), unseal("p", sealed_now, [NEW])) == ({"n": 1}, {"n": 2})
-    assert unseal("p", sealed_before, [NEW]) is None
+    assert (unseal("p", sealed_before, (NEW, OLD)), unseal("p", sealed_now, (NEW,))) == ({"n": 1}, {"n": 2})
+    assert unseal("p", sealed_before, (NEW,)) is None
 
 
 def test_a_file_has_one_key_a_line() -> None:

@@ -11,7 +11,7 @@ from standalone.identity.sealing import seal
 from standalone.identity.sessions import Lifetimes, Session, SignedOut, seal_session, seen_at, unseal_session
 from tests.fakes.clock import NOON
 
-KEYS = [b"k" * 32]
+KEYS = (b"k" * 32,)
 LIVES = Lifetimes(absolute=timedelta(hours=12), idle=timedelta(hours=1))
 SESSION = Session(user="ada@example.org", session_id="s", host="proxy", began=NOON, seen=NOON)
 

@@ -26,7 +26,7 @@ from standalone.identity.sign_in import (
 )
 from tests.fakes.clock import NOON
 
-KEYS = [b"k" * 32]
+KEYS = (b"k" * 32,)
 ORIGIN = "https://proxy.example.org"
 
 
@@ -48,7 +48,7 @@ def test_only_pages_of_this_proxy_are_gone_back_to() -> None:
 
 def test_an_attempt_comes_back_from_its_cookie() -> None:
     assert unseal_sign_in(seal_sign_in(begun(), KEYS), KEYS) == begun()
-    assert unseal_sign_in(seal_sign_in(begun(), KEYS), [b"x" * 32]) is None
+    assert unseal_sign_in(seal_sign_in(begun(), KEYS), (b"x" * 32,)) is None
 
 
 def test_a_session_is_no_attempt() -> None:
