@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from broker.hosts import fit_of, host_of, pattern_of
 
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
+_MOST: Final = 300
+"""Letters of a host and a port: a name has 253."""
 _PORTS: Final = {"https": "443", "http": "80"}
 
 
@@ -60,10 +62,13 @@ class Origins:
 
     def __init__(self, origins: Iterable[Origin]) -> None:
         self._origins = tuple(origins)
-        self.find = lru_cache(maxsize=1024)(self._find)
+        self._remembered = lru_cache(maxsize=1024)(self._find)
+
+    def find(self, authority: str) -> Origin | None:
+        """The origin of a request for this `Host`; None where it is not one of ours."""
+        return self._remembered(authority) if len(authority) <= _MOST else None
 
     def _find(self, authority: str) -> Origin | None:
-        """The origin of a request for this `Host`; None where it is not one of ours."""
         host = host_of(authority)
         port = "" if authority.endswith("]") else authority.rpartition(":")[2] if ":" in authority else ""
         fitting = [

@@ -16,7 +16,7 @@ MAX_FILE_BYTES: Final = 64 << 10
 
 _LEAST: Final = 32
 """Characters of a key: `openssl rand -base64 32` prints 44."""
-_MOST_SEALED: Final = 4096
+MOST_SEALED: Final = 4096
 """Characters of a sealed value: what browsers take as a cookie."""
 
 Keys = tuple[bytes, ...]
@@ -43,7 +43,7 @@ def seal(purpose: str, value: Mapping[str, object], keys: Keys) -> str:
 def unseal(purpose: str, sealed: str, keys: Keys) -> Mapping[str, object] | None:
     """The value, or None for anything that was not sealed so, with one of these keys."""
     payload, dot, tag = sealed.partition(".")
-    if not dot or len(sealed) > _MOST_SEALED or not sealed.isascii():
+    if not dot or len(sealed) > MOST_SEALED or not sealed.isascii():
         return None
     if not any(hmac.compare_digest(encode_base64url(_tag(purpose, payload, key)), tag) for key in keys):
         return None

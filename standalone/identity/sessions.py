@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
-from standalone.identity.sealing import Keys, seal, unseal
+from standalone.identity.sealing import MOST_SEALED, Keys, seal, unseal
 
 _PURPOSE: Final = "session"
 _REFRESHED: Final = 10
@@ -63,12 +63,14 @@ def seal_session(session: Session, keys: Keys) -> str:
     return seal(_PURPOSE, value, keys)
 
 
-@lru_cache(maxsize=1024)
 def unseal_session(cookie: str, keys: Keys) -> Session | None:
-    """The session that a cookie holds, whether it is over or not; None for a cookie that we have not made.
+    """The session that a cookie holds, whether it is over or not; None for a cookie that we have not made."""
+    return _unseal(cookie, keys) if len(cookie) <= MOST_SEALED else None
 
-    Remembered for the last cookies, because each request of a session brings the same.
-    """
+
+@lru_cache(maxsize=1024)
+def _unseal(cookie: str, keys: Keys) -> Session | None:
+    """Remembered, because each request of a session brings the same."""
     value = unseal(_PURPOSE, cookie, keys)
     return _session_of(value) if value is not None else None
 

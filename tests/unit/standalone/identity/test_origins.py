@@ -79,6 +79,7 @@ def test_anything_else_is_none(text: str) -> None:
         ("proxy.example.org.evil.org", None),
         ("proxy.example.org@evil.org", None),
         ("", None),
+        ("a." * 200 + "apps.example.org:8443", None),
     ],
 )
 def test_a_request_is_for_one_of_ours_or_for_none(authority: str, expected: str | None) -> None:
