@@ -115,14 +115,15 @@ class Upgrades:
         return Response(head, whole_body(b""), is_delivered=True)
 
     def _splice(self, request: Request, proxy: Changed, backend: socket.socket, to_proxy: bytes) -> None:
-        path = request.head.target.partition("?")[0][:_LOGGED_PATH]
-        began = time.monotonic()
+        # No more than this: a tunnel shall not keep its request.
+        request_id, path = request.request_id, request.head.target.partition("?")[0][:_LOGGED_PATH]
+        began, in_head = time.monotonic(), len(to_proxy)
 
         def log_end(tunnel: Tunnel) -> None:
             self._tunnels.remove(tunnel)
             logger.info(
                 "%.8s websocket %s ended after %.1f s, %d bytes from the user, %d to the user",
-                request.request_id, path, time.monotonic() - began, tunnel.received, tunnel.sent_back - len(to_proxy),
+                request_id, path, time.monotonic() - began, tunnel.received, tunnel.sent_back - in_head,
             )  # fmt: skip
 
         tunnel = Tunnel(proxy.sock, backend, to_proxy=to_proxy, to_backend=proxy.rest, wake=self._wake, on_end=log_end)
