@@ -17,6 +17,7 @@
     service_manager  a word to systemd
     lifecycle      listening, and stopping without losing what is under way
     server         what is accepted as a request: the protocol class under uvicorn
+    allocation     freed memory is kept for the next piece of a body
     responding     one request and its answer on a connection, and how one that breaks off is made to look broken
     outflow        what is written to a connection, and an end for a client that takes it too slowly
     pace           the least that a client must send

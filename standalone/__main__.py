@@ -10,6 +10,7 @@ import uvloop
 from edge.logs import configure_logging
 from edge.settings import SettingsError
 from standalone import descriptors
+from standalone.allocation import keep_freed_memory
 from standalone.composition import create_server, open_listeners
 from standalone.files import open_files
 from standalone.listeners import ListenError
@@ -38,6 +39,7 @@ def main() -> int:
         print(exc, file=sys.stderr)
         return 1
     descriptors.allow_all()
+    keep_freed_memory()
     configure_logging(settings.log.format, level=settings.log.least)
     for warning in warnings_of(settings):
         print(f"WARNING: {warning}", file=sys.stderr, flush=True)
