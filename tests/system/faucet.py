@@ -2,6 +2,7 @@
 
 GET /pour?n=      n bytes of the endless pattern; with `chunked` without a length
 POST /drain       counts the body, and says whether it was the pattern: `{"length": n, "is_right": true}`
+POST /mirror      the body that comes, as it comes; its length has to be known
 """
 
 import json
@@ -49,7 +50,9 @@ class Handler(socketserver.StreamRequestHandler):
             while line := self.rfile.readline(1 << 16):
                 method, target, _ = line.decode("latin-1").split(" ")
                 fields = self._read_fields()
-                if method == "POST":
+                if target == "/mirror":
+                    self._mirror(int(fields["content-length"]))
+                elif method == "POST":
                     self._drain(fields)
                 else:
                     self._pour(target)
@@ -73,6 +76,15 @@ class Handler(socketserver.StreamRequestHandler):
             self.request.sendall(b"%x\r\n%b\r\n" % (len(piece), piece) if is_chunked else piece)
         if is_chunked:
             self.request.sendall(b"0\r\n\r\n")
+
+    def _mirror(self, size: int) -> None:
+        self.request.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n".encode())
+        while size:
+            data = self.rfile.read1(min(size, PIECE))
+            if not data:
+                raise ConnectionError("the body ended early")
+            self.request.sendall(data)
+            size -= len(data)
 
     def _drain(self, fields: dict[str, str]) -> None:
         checked = Checked()

@@ -1,15 +1,19 @@
 """Clients that are slow, too many, or too eager: the others do not notice, and memory stays within its bounds."""
 
 import select
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from benchmarks.streaming import peak_memory
+from tests.system.backend_by_hand import receive_until
 from tests.system.backends import Peer
 from tests.system.conftest import Serve
+from tests.system.faucet import PIECE, Checked, pattern_at
 from tests.system.processes import Process, interpreter
 from tests.system.rawhttp import Connection, get
 from tests.system.shapes import Site, Standalone
@@ -73,6 +77,36 @@ def faucet(folder: Path) -> Iterator[Process]:
 @pytest.fixture(scope="module")
 def site(serve: Serve, faucet: Process) -> Site:
     return serve(faucet.wait_for_url())
+
+
+def mirror(url: str, size: int) -> bool:
+    """Send a body and read it back at the same time; True when it came back as it was."""
+    with Connection(url) as client:
+        client.send(f"POST /mirror HTTP/1.1\r\nHost: h\r\nContent-Length: {size}\r\n\r\n".encode())
+
+        def send() -> None:
+            for start in range(0, size, PIECE):
+                client.send(pattern_at(start, min(PIECE, size - start)))
+
+        sending = threading.Thread(target=send)
+        sending.start()
+        head = receive_until(client, b"\r\n\r\n")
+        checked = Checked()
+        checked.feed(head.partition(b"\r\n\r\n")[2])
+        while checked.length < size and (data := client.receive(PIECE)):
+            checked.feed(data)
+        sending.join()
+    return checked.is_right and checked.length == size
+
+
+@pytest.mark.parametrize("clients", [4, 16])
+def test_memory_for_many_bodies_both_ways_has_a_bound(site: Site, shape: Standalone, clients: int) -> None:
+    with ThreadPoolExecutor(clients) as pool:
+        came_back = list(pool.map(lambda _: mirror(site.url, 8 * MIB), range(clients)))
+
+    assert came_back == [True] * clients
+    # The process, two windows for each body, and what lies in the connections on its way (docs/standalone.md).
+    assert peak_memory(shape.process) < 45 * MIB + clients * (2 * MIB + 4 * 700 * 1024)
 
 
 def test_slow_clients_are_cut_off_and_nobody_else_notices(site: Site, shape: Standalone) -> None:
