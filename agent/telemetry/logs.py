@@ -103,6 +103,8 @@ def configure(log_format: LogFormat, *, is_debugging: bool, stream: TextIO | Non
     handler = logging.StreamHandler(stream if stream is not None else sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    # No line shows these, and each line would ask the system for them.
+    logging.logProcesses = logging.logThreads = logging.logMultiprocessing = False
     logging.getLogger("agent").setLevel(logging.DEBUG if is_debugging else logging.INFO)
 
 

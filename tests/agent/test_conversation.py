@@ -306,3 +306,31 @@ def test_the_proxy_says_for_whose_answers_nobody_waits() -> None:
         polled = client.polls.poll(Interrupt(), capacity=1)
 
         assert (polled.listed, gone) == ([], ["a", "b"])
+
+
+def test_on_a_long_link_polls_and_answers_do_not_wait_behind_each_other() -> None:
+    proceed, changed, begun = threading.Event(), threading.Condition(), list[None]()
+
+    def wait_for_another_post() -> None:
+        with changed:
+            begun.append(None)
+            changed.notify_all()
+            assert changed.wait_for(lambda: len(begun) > 1, timeout=10 * SECOND)
+
+    def wait(request: Request) -> Response:
+        if request.head.target == "/wait":
+            assert proceed.wait(10 * SECOND)
+        return echo(request)
+
+    with batch_proxy() as proxy, an_agent(proxy.url, wait, concurrency=64):
+        proxy.before_post = lambda: time.sleep(0.05 * SECOND)
+        proxy.hand_out(an_entry("first", GET))
+        proxy.answer_to("first")
+        names = [f"id-{number}" for number in range(5)]
+        for name in names:
+            proxy.hand_out(an_entry(name, GET.replace(b"/path", b"/wait")))
+        wait_until(lambda: proxy.polling >= 5, within=10 * SECOND, what="as many polls as requests run")
+        proxy.before_post = wait_for_another_post
+        proceed.set()
+        for name in names:
+            proxy.answer_to(name)
