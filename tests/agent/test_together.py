@@ -80,7 +80,11 @@ def parsed(answer: bytes, method: str = "GET") -> tuple[int, bytes, str]:
     return head.status, body, head.headers.get("X-Inverting-Proxy-Error") or ""
 
 
-def test_they_are_answered_over_the_connections_that_there_are_and_posted_together() -> None:
+def test_they_are_answered_over_the_connections_that_there_are_and_posted_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("_PATIENCE", "_MORE_PATIENCE"):
+        monkeypatch.setattr(f"agent.together.{name}", 5000)  # however busy this machine is
     names = [f"/{number}" for number in range(5)]
     with batch_proxy() as proxy, peer(Backend(wait=all_together())) as backend, an_agent(proxy, backend):
         proxy.hand_out(*(an_entry(name, raw(name)) for name in names))
