@@ -65,7 +65,10 @@ def test_bytes_pass_both_ways_and_are_counted(bench: Bench) -> None:
 
     assert read_exactly(bench.backend, 13) == b"from the user"
     assert read_exactly(bench.proxy, 11) == b"to the user"
-    assert (bench.tunnel.received, bench.tunnel.sent_back) == (13, 11)
+    # What has been sent is counted a moment later.
+    wait_until(
+        lambda: (bench.tunnel.received, bench.tunnel.sent_back) == (13, 11), within=10 * SECOND, what="the counts"
+    )
 
 
 def test_what_has_come_before_is_sent_first(loop: Loop) -> None:
