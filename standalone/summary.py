@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from standalone.doors import Door, Entrance
 from standalone.entrances import entrances_of
+from standalone.settings.addresses import Address
 from standalone.settings.load import Settings
 
 OPEN = "OPEN: no passwords, for users or agents"
@@ -14,6 +15,12 @@ _WHO = {Door.USERS: "users", Door.AGENTS: "agents", Door.API: "administrators"}
 EVERYWHERE = (
     "other machines can reach this address, and nothing asks them who they are: each can read and answer the requests "
     "of all."
+)
+
+
+IN_THE_CLEAR = (
+    "tokens, cookies and what pages say travel in the clear at {}: give the proxy a certificate ([tls]), or listen "
+    "where only a server in front with one can connect"
 )
 
 
@@ -61,6 +68,14 @@ def warnings_of(settings: Settings) -> Iterator[str]:
     """What an operator should know before it serves."""
     if settings.is_open and not all(address.is_local for address, _ in entrances_of(settings)):
         yield EVERYWHERE
+    exposed = [str(address) for address, _ in entrances_of(settings) if not _is_protected(settings, address)]
+    if exposed and not settings.is_open:
+        yield IN_THE_CLEAR.format(", ".join(exposed))
+
+
+def _is_protected(settings: Settings, address: Address) -> bool:
+    """True where nobody listens on the way, as far as one can know here."""
+    return settings.speaks_tls(address) or address.is_local or bool(settings.listen.trusted_peers)
 
 
 def _who_may_what(settings: Settings) -> Iterator[str]:

@@ -14,7 +14,7 @@ from tests.standalone.by_hand import OK, Agent, ask
 from tests.standalone.conftest import Start
 from tests.system.processes import ROOT, Process, interpreter
 from tests.system.rawhttp import Connection, get
-from tests.timing import SECOND
+from tests.timing import SECOND, wait_until
 
 
 def run(*flags: str) -> subprocess.CompletedProcess[str]:
@@ -165,3 +165,16 @@ def test_a_service_manager_is_told_when_it_listens_and_when_it_stops(tmp_path: P
         process.send(signal.SIGTERM)
         assert manager.recv(100) == b"STOPPING=1"
         assert process.wait(10 * SECOND) == 0
+
+
+def test_files_of_tokens_are_read_again_when_it_is_told(tmp_path: Path) -> None:
+    (tmp_path / "agents.tokens").touch()
+    env = {"AGENTS_TOKENS": f"{tmp_path}/agents.tokens", "USERS_SIGN_IN": "public", "LISTEN_USERS": "127.0.0.1:0"}
+    argv = [interpreter("standalone"), "-m", "standalone"]
+    names = {f"INVERTING_PROXY_{name}": text for name, text in env.items()}
+    process = Process("standalone", argv, log=tmp_path / "standalone.log", env=names)
+    process.wait_for_url()
+    process.send(signal.SIGHUP)
+
+    wait_until(lambda: "agents.tokens: read again" in process.printed(), within=10 * SECOND, what="a line in the log")
+    assert process.stop() == 0

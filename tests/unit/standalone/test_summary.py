@@ -45,6 +45,28 @@ def test_an_open_proxy_that_others_can_reach_is_warned_of(listen: dict[str, str]
     assert bool(list(warnings_of(settings(**listen)))) == warns
 
 
+@pytest.mark.parametrize(
+    ("listen", "warns"),
+    [
+        ({"USERS": "0.0.0.0:80"}, True),
+        ({"USERS": "127.0.0.1:80", "AGENTS": "0.0.0.0:80"}, True),
+        ({"USERS": "127.0.0.1:80"}, False),
+        ({"USERS": "0.0.0.0:80", "TRUSTED_PEERS": "10.0.0.0/8"}, False),
+        ({"USERS": "0.0.0.0:443", "certificate": "yes"}, False),
+        ({"USERS": "http://0.0.0.0:80", "certificate": "yes"}, True),
+    ],
+)
+def test_secrets_that_travel_in_the_clear_are_warned_of(listen: dict[str, str], warns: bool, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    environ = {"USERS_SIGN_IN": "public", "AGENTS_TOKENS": str(tmp_path / "file")}
+    if listen.pop("certificate", ""):
+        environ["TLS_CERTIFICATE"] = str(tmp_path / "file")
+    environ |= {f"LISTEN_{name}": text for name, text in listen.items()}
+    told = load_settings([], {f"INVERTING_PROXY_{name}": value for name, value in environ.items()})
+
+    assert any("in the clear" in warning for warning in warnings_of(told)) == warns
+
+
 def test_it_names_the_backends_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "proxy.toml"
     path.write_text('[[backends]]\nid = "notebook"\nend-user = "allUsers"\nbackend-user = "agent@example.com"\n')
