@@ -178,3 +178,15 @@ def test_files_of_tokens_are_read_again_when_it_is_told(tmp_path: Path) -> None:
 
     wait_until(lambda: "agents.tokens: read again" in process.printed(), within=10 * SECOND, what="a line in the log")
     assert process.stop() == 0
+
+
+def test_it_may_have_as_many_connections_as_the_system_lets_it(tmp_path: Path) -> None:
+    command = f"ulimit -Sn 100 && exec {interpreter('standalone')} -m standalone --open --port=0"
+    process = Process("standalone", ["/bin/sh", "-c", command], log=tmp_path / "standalone.log")
+    process.wait_for_url()
+    limits = Path(f"/proc/{process.pid}/limits").read_text()
+    process.stop()
+
+    found = re.search(r"^Max open files +(\d+) +(\d+)", limits, re.MULTILINE)
+    assert found
+    assert found[1] == found[2] != "100"
