@@ -44,9 +44,15 @@ class Entrance:
                 return Door.AGENTS
             if host == self.api_host and Door.API in self.doors:
                 return Door.API
-        if Door.AGENTS in self.doors and not self.agents_host and head.target in AGENT_PATHS:
+        # Asked for each request: what is most seldom true stands first.
+        if head.target in AGENT_PATHS and not self.agents_host and Door.AGENTS in self.doors:
             return Door.AGENTS
-        if Door.API in self.doors and not self.api_host and _is_of_api(head.target):
+        if (
+            head.target.startswith(API_PATH)
+            and not self.api_host
+            and Door.API in self.doors
+            and _is_of_api(head.target)
+        ):
             return Door.API
         return Door.USERS if Door.USERS in self.doors else None
 
@@ -57,5 +63,4 @@ def requested_host(head: RequestHead) -> str:
 
 
 def _is_of_api(target: str) -> bool:
-    path = target.partition("?")[0]
-    return path == API_PATH or path.startswith(f"{API_PATH}/")
+    return target.startswith(API_PATH) and target[len(API_PATH) : len(API_PATH) + 1] in ("", "/", "?")

@@ -103,10 +103,15 @@ def _at(values: list[str], index: int, count: int) -> str:
     return values[index] if len(values) == count else values[-1] if values else ""
 
 
-def _hop(node: str, scheme: str, host: str) -> _Hop:
+@lru_cache(maxsize=4096)
+def _address_of(node: str) -> str:
+    """The address in `192.0.2.1:80`, `[2001:db8::1]:80` or without a port, in one spelling; empty for none."""
     match = _NODE.fullmatch(node)
-    address = parse_ip(match[1] or match[2] if match else node)
-    return _Hop(str(address or ""), _SCHEMES.get(scheme.lower(), ""), host if _HOST.fullmatch(host) else "")
+    return str(parse_ip(match[1] or match[2] if match else node) or "")
+
+
+def _hop(node: str, scheme: str, host: str) -> _Hop:
+    return _Hop(_address_of(node), _SCHEMES.get(scheme.lower(), ""), host if _HOST.fullmatch(host) else "")
 
 
 def _read_forwarded(headers: Headers) -> list[_Hop]:
