@@ -156,13 +156,11 @@ class Agents:
             return
         fields, body = batch_of(handed)
         try:
-            await call.send(ResponseHead(200, fields.adding(*told), len(body)))
-            await call.send(body)
+            await call.send(ResponseHead(200, fields.adding(*told), len(body)), body, End())
         except asyncio.CancelledError:
-            # Nothing of the body has been written: sending waits first, and then writes all of it.
+            # Nothing has been written: sending waits first, and then writes all of it.
             self._store.take_back(backend_id, poll.as_lost, agent_id=poll.agent_id, now=self._clock.now())
             raise
-        await call.send(End())
 
     def _take_back_lost(self, call: Call, agent: AgentName) -> None:
         lost = lost_polls_of(call.head.headers)
@@ -184,8 +182,11 @@ class Agents:
         exchange = self._store.fetch_exchange(backend_id, request_id, agent_id=agent_id, now=self._clock.now())
         part = await self._read_request(exchange, 0)
         length: Length = len(part.data) if part.last else CHUNKED
-        await call.send(ResponseHead(200, request_fields(exchange), length))
-        await call.send(part.data)
+        head = ResponseHead(200, request_fields(exchange), length)
+        if part.last:
+            await call.send(head, part.data, End())
+            return
+        await call.send(head, part.data)
         while not part.last:
             part = await self._read_request(exchange, part.end)
             await call.send(part.data)
@@ -212,6 +213,7 @@ class Agents:
             for entry in parser.feed(data):
                 postbox.take(entry)
         parser.close()
+        await _let_users_go_first()
         await call.answer(200, RECEIPT_FIELDS, encode_receipt(postbox.receipt()))
 
     async def _take_answer(self, call: Call, agent: AgentName) -> None:
@@ -234,6 +236,7 @@ class Agents:
             )
             await drive(posting, self._waiter)
             offset, patience = part.end, self._policy.idle_wait
+        await _let_users_go_first()
         await call.answer(200, Headers(), b"")
 
     async def _open_tunnel(self, call: Call, agent: AgentName) -> None:
@@ -274,3 +277,8 @@ class Agents:
             raise
         finally:
             self._presence.call_closed(agent, now=self._clock.now(), broke_off=broke_off)
+
+
+async def _let_users_go_first() -> None:
+    """What has been posted is on its way before the agent hears that it has arrived: it is users who wait."""
+    await asyncio.sleep(0)

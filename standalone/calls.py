@@ -33,6 +33,11 @@ TRAILERS: Final = "inverting_proxy.trailers"
 """In the last `http.request` of a body: its trailer fields as they were sent, where there are any; ASGI has no place
 for them."""
 
+TOGETHER: Final = "inverting_proxy.together"
+"""In a message of an answer: true where the next one is there already, so that both are written at once."""
+
+_BODY: Final = "http.response.body"
+
 _LOOK_UP: Final = 1.0
 
 CLIENT_SILENT: Final = Failure(
@@ -143,30 +148,21 @@ class Call:
         """Fields of the proxy's own, for the head of the answer, whatever it will be."""
         self.fields += fields
 
-    async def send(self, event: Event) -> None:
-        """Send the head of the answer, bytes of its body, or its end; returns when there is room for more."""
-        match event:
-            case ResponseHead():
-                if self.fields:
-                    event = replace(event, headers=event.headers.adding(*self.fields))
-                self._answer = event
-                self._first_byte = self._clock.now()
-                await self._send(_start_message(event))
-            case bytes():
-                self._sent += len(event)
-                await self._send({"type": "http.response.body", "body": event, "more_body": True})
-            case End():
-                self._is_answered = True
-                await self._send({"type": "http.response.body", "body": b"", "more_body": False})
-                if self._has_trailers:
-                    await self._send({"type": "http.response.trailers", "headers": _encoded(event.trailers)})
+    async def send(self, *events: Event) -> None:
+        """Send the head of the answer, bytes of its body, or its end; returns when there is room for more.
+
+        What is sent together is written together: one system call, and one awakening of whoever reads it.
+        """
+        for message in self._messages(events):
+            await self._send(message)
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """Send a whole answer."""
-        await self.send(ResponseHead(status, headers, len(body)))
+        head = ResponseHead(status, headers, len(body))
         if body and self.head.method != "HEAD":
-            await self.send(body)
-        await self.send(End())
+            await self.send(head, body, End())
+        else:
+            await self.send(head, End())
 
     def change(self, headers: Headers, end: TunnelEnd) -> None:
         """Answer 101 with these fields, and give the connection to `end`. Raises `CancelledError` when the client has
@@ -209,6 +205,29 @@ class Call:
                 return await self._receive()
         except TimeoutError:
             return None
+
+    def _messages(self, events: Iterable[Event]) -> list[Message]:
+        messages: list[Message] = []
+        for event in events:
+            if isinstance(event, bytes):
+                self._sent += len(event)
+                messages.append({"type": _BODY, "body": event, "more_body": True})
+            elif isinstance(event, ResponseHead):
+                if self.fields:
+                    event = replace(event, headers=event.headers.adding(*self.fields))
+                self._answer = event
+                self._first_byte = self._clock.now()
+                messages.append(_start_message(event))
+            elif isinstance(event, End):
+                self._is_answered = True
+                if not messages or messages[-1]["type"] != _BODY:
+                    messages.append({"type": _BODY, "body": b""})
+                messages[-1]["more_body"] = False
+                if self._has_trailers:
+                    messages.append({"type": "http.response.trailers", "headers": _encoded(event.trailers)})
+        for message in messages[:-1]:
+            message[TOGETHER] = True
+        return messages
 
     @property
     def _has_trailers(self) -> bool:

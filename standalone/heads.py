@@ -21,9 +21,10 @@ def checked_head(
 ) -> RequestHead:
     """The head of a request. Raises `MalformedMessage`, and `Refusal` for a body behind an offer to upgrade, which the
     parser would take for the other protocol's."""
-    headers = Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in fields)
+    headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in fields])
     length = _length_of(headers)
-    head = RequestHead(method.decode("latin-1"), target.decode("latin-1"), headers.without(*_FRAMING), length)
+    others = headers if length is None else headers.without(*_FRAMING)
+    head = RequestHead(method.decode("latin-1"), target.decode("latin-1"), others, length)
     require_version(version, is_chunked=length == CHUNKED)
     require_fields(headers)
     if head.method == "CONNECT":

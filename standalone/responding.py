@@ -18,13 +18,16 @@ from uvicorn._types import (
 )
 from uvicorn.protocols.http.httptools_impl import HEADER_RE, HEADER_VALUE_RE, STATUS_LINE, RequestResponseCycle
 
-from standalone.calls import TRAILERS
+from standalone.calls import TOGETHER, TRAILERS
 from standalone.outflow import Outflow, reset
 from wire.http1 import chunk_around
 
 Fields = list[tuple[bytes, bytes]]
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+_SHORT: Final = 1 << 14
+"""Bytes: a record of TLS holds no more."""
 
 
 class ProxyCycle(RequestResponseCycle):
@@ -40,6 +43,7 @@ class ProxyCycle(RequestResponseCycle):
         self._is_delimited_by_close = False
         self._has_trailers = False
         self._pieces: list[bytes] = []
+        self._unwritten: list[bytes] = []
         self.unread_bytes = 0
         """Of the body, that have come and were not received yet."""
         self.trailers: Fields = []
@@ -104,6 +108,8 @@ class ProxyCycle(RequestResponseCycle):
             self._end(list(message["headers"]))
         else:
             raise RuntimeError(f"an application sent {message['type']} out of turn")
+        if not message.get(TOGETHER):
+            self._flush()
 
     def _start(self, message: HTTPResponseStartEvent) -> None:
         status = message["status"]
@@ -118,7 +124,7 @@ class ProxyCycle(RequestResponseCycle):
         if not self.keep_alive:
             fields.append((b"Connection", b"close"))
         status_line = STATUS_LINE.get(status) or b"HTTP/1.1 %d \r\n" % status
-        self._out.write(b"".join((status_line, *_lines(fields), b"\r\n")))
+        self._unwritten.append(b"".join((status_line, *_lines(fields), b"\r\n")))
 
     def _choose_framing(self, status: int, fields: Fields) -> None:
         """How the body is delimited (RFC 9112 section 6.3); adds the field that says so if the application did not."""
@@ -139,29 +145,40 @@ class ProxyCycle(RequestResponseCycle):
         if not body:
             return
         if self.chunked_encoding:
-            self._out.writelines(chunk_around(body))
+            self._unwritten += chunk_around(body)
         elif self._is_delimited_by_close:
-            self._out.write(body)
+            self._unwritten.append(body)
         elif self.scope["method"] != "HEAD":
             self.expected_content_length -= len(body)
             if self.expected_content_length < 0:
                 raise RuntimeError("an application sent more than its Content-Length")
-            self._out.write(body)
+            self._unwritten.append(body)
 
     def _end(self, trailers: Fields) -> None:
         if self.expected_content_length:
             raise RuntimeError("an application sent less than its Content-Length")
         if self.chunked_encoding:
-            self._out.write(b"".join((b"0\r\n", *_lines(trailers), b"\r\n")))
+            self._unwritten.append(b"".join((b"0\r\n", *_lines(trailers), b"\r\n")))
+        self._flush()
         self.response_complete = True
         self.message_event.set()
         if not self.keep_alive:
             self._hang_up(self.more_body)
         self.on_response()
 
+    def _flush(self) -> None:
+        """Write what there is, copying only what is short: a write costs more than its bytes."""
+        pieces, self._unwritten = self._unwritten, []
+        if len(pieces) == 1 or sum(map(len, pieces)) <= _SHORT:
+            pieces = [b"".join(pieces)]
+        if len(pieces) > 1:
+            self._out.writelines(pieces)
+        elif pieces[0]:
+            self._out.write(pieces[0])
+
 
 def _lines(fields: Fields) -> list[bytes]:
-    for name, value in fields:
-        if HEADER_RE.search(name) or HEADER_VALUE_RE.search(value):
-            raise RuntimeError(f"an application sent a header field {name!r} that cannot be written")
+    names, values = b"".join([name for name, _ in fields]), b"".join([value for _, value in fields])
+    if HEADER_RE.search(names) or HEADER_VALUE_RE.search(values):
+        raise RuntimeError("an application sent a header field that cannot be written")
     return [b"%b: %b\r\n" % field for field in fields]

@@ -143,8 +143,6 @@ class ProxyProtocol(HttpToolsProtocol):
             self._keep_early(data)
             return
         self._unset_keepalive_if_required()
-        if self._alarm is None and self._is_idle:
-            self._set_alarm(self.limits.head_time)
         self._unparsed_bytes += len(data)
         try:
             self.parser.feed_data(data)
@@ -159,6 +157,8 @@ class ProxyProtocol(HttpToolsProtocol):
         else:
             if self._unparsed_bytes > self.limits.head_bytes:
                 self._refuse(describe(self._too_long()))
+            elif self._alarm is None and self._is_idle:
+                self._set_alarm(self.limits.head_time)
 
     def on_response_complete(self) -> None:
         """An answer is written: start the next request of the pipeline, or wait for one."""

@@ -127,8 +127,7 @@ class Users:
         """Pass an answer on to its end, from the part on that has been read of it."""
         reader = AnswerReader(exchange.method)
         while True:
-            for event in reader.read(part):
-                await call.send(event)
+            await call.send(*reader.read(part))
             if part.last:
                 return
             waiting = wait_for_answer(self._store, self._clock, self._policy, exchange, part.end, is_sent=is_sent)

@@ -343,4 +343,4 @@ class MemoryWaiter:
 
 
 def _later(old: datetime | None, new: datetime | None) -> datetime | None:
-    return max((moment for moment in (old, new) if moment is not None), default=None)
+    return old if new is None or (old is not None and old >= new) else new

@@ -5,7 +5,7 @@ import pytest
 
 from broker.errors import NoAnswer
 from edge.errors import FAILURES, Refusal
-from standalone.calls import REQUEST_EXTENSION, TRAILERS, Call, Message
+from standalone.calls import REQUEST_EXTENSION, TOGETHER, TRAILERS, Call, Message
 from standalone.pace import Pace
 from tests.factories import seconds
 from tests.fakes.clock import FakeClock
@@ -131,9 +131,24 @@ def test_the_end_of_an_answer_in_chunks_carries_its_trailers() -> None:
         assert bench.sent == [
             {"type": "http.response.start", "status": 200, "headers": [(b"ETag", b"x")], "trailers": True},
             {"type": "http.response.body", "body": b"ok", "more_body": True},
-            {"type": "http.response.body", "body": b"", "more_body": False},
+            {"type": "http.response.body", "body": b"", "more_body": False, TOGETHER: True},
             {"type": "http.response.trailers", "headers": [(b"Sum", b"1")]},
         ]
+
+    run(scenario)
+
+
+def test_what_is_sent_together_goes_on_in_two_messages() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        await bench.call.send(ResponseHead(200, Headers(), 2), b"ok", End())
+
+        assert [(message["type"], message.get(TOGETHER, False)) for message in bench.sent] == [
+            ("http.response.start", True),
+            ("http.response.body", False),
+        ]
+        assert (bench.sent[-1]["body"], bench.sent[-1]["more_body"]) == (b"ok", False)
+        assert bench.call.is_answered and bench.call.access().sent == 2
 
     run(scenario)
 

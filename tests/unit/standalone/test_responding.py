@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from standalone.calls import TRAILERS
+from standalone.calls import TOGETHER, TRAILERS
 from standalone.outflow import Outflow
 from standalone.responding import ProxyCycle
 
@@ -15,11 +15,13 @@ class FakeTransport:
 
     def __init__(self) -> None:
         self.written = b""
+        self.writes = 0
         self.is_aborted = False
         self.options: list[int] = []
 
     def write(self, data: bytes) -> None:
         self.written += data
+        self.writes += 1
 
     def writelines(self, pieces: Iterable[bytes]) -> None:
         self.write(b"".join(pieces))
@@ -164,6 +166,30 @@ def test_trailers_stand_behind_the_last_chunk() -> None:
         await bench.send(type="http.response.trailers", headers=[(b"Sum", b"1")])
 
         assert bench.transport.written.endswith(b"2\r\nok\r\n0\r\nSum: 1\r\n\r\n")
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("size", [2, 100_000])
+def test_what_is_there_together_is_written_together(size: int) -> None:
+    async def scenario() -> None:
+        bench, body = Bench(), bytes(size)
+        await bench.send(type="http.response.start", status=200, headers=[], **{TOGETHER: True})
+        before = bench.transport.writes
+        await bench.write(body, more=False)
+
+        assert (before, bench.transport.writes) == (0, 1)
+        assert bench.transport.written.endswith(b"\r\n%x\r\n%b\r\n0\r\n\r\n" % (size, body))
+
+    run(scenario)
+
+
+def test_a_head_whose_body_is_not_there_yet_is_written_at_once() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        await bench.start()
+
+        assert bench.transport.written.endswith(b"\r\n\r\n")
 
     run(scenario)
 
