@@ -88,6 +88,22 @@ def test_of_polls_that_wait_one_gets_a_request_and_the_others_wait_on(agent: Age
         assert [user.read_reply().body for user in users] == [b"ok"] * 3
 
 
+def test_polls_that_have_broken_off_keep_nothing_from_those_that_wait(agent: Agent) -> None:
+    with ExitStack() as stack:
+        polls = [stack.enter_context(open_poll(agent, f"p{number}", (CAPACITY, "1"))) for number in range(6)]
+        time.sleep(100 * MS)
+        for gone in polls[::2]:
+            gone.close()
+        time.sleep(100 * MS)
+        began = time.monotonic()
+        users = [stack.enter_context(ask(agent.url)) for _ in range(3)]
+        taken = [entries_of(polling.read_reply())[0].request_id for polling in polls[1::2]]
+        post(agent, *map(ok, taken))
+
+        assert [user.read_reply().body for user in users] == [b"ok"] * 3
+        assert time.monotonic() - began < 1 * SECOND
+
+
 @pytest.mark.parametrize("size", [MAX_ENTRY_BYTES, 100_000])
 def test_a_long_or_streaming_body_is_fetched_by_name(agent: Agent, size: int) -> None:
     with Connection(agent.url) as user:
