@@ -20,7 +20,6 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from flask import Response
-from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 from werkzeug.datastructures import Headers as WerkzeugHeaders
 
 from broker.forwarding import Client
@@ -33,6 +32,14 @@ from wire.headers import Headers
 from wire.http1 import CHUNKED, Length, RequestHead, ResponseHead
 
 Environ = Mapping[str, Any]
+
+_BROKEN_BODIES: tuple[type[Exception], ...] = (OSError,)
+try:
+    from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
+
+    _BROKEN_BODIES = (OSError, ParseException)
+except ImportError:
+    pass  # another server, which has no such errors
 
 SLICE_BYTES: Final = 1 << 16
 """How much of a body is read at a time."""
@@ -133,7 +140,7 @@ def within(slices: Iterable[bytes], limit: int, too_large: MessageTooLarge) -> I
 def _read(environ: Environ, size: int) -> bytes:
     try:
         data: bytes = environ["wsgi.input"].read(size)
-    except (OSError, ParseException) as exc:
+    except _BROKEN_BODIES as exc:
         raise MalformedMessage("the request body broke off, or is badly coded") from exc
     return data
 

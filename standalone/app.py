@@ -15,6 +15,7 @@ from edge.audit import log_refusal
 from edge.errors import INTERNAL, NO_SUCH_PATH, Refusal, describe
 from edge.logs import access_line, log_access
 from standalone.abandoned import Abandoned
+from standalone.administrators import Administrators
 from standalone.agents import Agents
 from standalone.calls import Asgi, Call, Receive, Scope, Send
 from standalone.doors import Door, Entrance
@@ -59,7 +60,7 @@ class StandaloneApp:
         agents: Agents,
         access: Access,
         peers: Peers,
-        api: Asgi | None,
+        api: Administrators | None,
         chores: Iterable[Callable[[], None]],
         tunnels: Tunnels,
     ) -> None:
@@ -96,7 +97,10 @@ class StandaloneApp:
             if logger.isEnabledFor(level):
                 logger.log(level, "agent: %s", access_line(call.access()))
         elif door is Door.API and self._api is not None:
-            await self._api({**scope, "scheme": call.client.scheme}, receive, send)
+            await self._guard(call, self._api.serve)
+            if call.reason:
+                # All others are in the log of the API itself.
+                log_access(logger, call.access())
         else:
             await self._guard(call, self._serve_user if door is Door.USERS else _refuse_path)
             if not call.is_taken_over:
@@ -186,7 +190,7 @@ def create_asgi(
     access: Access = OPEN,
     presence: Presence | None = None,
     peers: Peers | None = None,
-    api: Asgi | None = None,
+    api: Administrators | None = None,
     body_rate: int = BODY_RATE,
     first_bytes: int = FIRST_BYTES,
     chores: Iterable[Callable[[], None]] = (),

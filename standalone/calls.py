@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from broker.forwarding import Client
 from broker.waiting import Clock
-from edge.errors import Failure, Refusal, choose_form, render
+from edge.errors import Failure, Form, Refusal, choose_form, render
 from edge.identity import Caller
 from edge.logs import Access
 from standalone.pace import Pace
@@ -74,6 +74,8 @@ class Call:
         self.backend = ""
         self.reason = ""
         """Why it failed, if it did."""
+        self.form: Form | None = None
+        """How errors are told; None: as the client wants it."""
         self.trailers = Headers()
         """Of the request, once its body is read to the end."""
         self._receive = receive
@@ -179,7 +181,7 @@ class Call:
         server breaks the connection off."""
         self.reason = failure.reason
         if not self.has_begun:
-            form = choose_form(self.head.headers.get("Accept"))
+            form = self.form or choose_form(self.head.headers.get("Accept"))
             await self.answer(*render(failure, form=form, trace=self.trace))
 
     def access(self) -> Access:
