@@ -8,7 +8,7 @@ import asyncio
 import io
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
@@ -19,15 +19,13 @@ from broker.forwarding import in_origin_form
 from broker.policy import Policy
 from edge.identity import Caller, Identity
 from standalone.calls import Call
+from standalone.identity.access import Admin
 from wire.errors import MessageTooLarge
 from wire.headers import Headers
 from wire.http1 import End, ResponseHead
 
 if TYPE_CHECKING:
     from flask import Flask
-
-Admin = Callable[[Caller], Awaitable[str]]
-"""The account of an administrator; raises `NotAllowed` for anybody else."""
 
 MAX_BODY_BYTES: Final = 1 << 20
 """The limit of the API's own."""

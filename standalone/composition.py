@@ -4,10 +4,13 @@ import math
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from broker.clock import SystemClock
 from broker.policy import Policy
 from broker.registrations import Registrations
+from edge.identity import Identity
+from standalone.administrators import Administrators
 from standalone.app import StandaloneApp, create_asgi
 from standalone.crowd import Crowd, is_of_this_machine
 from standalone.doors import Entrance
@@ -25,6 +28,9 @@ from standalone.settings.load import Settings
 from standalone.summary import announcement_of
 from stores.memory import MemoryStore
 from wire.protocol import RequestId
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -56,11 +62,27 @@ def create_app(
         capacity=limits.exchanges,
         registrations=registrations,
     )
+    access = assemble(settings, store=store, clock=clock, is_trusted=peers.is_trusted)
+
+    def make_api(identity: Identity) -> "Flask":
+        from api_service.app import create_app as create_api
+
+        return create_api(
+            store=store,
+            clock=clock,
+            identity=identity,
+            policy=policy,
+            trusts_cron_field=False,
+            deletes_stale_backends=False,
+            has_options=True,
+        )
+
     return create_asgi(
         store=store,
         clock=clock,
         policy=policy,
-        access=assemble(settings, store=store, clock=clock, is_trusted=peers.is_trusted),
+        access=access,
+        api=Administrators(admin=access.admin, make_app=make_api, policy=policy) if access.admin else None,
         new_id=lambda: RequestId(secrets.token_urlsafe(16)),
         peers=peers,
         body_rate=limits.body_rate,

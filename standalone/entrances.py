@@ -7,7 +7,7 @@ from standalone.settings.load import Settings
 
 def entrances_of(settings: Settings) -> list[tuple[Address, Entrance]]:
     """Where to listen, users first, and which doors are there; an address that is named for several has them all."""
-    listen, has_api = settings.listen, False
+    listen, has_api = settings.listen, settings.administrators.knows_anybody
     shared = {Door.USERS} | (set() if listen.agents else {Door.AGENTS}) | ({Door.API} if has_api else set())
     doors = [(address, shared - ({Door.API} if listen.api else set())) for address in listen.users]
     for door, addresses in ((Door.AGENTS, listen.agents), (Door.API, listen.api)):

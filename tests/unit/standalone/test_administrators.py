@@ -14,7 +14,7 @@ from flask import Flask
 from api_service.app import create_app
 from broker.errors import NotAllowed
 from broker.policy import Policy
-from edge.identity import Caller, Identity, OpenIdentity
+from edge.identity import Caller, Identity
 from standalone.administrators import MAX_BODY_BYTES, Administrators, environ_of
 from standalone.app import create_asgi
 from standalone.calls import REQUEST_EXTENSION, Call, Scope
@@ -56,7 +56,6 @@ class Api:
             store=self.store,
             clock=self.clock,
             policy=self.policy,
-            identity=OpenIdentity(),
             new_id=lambda: RequestId("request-1"),
             api=api,
         )
