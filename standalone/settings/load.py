@@ -90,11 +90,11 @@ class Settings:
             raise SettingsError(_NEEDS_AGENTS)
         if not self.is_open and not self.users.sign_in:
             raise SettingsError(_NEEDS_USERS)
-        if self.listen.api and not self.administrators.knows_anybody:
-            raise SettingsError(_NEEDS_ADMINISTRATORS)
         if self.users.sign_in == "header" and not self.listen.trusted_peers:
             raise SettingsError(_NEEDS_FRONT)
         self._require_certificate()
+        if self.listen.api and not self.administrators.knows_anybody:
+            raise SettingsError(_NEEDS_ADMINISTRATORS)
 
     def _require_certificate(self) -> None:
         for key, addresses in self.listen.by_key.items():
