@@ -8,6 +8,7 @@ BrokerError
     NotAllowed          the caller proved no identity, or not one that may do this
     BackendOffline      registered, but no agent has asked lately, or none took the request
     Overloaded          a bound is reached; try later
+    TooManyRequests     the user has all that is his; try later
     ClaimedElsewhere    another agent has this exchange
     ConflictingBytes    a repeated part differs from what is stored, or leaves a gap
     BrokenAnswer        the answer ended early or was malformed
@@ -63,7 +64,23 @@ class BackendOffline(BrokerError):
 
 
 class Overloaded(BrokerError):
+    """`retry_after`: in how many seconds to try again, where that is known."""
+
     reason = "overloaded"
+
+    def __init__(self, text: str, *, retry_after: int | None = None) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after
+
+
+class TooManyRequests(BrokerError):
+    """`retry_after` as in `Overloaded`."""
+
+    reason = "too-many-requests"
+
+    def __init__(self, text: str, *, retry_after: int | None = None) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after
 
 
 class ClaimedElsewhere(BrokerError):

@@ -41,6 +41,15 @@ class Policy:
     max_body_bytes: int = 32 * 10**6
     """The longest request body that is taken. App Engine takes 32 MB for a whole request."""
 
+    backend_exchanges: int = 10_000
+    """The most requests under way with a backend whose registration does not say."""
+
+    max_queue: int = 1_000
+    """The most of them that no agent has taken yet."""
+
+    user_exchanges: int = 1_000
+    """The most requests under way for a user."""
+
     poll_fastest: timedelta = timedelta(milliseconds=20)
     """The spacing of look-ups over a store that cannot wake anybody, for a wait that has just begun."""
 
@@ -53,6 +62,11 @@ class Policy:
 
     exchange_ttl: timedelta = field(init=False, compare=False)
     """How long an untouched exchange is kept: every deadline, and `exchange_gone` on top."""
+
+    @property
+    def queue_wait(self) -> timedelta:
+        """Where the first in a queue has waited for longer, who comes last would not be fetched in time."""
+        return self.fetch_wait / 2
 
     def __post_init__(self) -> None:
         longest = max(self.response_wait, self.idle_wait)

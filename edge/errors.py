@@ -22,6 +22,7 @@ from broker.errors import (
     NotAllowed,
     Overloaded,
     StoreUnavailable,
+    TooManyRequests,
     UnknownBackend,
     UnknownRequest,
 )
@@ -114,6 +115,14 @@ FAILURES: Final[Mapping[type[Exception], Failure]] = {
         party="proxy",
         text="The proxy has as many requests waiting as it takes: try again soon.",
         headers=_retry_after(5),
+    ),
+    TooManyRequests: Failure(
+        status=429,
+        reason=TooManyRequests.reason,
+        party="client",
+        text="You have as many requests under way as the proxy takes of one user: wait for some of them.",
+        headers=_retry_after(1),
+        shows_cause=True,
     ),
     ClaimedElsewhere: Failure(
         status=409,
@@ -229,6 +238,8 @@ def describe(exc: Exception) -> Failure:
         failure = BROKEN_ANSWERS.get(exc.reason) or replace(failure, reason=exc.reason)
     if isinstance(exc, MessageTooLarge):
         failure = replace(failure, status=exc.status_hint)
+    if isinstance(exc, Overloaded | TooManyRequests) and exc.retry_after is not None:
+        failure = replace(failure, headers=_retry_after(exc.retry_after))
     cause = str(exc)
     return replace(failure, details=(cause,)) if failure.shows_cause and cause else failure
 

@@ -44,6 +44,9 @@ def policy_of(settings: Settings) -> Policy:
         idle_wait=timeouts.idle,
         backend_online=2 * timeouts.list + timedelta(seconds=15),
         max_body_bytes=settings.limits.body_bytes,
+        backend_exchanges=settings.limits.backend_exchanges,
+        user_exchanges=settings.limits.user_exchanges,
+        max_queue=settings.limits.queue,
     )
 
 

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from broker.errors import UnknownBackend
-from broker.model import Backend
+from broker.model import Backend, Options
 from broker.registrations import Registered, Registrations
 from broker.routing import end_users_serving
 from wire.protocol import BackendId
+
+_NONE: Final = Options()
 
 
 class KnownBackends:
@@ -48,6 +50,11 @@ class KnownBackends:
             return self._by_id[backend_id]
         except KeyError:
             raise UnknownBackend(f"no backend {backend_id!r} is registered") from None
+
+    def options_of(self, backend_id: BackendId) -> Options:
+        """The options of a backend, those of none where it is not registered."""
+        backend = self._by_id.get(backend_id)
+        return backend.options if backend else _NONE
 
     def list_all(self) -> list[Backend]:
         """All of them, by ID."""

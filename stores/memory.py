@@ -1,6 +1,7 @@
 """The store in this process's memory, and the waiter of threads that it wakes."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 
@@ -9,6 +10,7 @@ from broker.batches import Room
 from broker.errors import DuplicateRequest, Overloaded, UnknownRequest
 from broker.model import Answer, Backend, BackendStatus, Exchange, HandedOut, LostPolls, Part, Poll
 from broker.policy import Policy
+from broker.quotas import require_room
 from broker.registrations import Forgotten, Registrations
 from broker.waiting import ExchangeKey, Key, PendingKey, Wait
 from stores.known_backends import KnownBackends
@@ -38,11 +40,12 @@ class MemoryStore:
         self._capacity = capacity
         self._registrations = registrations or Forgotten()
         self._backends = KnownBackends(self._registrations)
-        self._lock = threading.Lock()  # guards `_memory`, the three below, and all they hold
+        self._lock = threading.Lock()  # guards `_memory`, all below but the listeners, and what it holds
         self._queues: dict[BackendId, Queue] = {
             each.backend.backend_id: Queue(BackendStatus(last_used=each.last_used)) for each in self._backends.loaded
         }
         self._records: dict[RequestId, Record] = {}
+        self._of_user: Counter[str] = Counter()
         self._lost_polls = LostPollNames()
         self._listeners: tuple[Listener, ...] = ()
 
@@ -79,9 +82,10 @@ class MemoryStore:
     def delete_backend(self, backend_id: BackendId) -> None:
         self._backends.delete(backend_id)
         with self._lock:
-            gone = self._queues.pop(backend_id, Queue()).records
+            gone = list(self._queues[backend_id].records) if backend_id in self._queues else []
             for request_id in gone:
-                self._records.pop(request_id).close()
+                self._remove(request_id)
+            self._queues.pop(backend_id, None)
         self._notify(*(ExchangeKey(request_id) for request_id in gone))
 
     def touch_backend(
@@ -136,12 +140,21 @@ class MemoryStore:
                 raise DuplicateRequest(exchange.request_id)
             if len(self._records) >= self._capacity:
                 raise Overloaded(f"{self._capacity} requests are waiting already")
+            queue = self._queues.get(exchange.backend_id, Queue())
+            require_room(
+                queue.load(exchange.started, of_user=self._of_user[exchange.end_user]),
+                self._backends.options_of(exchange.backend_id),
+                self._policy,
+                user=exchange.end_user,
+                waiting_users=(each.exchange.end_user for each in queue.waiting.values()),
+            )
             record = Record(exchange, *(Window(self._window, self._memory) for _ in range(2)))
             if record.request.append(0, request, last=last) < len(request):
                 record.close()
                 raise Overloaded(f"there is no room for the first {len(request)} bytes of a request")
-            self._queues.setdefault(exchange.backend_id, Queue()).add(record)
+            self._queues.setdefault(exchange.backend_id, queue).add(record)
             self._records[exchange.request_id] = record
+            self._of_user[exchange.end_user] += 1
         self._notify(PendingKey(exchange.backend_id))
 
     def append_request(
@@ -311,11 +324,14 @@ class MemoryStore:
     def _remove(self, request_id: RequestId) -> None:
         record = self._records.pop(request_id)
         record.close()
-        backend_id = record.exchange.backend_id
-        queue = self._queues[backend_id]
+        exchange = record.exchange
+        self._of_user[exchange.end_user] -= 1
+        if not self._of_user[exchange.end_user]:
+            del self._of_user[exchange.end_user]
+        queue = self._queues[exchange.backend_id]
         queue.remove(request_id)
-        if not queue.records and backend_id not in self._backends:
-            del self._queues[backend_id]
+        if not queue.records and exchange.backend_id not in self._backends:
+            del self._queues[exchange.backend_id]
 
 
 class MemoryWaiter:

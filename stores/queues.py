@@ -3,13 +3,14 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from broker import exchange as rules
 from broker.batches import Room
 from broker.model import BackendStatus, Exchange, HandedOut, Poll
 from broker.policy import Policy
+from broker.quotas import Load
 from stores.window import Window
 from wire.protocol import MAX_ENTRY_BYTES, BackendId, RequestId
 
@@ -58,6 +59,17 @@ class Queue:
         """An exchange that has gone."""
         del self.records[request_id]
         self.waiting.pop(request_id, None)
+
+    def load(self, now: datetime, *, of_user: int) -> Load:
+        """What a new request would come to. One that waits to become another protocol says nothing of how long others
+        have to wait: not every agent takes it."""
+        oldest = next((each.exchange for each in self.waiting.values() if not each.exchange.upgrade), None)
+        return Load(
+            exchanges=len(self.records),
+            waiting=len(self.waiting),
+            oldest_wait=now - oldest.started if oldest else timedelta(),
+            of_user=of_user,
+        )
 
     def requeue(self, records: Iterable[Record], change: Callable[[Record], None]) -> None:
         """Take exchanges from their agent; those that are queued again are before all others."""

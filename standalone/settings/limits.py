@@ -21,6 +21,9 @@ class LimitSettings(Table):
     requests_per_connection: int
     pipeline: int
     exchanges: int
+    backend_exchanges: int
+    user_exchanges: int
+    queue: int
     websockets: int
     window_bytes: int
     memory_bytes: int
@@ -56,6 +59,9 @@ class LimitSettings(Table):
         ),
         count("pipeline", 32, "Requests that a client may send ahead of their answers on one connection.", most=1000),
         count("exchanges", 10_000, "Requests under way at a time: then 503."),
+        count("backend-exchanges", 10_000, "Of them, with one backend whose registration does not say: then 503."),
+        count("user-exchanges", 1_000, "Of them, for one user who is known: then 429."),
+        count("queue", 1_000, "Of a backend's, those that no agent has taken yet: then 503."),
         count("websockets", 5_000, "Websockets at a time: then 503. Each takes two connections beside `connections`."),
         size("window-bytes", 1 << 20, "How much of each body is in memory at a time.", least=1 << 18, most=1 << 30),
         size(

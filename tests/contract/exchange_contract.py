@@ -182,7 +182,7 @@ class ExchangeContract:
     def test_the_limit_is_kept(self, store: Store) -> None:
         names = [f"r{number * 7919 % 1000:03}" for number in range(POLICY.list_limit + 3)]
         for second, name in enumerate(names):
-            queued(store, name, started=later(second / 10))
+            queued(store, name, started=later(second / 100))
         assert claim(store, now=later(30)) == names[: POLICY.list_limit]
         assert claim(store, now=later(30)) == names[POLICY.list_limit :]
         assert claim(store, now=later(30)) == []

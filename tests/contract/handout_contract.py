@@ -65,7 +65,7 @@ class HandoutContract:
 
     def test_a_batch_has_a_limit_of_its_own(self, store: Store) -> None:
         for number in range(POLICY.list_limit + 1):
-            queued(store, f"r{number:03}", started=later(number / 10))
+            queued(store, f"r{number:03}", started=later(number / 100))
         assert len(handed_ids(store, a_poll(capacity=999), now=later(30))) == POLICY.list_limit
         assert handed_ids(store, a_poll(capacity=999), now=later(30)) == [f"r{POLICY.list_limit}"]
 
@@ -114,7 +114,7 @@ class HandoutContract:
 
     def test_what_does_not_fit_any_more_is_for_the_next_poll(self, store: Store) -> None:
         for number in range(9):
-            queued(store, f"r{number}", bytes(MAX_ENTRY_BYTES), started=later(number))
+            queued(store, f"r{number}", bytes(MAX_ENTRY_BYTES), started=later(number / 10))
         polled = [handed_ids(store, a_poll(f"p{number}"), now=later(10)) for number in range(9)]
         assert [name for names in polled for name in names] == [f"r{number}" for number in range(9)]
         assert max(len(names) for names in polled) <= 8

@@ -85,7 +85,8 @@ class SweepContract:
     def test_more_than_a_commit_takes_are_swept(self, store: Store) -> None:
         store.put_backend(a_backend())
         for number in range(MORE_THAN_A_COMMIT):
-            store.add_exchange(an_exchange(f"old-{number}", expires=later(1)), REQUEST_BYTES, last=True)
+            old = an_exchange(f"old-{number}", expires=later(1), end_user=f"user-{number}@example.com")
+            store.add_exchange(old, REQUEST_BYTES, last=True)
         queued(store, "fresh")
         assert store.sweep(now=later(1)) == MORE_THAN_A_COMMIT
         assert store.sweep(now=later(1)) == 0

@@ -11,6 +11,7 @@ REASONS = {
     "NotAllowed": "not-allowed",
     "BackendOffline": "no-agent",
     "Overloaded": "overloaded",
+    "TooManyRequests": "too-many-requests",
     "ClaimedElsewhere": "claimed-elsewhere",
     "ConflictingBytes": "conflicting-bytes",
     "BrokenAnswer": "broken-answer",

@@ -12,10 +12,12 @@ from broker.errors import (
     ClaimedElsewhere,
     ConflictingBytes,
     DuplicateRequest,
+    FixedBackend,
     NoAnswer,
     NotAllowed,
     Overloaded,
     StoreUnavailable,
+    TooManyRequests,
     UnknownBackend,
     UnknownRequest,
 )
@@ -52,6 +54,8 @@ def test_the_table_has_no_row_without_an_error() -> None:
         (NotAllowed("x", authenticated=True), 403, "not-allowed", "client"),
         (BackendOffline("x"), 503, "no-agent", "agent"),
         (Overloaded("x"), 503, "overloaded", "proxy"),
+        (TooManyRequests("x"), 429, "too-many-requests", "client"),
+        (FixedBackend("x"), 409, "fixed-backend", "client"),
         (ClaimedElsewhere("x"), 409, "claimed-elsewhere", "agent"),
         (ConflictingBytes("x"), 409, "conflicting-bytes", "agent"),
         (BrokenAnswer("x"), 502, "broken-answer", "backend"),
@@ -69,6 +73,11 @@ def test_the_table_has_no_row_without_an_error() -> None:
 def test_an_error_is_told_by_status_reason_and_party(exc: Exception, status: int, reason: str, party: str) -> None:
     failure = describe(exc)
     assert (failure.status, failure.reason, failure.party) == (status, reason, party)
+
+
+@pytest.mark.parametrize("kind", [Overloaded, TooManyRequests])
+def test_who_is_refused_is_told_when_to_come_again(kind: type[Overloaded] | type[TooManyRequests]) -> None:
+    assert ("Retry-After", "17") in describe(kind("x", retry_after=17)).headers
 
 
 @pytest.mark.parametrize("exc", [BackendOffline("x"), Overloaded("x"), StoreUnavailable("x"), DuplicateRequest("x")])

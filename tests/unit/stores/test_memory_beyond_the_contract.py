@@ -1,11 +1,17 @@
 """What `MemoryStore` can and no other store has to."""
 
-from broker.model import BackendStatus, Exchange
+from datetime import timedelta
+from itertools import count
+
+import pytest
+
+from broker.errors import Overloaded, TooManyRequests
+from broker.model import BackendStatus, Exchange, Options
 from broker.policy import Policy
 from stores.memory import MemoryStore
 from tests.factories import BACKEND, REQUEST, a_backend, an_exchange
 from tests.fakes.clock import NOON
-from wire.protocol import BackendId
+from wire.protocol import BackendId, RequestId
 
 
 def a_store(*exchanges: Exchange) -> MemoryStore:
@@ -60,3 +66,60 @@ def test_an_offer_that_was_fetched_or_is_another_agents_is_not_withdrawn() -> No
     store.withdraw_offers(BACKEND, [an_exchange("other").request_id], agent_id="b")
 
     assert store.claim_pending(BACKEND, agent_id="b", now=NOON) == []
+
+
+def admitted(store: MemoryStore, number: int, **changes: object) -> list[str]:
+    """Why each of so many requests was refused; empty for those that were let in."""
+    reasons = []
+    for _ in range(number):
+        try:
+            store.add_exchange(an_exchange(f"r{next(_NUMBERS)}", **changes), b"", last=True)
+            reasons.append("")
+        except (Overloaded, TooManyRequests) as exc:
+            reasons.append(exc.reason)
+    return reasons
+
+
+_NUMBERS = count()
+
+
+def test_a_queue_has_a_bound_of_which_a_user_gets_his_share() -> None:
+    store = MemoryStore(Policy(max_queue=4))
+
+    assert admitted(store, 3, end_user="ada@x") == ["", "", "too-many-requests"]
+    assert admitted(store, 3, end_user="bob@x") == ["", "too-many-requests", "too-many-requests"]
+    assert admitted(store, 3, end_user="") == ["", "overloaded", "overloaded"]
+
+
+def test_what_an_agent_has_taken_makes_room_in_the_queue_and_counts_for_the_backend() -> None:
+    store = MemoryStore(Policy())
+    store.put_backend(a_backend(options=Options(max_queue=1, max_exchanges=2)))
+
+    assert admitted(store, 2, end_user="") == ["", "overloaded"]
+    [taken] = store.claim_pending(BACKEND, agent_id="a", now=NOON)
+    store.fetch_exchange(BACKEND, taken, agent_id="a", now=NOON)
+    assert admitted(store, 2, end_user="") == ["", "overloaded"]
+    store.delete_exchange(BACKEND, taken)
+    assert admitted(store, 1, end_user="", backend_id=BackendId("other")) == [""]
+
+
+def test_a_user_is_counted_over_all_backends_and_no_more_once_all_is_over() -> None:
+    store = MemoryStore(Policy(user_exchanges=2))
+    store.put_backend(a_backend())
+
+    assert admitted(store, 1) + admitted(store, 2, backend_id=BackendId("other")) == ["", "", "too-many-requests"]
+    store.delete_backend(BACKEND)
+    assert admitted(store, 2) == ["", "too-many-requests"]
+    store.sweep(now=NOON + Policy().exchange_ttl)
+    assert admitted(store, 2) == ["", ""]
+
+
+def test_where_the_first_has_waited_for_long_nobody_is_let_in_and_told_when_to_come_again() -> None:
+    store = a_store(an_exchange("first"), an_exchange("upgrade", upgrade="websocket"))
+    late = an_exchange("late", started=NOON + timedelta(seconds=8))
+
+    with pytest.raises(Overloaded) as caught:
+        store.add_exchange(late, b"", last=True)
+    assert caught.value.retry_after == 8
+    store.delete_exchange(BACKEND, RequestId("first"))
+    store.add_exchange(late, b"", last=True)
