@@ -5,6 +5,8 @@
     exchange    the life of one request: states, transitions, what an agent may do with it
     routing     which backend serves a user, a host and a path
     hosts       names of hosts, and which of them a registration means
+    assignment  which of several agents gets a request
+    affinity    what keeps a browser with one of them
     quotas      who may queue one more request
     forwarding  which header fields travel on, and which are ours to set
     store       the contract of a store, in prose

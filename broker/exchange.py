@@ -90,6 +90,16 @@ def is_taken(exchange: Exchange) -> bool:
     return exchange.state not in (State.QUEUED, State.OFFERED)
 
 
+def is_in_hands(exchange: Exchange) -> bool:
+    """True while an agent works on it: fetched, and its answer not complete."""
+    return exchange.state in (State.FETCHED, State.ANSWERING)
+
+
+def has_lapsed(exchange: Exchange, now: datetime) -> bool:
+    """True once an agent has let the time pass in which it was to fetch what it was offered."""
+    return exchange.state is State.OFFERED and exchange.leased_until is not None and exchange.leased_until <= now
+
+
 def is_held_by(exchange: Exchange, agent_id: str) -> bool:
     """True while it is offered to this agent, or in its hands with the answer not complete."""
     return exchange.agent_id == agent_id and exchange.state in (State.OFFERED, State.FETCHED, State.ANSWERING)

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from broker.affinity import affinity_of
 from broker.forwarding import Client, forwarded_request, in_origin_form
 from broker.hosts import host_of
-from broker.model import Exchange
+from broker.model import Exchange, Sharing
 from broker.policy import Policy
 from broker.routing import choose_backend, find_candidates, path_of
 from broker.store import Store
@@ -55,6 +56,7 @@ def admit_request(
         method=head.method,
         started=now,
         expires=now + policy.exchange_ttl,
+        affinity=affinity_of(head.headers, end_user) if backend.options.agents is Sharing.STICKY else None,
     )
     return Intake(exchange, raw)
 

@@ -87,6 +87,9 @@ class Exchange(NamedTuple):
     """The poll that handed it out, as long as that may have been lost; empty in version 1."""
     failure: str = ""
     """Why the state is `FAILED`: a reason for machines."""
+    affinity: str | None = None
+    """What keeps it with one agent (`broker.affinity`): empty where that is still to be found; None where all are
+    alike."""
     upgrade: str = ""
     """The protocol that the client wants to change to, in lower case; empty for a request that wants an answer."""
 

@@ -68,6 +68,12 @@ class Policy:
         """Where the first in a queue has waited for longer, who comes last would not be fetched in time."""
         return self.fetch_wait / 2
 
+    @property
+    def agent_silence(self) -> timedelta:
+        """How long an agent that works on nothing may be silent and still counts: in a poll it is heard of every
+        `offer_lease`."""
+        return 2 * self.offer_lease + timedelta(seconds=2)
+
     def __post_init__(self) -> None:
         longest = max(self.response_wait, self.idle_wait)
         object.__setattr__(self, "room_wait", self.idle_wait + self.offer_lease)

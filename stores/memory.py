@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 
 from broker import exchange as rules
+from broker.assignment import Roster
 from broker.batches import Room
 from broker.errors import DuplicateRequest, Overloaded, UnknownRequest
 from broker.model import Answer, Backend, BackendStatus, Exchange, HandedOut, LostPolls, Part, Poll
@@ -42,7 +43,8 @@ class MemoryStore:
         self._backends = KnownBackends(self._registrations)
         self._lock = threading.Lock()  # guards `_memory`, all below but the listeners, and what it holds
         self._queues: dict[BackendId, Queue] = {
-            each.backend.backend_id: Queue(BackendStatus(last_used=each.last_used)) for each in self._backends.loaded
+            each.backend.backend_id: Queue(Roster(policy), BackendStatus(last_used=each.last_used))
+            for each in self._backends.loaded
         }
         self._records: dict[RequestId, Record] = {}
         self._of_user: Counter[str] = Counter()
@@ -68,7 +70,7 @@ class MemoryStore:
     def put_backend(self, backend: Backend) -> None:
         self._backends.put(backend)
         with self._lock:
-            self._queues.setdefault(backend.backend_id, Queue())
+            self._queues.setdefault(backend.backend_id, self._new_queue())
 
     def get_backend(self, backend_id: BackendId) -> Backend:
         return self._backends.get(backend_id)
@@ -94,7 +96,7 @@ class MemoryStore:
         with self._lock:
             if backend_id not in self._backends:
                 return
-            queue = self._queues.setdefault(backend_id, Queue())
+            queue = self._queues.setdefault(backend_id, self._new_queue())
             queue.status = BackendStatus(
                 last_polled=_later(queue.status.last_polled, polled),
                 last_used=_later(queue.status.last_used, used),
@@ -122,6 +124,13 @@ class MemoryStore:
             agent_id = record.exchange.agent_id
             return agent_id if rules.is_held_by(record.exchange, agent_id) else ""
 
+    def agent_of(self, request_id: RequestId) -> str:
+        """The agent that an exchange was given to last, also when it has answered; empty for none, or for one without a
+        name. Beyond the contract."""
+        with self._lock:
+            record = self._records.get(request_id)
+            return record.exchange.agent_id if record else ""
+
     def forget_polls(self, backend_id: BackendId) -> None:
         """No agent is left: the backend is offline from now on, and not only when its last poll is long past.
 
@@ -140,7 +149,7 @@ class MemoryStore:
                 raise DuplicateRequest(exchange.request_id)
             if len(self._records) >= self._capacity:
                 raise Overloaded(f"{self._capacity} requests are waiting already")
-            queue = self._queues.get(exchange.backend_id, Queue())
+            queue = self._queues.get(exchange.backend_id) or self._new_queue()
             require_room(
                 queue.load(exchange.started, of_user=self._of_user[exchange.end_user]),
                 self._backends.options_of(exchange.backend_id),
@@ -191,13 +200,13 @@ class MemoryStore:
     ) -> list[RequestId]:
         claimed: list[RequestId] = []
         with self._lock:
-            queue = self._queues.get(backend_id)
-            for request_id, record in queue.waiting.items() if queue else ():
+            queue = self._queues.get(backend_id) or self._new_queue()
+            sharing = self._backends.options_of(backend_id).agents
+            for record in queue.claimable(agent_id, sharing, now=now, takes_upgrades=takes_upgrades):
                 if len(claimed) == self._policy.list_limit:
                     break
-                if rules.is_claimable(record.exchange, now, takes_upgrades=takes_upgrades):
-                    record.exchange = rules.offer(record.exchange, agent_id=agent_id, now=now, policy=self._policy)
-                    claimed.append(request_id)
+                record.exchange = rules.offer(record.exchange, agent_id=agent_id, now=now, policy=self._policy)
+                claimed.append(record.exchange.request_id)
         if len(claimed) == self._policy.list_limit:
             self._notify(PendingKey(backend_id))
         return claimed
@@ -207,8 +216,8 @@ class MemoryStore:
             queue = self._queues.get(backend_id)
             if queue is None or self._lost_polls.has(backend_id, poll):
                 return []
-            room = Room(poll, self._policy)
-            handed = queue.hand_out(poll, room, now=now, policy=self._policy)
+            room, sharing = Room(poll, self._policy), self._backends.options_of(backend_id).agents
+            handed = queue.hand_out(poll, room, sharing, now=now, policy=self._policy)
         if room.is_full:
             # Others may be waiting that were not told of it.
             self._notify(PendingKey(backend_id))
@@ -217,7 +226,7 @@ class MemoryStore:
     def take_back(self, backend_id: BackendId, lost: LostPolls, *, agent_id: str, now: datetime) -> None:
         with self._lock:
             self._lost_polls.add(backend_id, agent_id, lost.poll_ids, until=now + self._policy.exchange_ttl)
-            queue = self._queues.get(backend_id, Queue())
+            queue = self._queues.get(backend_id) or self._new_queue()
             held = [record for record in queue.records.values() if rules.is_lost(record.exchange, agent_id, lost)]
             queue.requeue(held, Record.take_back)
         if held:
@@ -229,7 +238,9 @@ class MemoryStore:
             if rules.is_expired(record.exchange, now):
                 raise UnknownRequest(request_id)
             record.exchange = rules.fetch(record.exchange, agent_id=agent_id, now=now, policy=self._policy)
-            self._queues[backend_id].waiting.pop(request_id, None)
+            queue = self._queues[backend_id]
+            queue.waiting.pop(request_id, None)
+            queue.roster.takes(agent_id)
             exchange = record.exchange
         self._notify(ExchangeKey(request_id))
         return exchange
@@ -273,18 +284,20 @@ class MemoryStore:
 
     def release_offers(self, backend_id: BackendId, *, agent_id: str) -> None:
         with self._lock:
-            queue = self._queues.get(backend_id, Queue())
+            queue = self._queues.get(backend_id) or self._new_queue()
             for record in queue.waiting.values():
                 if rules.is_offered_to(record.exchange, agent_id):
                     record.release()
+            queue.roster.leaves(agent_id)
         self._notify(PendingKey(backend_id))
 
     def release_agent(self, backend_id: BackendId, *, agent_id: str) -> None:
         with self._lock:
-            queue = self._queues.get(backend_id, Queue())
+            queue = self._queues.get(backend_id) or self._new_queue()
             held = [record for record in queue.records.values() if rules.is_held_by(record.exchange, agent_id)]
             queue.requeue(held, Record.release)
-        if held:
+            was_there = queue.roster.leaves(agent_id)
+        if held or was_there:
             self._notify(PendingKey(backend_id), *(ExchangeKey(record.exchange.request_id) for record in held))
 
     def withdraw_offers(self, backend_id: BackendId, request_ids: Collection[RequestId], *, agent_id: str) -> None:
@@ -310,6 +323,9 @@ class MemoryStore:
         return len(gone)
 
     # Called with the lock held
+
+    def _new_queue(self) -> Queue:
+        return Queue(Roster(self._policy))
 
     def _record(self, backend_id: BackendId, request_id: RequestId) -> Record:
         record = self._records.get(request_id)

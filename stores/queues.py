@@ -1,14 +1,15 @@
 """What a store in memory knows of exchanges: their records, the queue of each backend, polls that are lost. No lock."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from broker import exchange as rules
+from broker.assignment import Roster
 from broker.batches import Room
-from broker.model import BackendStatus, Exchange, HandedOut, Poll
+from broker.model import BackendStatus, Exchange, HandedOut, Poll, Sharing
 from broker.policy import Policy
 from broker.quotas import Load
 from stores.window import Window
@@ -47,6 +48,7 @@ class Queue:
     """What belongs to one backend ID: its exchanges, of them in order of age those that no agent has taken yet (a poll
     looks at no others), and what happened lately."""
 
+    roster: Roster
     status: BackendStatus = BackendStatus()
     records: dict[RequestId, Record] = field(default_factory=dict)
     waiting: OrderedDict[RequestId, Record] = field(default_factory=OrderedDict)
@@ -79,12 +81,35 @@ class Queue:
                 self.waiting[record.exchange.request_id] = record
                 self.waiting.move_to_end(record.exchange.request_id, last=False)
 
-    def hand_out(self, poll: Poll, room: Room, *, now: datetime, policy: Policy) -> list[HandedOut]:
+    def claimable(
+        self, agent_id: str, sharing: Sharing, *, now: datetime, takes_upgrades: bool = False
+    ) -> Iterator[Record]:
+        """What an agent that asks may be given, oldest first."""
+        may_take = self._sharer(agent_id, sharing, now)
+        for record in self.waiting.values():
+            if rules.is_claimable(record.exchange, now, takes_upgrades=takes_upgrades) and may_take(record.exchange):
+                yield record
+
+    def _sharer(self, agent_id: str, sharing: Sharing, now: datetime) -> Callable[[Exchange], bool]:
+        """Which requests are for an agent that asks."""
+        if sharing is Sharing.PULL:
+            return lambda exchange: True
+        roster = self.roster
+        roster.asks(agent_id, now)
+        for record in self.waiting.values():
+            if rules.has_lapsed(record.exchange, now):
+                roster.lets_lie(record.exchange.agent_id, now)
+        busy = {each.exchange.agent_id for each in self.records.values() if rules.is_in_hands(each.exchange)}
+        counting = roster.counting(now, busy=busy)
+        if sharing is Sharing.STANDBY:
+            is_active = roster.is_active(agent_id, counting)
+            return lambda exchange: is_active
+        return lambda exchange: roster.may_take(exchange, agent_id, counting, now)
+
+    def hand_out(self, poll: Poll, room: Room, sharing: Sharing, *, now: datetime, policy: Policy) -> list[HandedOut]:
         """What a poll takes with it, as much as there is room for."""
         handed = []
-        for record in self.waiting.values():
-            if not rules.is_claimable(record.exchange, now, takes_upgrades=poll.takes_upgrades):
-                continue
+        for record in self.claimable(poll.agent_id, sharing, now=now, takes_upgrades=poll.takes_upgrades):
             request = record.request.whole(at_most=MAX_ENTRY_BYTES)
             if not room.admit(len(request or b"")):
                 break
