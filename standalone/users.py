@@ -7,6 +7,7 @@ come with its head is sent on while its answer is awaited: a backend may answer 
 import asyncio
 from collections.abc import Callable
 
+from broker.affinity import set_cookie, tag_of
 from broker.answers import AnswerReader
 from broker.errors import BrokenAnswer, NoAnswer, UnknownRequest
 from broker.intake import admit_request
@@ -23,6 +24,7 @@ from standalone.request_body import BODY_RATE, FIRST_BYTES, RequestBody
 from standalone.waiting import AsyncioWaiter, drive
 from standalone.websockets import Websockets
 from stores.memory import MemoryStore
+from wire.http1 import Event, ResponseHead
 from wire.protocol import RequestId
 
 
@@ -127,11 +129,22 @@ class Users:
         """Pass an answer on to its end, from the part on that has been read of it."""
         reader = AnswerReader(exchange.method)
         while True:
-            await call.send(*reader.read(part))
+            await call.send(*(self._kept(call, exchange, event) for event in reader.read(part)))
             if part.last:
                 return
             waiting = wait_for_answer(self._store, self._clock, self._policy, exchange, part.end, is_sent=is_sent)
             part = await drive(waiting, self._waiter)
+
+    def _kept(self, call: Call, exchange: Exchange, event: Event) -> Event:
+        """An event of an answer; a head with a cookie that keeps the browser with the agent that answers, where it
+        shall stay with one and does not name it yet."""
+        if exchange.affinity is None or not isinstance(event, ResponseHead):
+            return event
+        agent_id = self._store.agent_of(exchange.request_id)
+        if not agent_id or exchange.affinity == tag_of(agent_id):
+            return event
+        cookie = set_cookie(agent_id, is_secure=call.client.scheme == "https")
+        return ResponseHead(event.status, event.headers.adding(cookie), event.length)
 
     async def _deliver_meanwhile(self, call: Call, exchange: Exchange, body: RequestBody, *, sent: int) -> None:
         """Deliver while the rest of the request is still being sent."""
