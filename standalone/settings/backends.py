@@ -52,7 +52,7 @@ class BackendSettings(Table):
         _key("backend-user", "Whose agents may serve it; required."),
         _key("path-prefixes", "The paths that it serves, segment by segment.", default="/", is_list=True),
         _key("hosts", "The hosts that it serves; without, all that no other backend names.", is_list=True),
-        _key("agents", "How several agents share its requests.", default="pull"),
+        _key("agents", "How [several agents](#several-agents) share its requests.", default="pull"),
         _key("max-exchanges", "Its requests under way at a time; without, `limits.backend-exchanges`.", is_count=True),
         _key("max-queue", "Its requests that no agent has taken yet; without, `limits.queue`.", is_count=True),
         _key("shim-path", "The `--shim-path` of agents that carry websockets over ordinary requests."),
