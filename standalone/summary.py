@@ -71,6 +71,8 @@ def warnings_of(settings: Settings) -> Iterator[str]:
     exposed = [str(address) for address, _ in entrances_of(settings) if not _is_protected(settings, address)]
     if exposed and not settings.is_open:
         yield IN_THE_CLEAR.format(", ".join(exposed))
+    if settings.listen.api and not settings.administrators.knows_anybody:
+        yield "nobody is an administrator, so that nothing is at listen.api: set administrators.tokens, or oidc-issuer."
 
 
 def _is_protected(settings: Settings, address: Address) -> bool:

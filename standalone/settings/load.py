@@ -49,10 +49,6 @@ _NEEDS_FRONT: Final = (
     "listen.trusted-peers: is empty, but must have the address of the proxy in front that sets users.header: from "
     "nobody else is it believed"
 )
-_NEEDS_ADMINISTRATORS: Final = (
-    "listen.api: is set, but nobody is an administrator: set administrators.tokens or administrators.oidc-issuer, or "
-    "leave it out"
-)
 _OPEN_ASKS_NOBODY: Final = "--open: contradicts what is set in [agents], [administrators] or [users]: drop one of them"
 _NEEDS_NO_DATABASE: Final = (
     "storage.database: with --open every backend exists that an agent names, and nothing is kept: take one of them away"
@@ -93,8 +89,6 @@ class Settings:
         if self.users.sign_in == "header" and not self.listen.trusted_peers:
             raise SettingsError(_NEEDS_FRONT)
         self._require_certificate()
-        if self.listen.api and not self.administrators.knows_anybody:
-            raise SettingsError(_NEEDS_ADMINISTRATORS)
 
     def _require_certificate(self) -> None:
         for key, addresses in self.listen.by_key.items():

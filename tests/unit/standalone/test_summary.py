@@ -67,6 +67,12 @@ def test_secrets_that_travel_in_the_clear_are_warned_of(listen: dict[str, str], 
     assert any("in the clear" in warning for warning in warnings_of(told)) == warns
 
 
+def test_an_address_for_administrators_that_nobody_is_is_warned_of() -> None:
+    [warning] = warnings_of(settings(api="127.0.0.1:81"))
+
+    assert warning.startswith("nobody is an administrator, so that nothing is at listen.api")
+
+
 def test_it_names_the_backends_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "proxy.toml"
     path.write_text('[[backends]]\nid = "notebook"\nend-user = "allUsers"\nbackend-user = "agent@example.com"\n')

@@ -155,8 +155,3 @@ def test_each_key_has_its_field_and_a_default_that_it_takes(table: type[Table]) 
 
 def test_each_table_is_a_field_of_the_whole() -> None:
     assert {table.NAME for table in (*TABLES, *LISTS)} <= {field.name for field in fields(Settings)}
-
-
-def test_an_address_for_administrators_needs_some() -> None:
-    with pytest.raises(SettingsError, match="^listen.api: is set, but nobody is an administrator: "):
-        load_settings(["--open"], {"INVERTING_PROXY_LISTEN_API": "127.0.0.1:8081"})
