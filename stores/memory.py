@@ -289,7 +289,9 @@ class MemoryStore:
                 if rules.is_offered_to(record.exchange, agent_id):
                     record.release()
             queue.roster.leaves(agent_id)
-        self._notify(PendingKey(backend_id))
+            waiting = len(queue.waiting)
+        # Once for each: what was this agent's may now be for several.
+        self._notify(*[PendingKey(backend_id)] * max(waiting, 1))
 
     def release_agent(self, backend_id: BackendId, *, agent_id: str) -> None:
         with self._lock:
@@ -297,8 +299,10 @@ class MemoryStore:
             held = [record for record in queue.records.values() if rules.is_held_by(record.exchange, agent_id)]
             queue.requeue(held, Record.release)
             was_there = queue.roster.leaves(agent_id)
+            waiting = len(queue.waiting)
         if held or was_there:
-            self._notify(PendingKey(backend_id), *(ExchangeKey(record.exchange.request_id) for record in held))
+            told = [PendingKey(backend_id)] * max(waiting, 1)
+            self._notify(*told, *(ExchangeKey(record.exchange.request_id) for record in held))
 
     def withdraw_offers(self, backend_id: BackendId, request_ids: Collection[RequestId], *, agent_id: str) -> None:
         """The list that offered these requests was never sent: whichever is still on offer to the agent is listed
