@@ -69,7 +69,7 @@ class Store(Protocol):
         """Queue an exchange with the first bytes of its request; `last`: they are all there is.
 
         From here on it is listed. Raises `DuplicateRequest` for an ID that is in use, by whatever backend, and
-        `Overloaded` at a bound.
+        `Overloaded` or `TooManyRequests` at a bound (`broker.quotas`).
         """
         ...
 
@@ -106,7 +106,8 @@ class Store(Protocol):
         has lapsed may count as new. Those that want to upgrade are for agents that take upgrades.
 
         Each is hidden from other polls until `policy.offer_lease` is over; of many who ask, one gets it, and the others
-        may come back with fewer than there are. Requests that are offered or have expired hide none.
+        may come back with fewer than there are. Requests that are offered or have expired hide none. A store may keep
+        some for another agent (`broker.assignment`), where the backend's options say so.
         """
         ...
 
