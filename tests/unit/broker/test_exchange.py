@@ -17,9 +17,11 @@ from broker.exchange import (
     fetch,
     fresh_bytes,
     hand_out,
+    has_lapsed,
     is_claimable,
     is_expired,
     is_held_by,
+    is_in_hands,
     is_lost,
     is_taken,
     offer,
@@ -413,3 +415,19 @@ def test_an_end_does_not_move(is_ended: bool, end: int, last: bool, text: str) -
         require_end(stored_end=5, is_ended=is_ended, end=end, last=last)
 
     assert str(caught.value) == text
+
+
+@pytest.mark.parametrize("state", State)
+def test_an_exchange_is_in_hands_while_an_agent_works_on_it(state: State) -> None:
+    assert is_in_hands(an_exchange(state=state)) == (state in (State.FETCHED, State.ANSWERING))
+
+
+@pytest.mark.parametrize(
+    ("state", "second", "lapsed"),
+    [(State.OFFERED, 4.9, False), (State.OFFERED, 5, True), (State.FETCHED, 9, False), (State.QUEUED, 9, False)],
+)
+def test_an_offer_lapses_with_its_lease(state: State, second: float, lapsed: bool) -> None:
+    exchange = an_exchange(state=state, leased_until=NOON + seconds(5))
+
+    assert has_lapsed(exchange, NOON + seconds(second)) == lapsed
+    assert not has_lapsed(an_exchange(state=state), NOON + seconds(second))

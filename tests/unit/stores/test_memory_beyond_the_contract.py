@@ -5,9 +5,11 @@ from itertools import count
 
 import pytest
 
+from broker.affinity import tag_of
 from broker.errors import Overloaded, TooManyRequests
-from broker.model import BackendStatus, Exchange, Options
+from broker.model import BackendStatus, Exchange, Options, Poll, Sharing
 from broker.policy import Policy
+from broker.waiting import Key, PendingKey
 from stores.memory import MemoryStore
 from tests.factories import BACKEND, REQUEST, a_backend, an_exchange
 from tests.fakes.clock import NOON
@@ -123,3 +125,80 @@ def test_where_the_first_has_waited_for_long_nobody_is_let_in_and_told_when_to_c
     assert caught.value.retry_after == 8
     store.delete_exchange(BACKEND, RequestId("first"))
     store.add_exchange(late, b"", last=True)
+
+
+def shared(sharing: Sharing, *names: str, **changes: object) -> MemoryStore:
+    """A store with requests of these names for a backend whose agents share them so."""
+    store = MemoryStore(Policy())
+    store.put_backend(a_backend(options=Options(agents=sharing)))
+    for name in names:
+        store.add_exchange(an_exchange(name, **changes), b"", last=True)
+    return store
+
+
+def claimed(store: MemoryStore, agent_id: str, second: float = 0) -> list[RequestId]:
+    return store.claim_pending(BACKEND, agent_id=agent_id, now=NOON + timedelta(seconds=second))
+
+
+def handed(store: MemoryStore, agent_id: str, second: float = 0) -> list[str]:
+    poll = Poll(agent_id=agent_id, poll_id=f"{agent_id}-{second}", capacity=5)
+    return [each.exchange.request_id for each in store.hand_out(BACKEND, poll, now=NOON + timedelta(seconds=second))]
+
+
+def test_the_first_agent_is_active_and_the_second_stands_by_in_both_versions_of_the_protocol() -> None:
+    store = shared(Sharing.STANDBY)
+    assert (claimed(store, "a"), handed(store, "b")) == ([], [])
+    store.add_exchange(an_exchange("r1"), b"", last=True)
+
+    assert (handed(store, "b"), claimed(store, "b"), claimed(store, "a")) == ([], [], ["r1"])
+
+
+def test_who_stands_by_follows_an_agent_that_lets_a_request_lie() -> None:
+    store = shared(Sharing.STANDBY, "r1")
+    assert (claimed(store, "a"), claimed(store, "b", 4), claimed(store, "b", 6)) == (["r1"], [], ["r1"])
+
+    store.add_exchange(an_exchange("r2", started=NOON + timedelta(seconds=6)), b"", last=True)
+
+    assert (claimed(store, "a", 7), claimed(store, "b", 7)) == ([], ["r2"])
+
+
+def test_who_stands_by_follows_an_agent_that_has_gone_or_says_that_it_goes() -> None:
+    store = shared(Sharing.STANDBY, "r1", "r2")
+    assert (len(claimed(store, "a")), claimed(store, "b")) == (2, [])
+    store.release_offers(BACKEND, agent_id="a")
+    assert claimed(store, "b") == ["r1", "r2"]
+    store.release_agent(BACKEND, agent_id="b")
+
+    assert claimed(store, "a") == ["r1", "r2"]
+
+
+def test_a_request_waits_for_its_own_agent_and_the_others_are_not_kept_from_theirs() -> None:
+    store = shared(Sharing.STICKY)
+    assert [claimed(store, name) for name in ("a", "b")] == [[], []]
+    for name in ("a", "b", "a"):
+        affinity = tag_of(name)
+        store.add_exchange(an_exchange(f"{name}{next(_NUMBERS)}", affinity=affinity), b"", last=True)
+
+    assert [name[0] for name in claimed(store, "b")] == ["b"]
+    assert [name[0] for name in handed(store, "a")] == ["a", "a"]
+
+
+def test_all_polls_that_may_get_something_are_told_when_an_agent_goes() -> None:
+    store = shared(Sharing.STICKY, affinity=tag_of("a"))
+    assert [claimed(store, name) for name in "abc"] == [[], [], []]
+    for number in range(3):
+        store.add_exchange(an_exchange(f"r{number}", affinity=tag_of("a")), b"", last=True)
+    told: list[Key] = []
+    store.subscribe(told.append)
+
+    store.release_agent(BACKEND, agent_id="a")
+
+    assert told == [PendingKey(BACKEND)] * 3
+
+
+def test_who_has_an_exchange_can_be_asked() -> None:
+    store = a_store(an_exchange())
+    before = store.holder_of(REQUEST)
+    store.fetch_exchange(BACKEND, REQUEST, agent_id="a", now=NOON)
+
+    assert (before, store.holder_of(REQUEST), store.holder_of(RequestId("none"))) == ("", "a", "")
