@@ -196,9 +196,9 @@ def test_all_polls_that_may_get_something_are_told_when_an_agent_goes() -> None:
     assert told == [PendingKey(BACKEND)] * 3
 
 
-def test_who_has_an_exchange_can_be_asked() -> None:
+def test_whom_an_exchange_was_given_to_can_be_asked() -> None:
     store = a_store(an_exchange())
-    before = store.holder_of(REQUEST)
+    before = store.agent_of(REQUEST)
     store.fetch_exchange(BACKEND, REQUEST, agent_id="a", now=NOON)
 
-    assert (before, store.holder_of(REQUEST), store.holder_of(RequestId("none"))) == ("", "a", "")
+    assert (before, store.agent_of(REQUEST), store.agent_of(RequestId("none"))) == ("", "a", "")
