@@ -27,7 +27,8 @@ Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 REQUEST_EXTENSION: Final = "inverting_proxy.request"
 """In `scope["extensions"]`: `{"head": RequestHead}`, the head as it was sent. ASGI itself has lost the case of
 names, and of the target a lone `?` and the absolute form. With `take_over` (`ProxyProtocol.take_over`) where the
-connection can change to another protocol."""
+connection can change to another protocol; with `has_come`, a function that says whether there is something to receive
+without waiting."""
 
 TRAILERS: Final = "inverting_proxy.trailers"
 """In the last `http.request` of a body: its trailer fields as they were sent, where there are any; ASGI has no place
@@ -64,6 +65,7 @@ class Call:
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, clock: Clock) -> None:
         extension = scope["extensions"][REQUEST_EXTENSION]
         self.head: RequestHead = extension["head"]
+        self._has_come: Callable[[], bool] = extension.get("has_come", lambda: False)
         self._take_over: Callable[[bytes, TunnelEnd], bool] | None = extension.get("take_over")
         address, _ = scope["client"] or ("", 0)
         self.client = Client(address, scope["scheme"])
@@ -201,6 +203,8 @@ class Call:
 
     async def _receive_until(self, ends: float) -> Message | None:
         """The next message, or None after a second or at the end of patience."""
+        if self._has_come():
+            return await self._receive()  # at once: no alarm is needed
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout_at(min(ends, loop.time() + _LOOK_UP)):

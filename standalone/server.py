@@ -197,11 +197,12 @@ class ProxyProtocol(HttpToolsProtocol):
         except (WireError, Refusal) as exc:
             self._failure = describe(exc)
             raise
-        self._fill_scope(head, version, can_change=wants_upgrade and version == "1.1")
+        come = asyncio.Event()
+        self._fill_scope(head, version, come, can_change=wants_upgrade and version == "1.1")
         self._requests += 1
         is_last = self._requests >= self.limits.requests
         keep_alive = version == "1.1" and self.parser.should_keep_alive() and not wants_upgrade and not is_last
-        previous, self.cycle = self.cycle, self._new_cycle(head, keep_alive=keep_alive)
+        previous, self.cycle = self.cycle, self._new_cycle(head, come, keep_alive=keep_alive)
         if previous is None or previous.response_complete:
             self._start_asgi_task(self.cycle, self.app)
         else:
@@ -222,7 +223,7 @@ class ProxyProtocol(HttpToolsProtocol):
 
     # What a request becomes
 
-    def _fill_scope(self, head: RequestHead, version: str, *, can_change: bool) -> None:
+    def _fill_scope(self, head: RequestHead, version: str, come: asyncio.Event, *, can_change: bool) -> None:
         raw_path, _, query = self.url.partition(b"?")
         self.scope["method"] = head.method
         self.scope["http_version"] = version
@@ -230,12 +231,12 @@ class ProxyProtocol(HttpToolsProtocol):
         self.scope["raw_path"] = raw_path
         self.scope["query_string"] = query
         self.scope["headers"] = [(name.lower(), value) for name, value in self.headers]
-        extension: dict[object, object] = {"head": head}
+        extension: dict[object, object] = {"head": head, "has_come": come.is_set}
         if can_change:
             extension["take_over"] = self.take_over
         self.scope["extensions"] = {REQUEST_EXTENSION: extension}
 
-    def _new_cycle(self, head: RequestHead, *, keep_alive: bool) -> ProxyCycle:
+    def _new_cycle(self, head: RequestHead, come: asyncio.Event, *, keep_alive: bool) -> ProxyCycle:
         return ProxyCycle(
             hang_up=self._hang_up,
             out=self._out,
@@ -246,7 +247,7 @@ class ProxyProtocol(HttpToolsProtocol):
             access_logger=self.access_logger,
             access_log=False,
             default_headers=[],
-            message_event=asyncio.Event(),
+            message_event=come,
             expect_100_continue=(head.headers.get("Expect") or "").lower() == "100-continue",
             keep_alive=keep_alive,
             on_response=self.on_response_complete,

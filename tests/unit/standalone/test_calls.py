@@ -18,11 +18,12 @@ HEAD = RequestHead("POST", "/x?y", Headers([("Host", "h"), ("Accept", "text/html
 class Bench:
     """A call with a script of what is received and a list of what is sent."""
 
-    def __init__(self, *received: Message, head: RequestHead = HEAD) -> None:
+    def __init__(self, *received: Message, head: RequestHead = HEAD, has_come: bool = False) -> None:
         self.sent: list[Message] = []
         self.clock = FakeClock()
         self._received = list(received)
-        scope = {"scheme": "http", "client": None, "extensions": {REQUEST_EXTENSION: {"head": head}}}
+        extension = {"head": head, "has_come": lambda: has_come}
+        scope = {"scheme": "http", "client": None, "extensions": {REQUEST_EXTENSION: extension}}
         self.call = Call(scope, self._receive, self._send, clock=self.clock)
 
     def receives(self, message: Message) -> None:
@@ -61,6 +62,15 @@ def test_a_client_that_is_silent_is_refused() -> None:
             await Bench().call.read(seconds(0.01))
 
         assert refused.value.failure.status == 408
+
+    run(scenario)
+
+
+def test_what_has_come_is_read_at_once() -> None:
+    async def scenario() -> None:
+        bench = Bench({"type": "http.request", "body": b"ok"}, has_come=True)
+
+        assert await bench.call.read(seconds(0)) == (b"ok", True)
 
     run(scenario)
 

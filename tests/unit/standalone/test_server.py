@@ -281,6 +281,21 @@ def test_a_body_that_turns_out_to_be_none_is_refused_and_its_task_cancelled() ->
     run(scenario)
 
 
+def test_an_application_is_told_whether_something_has_come() -> None:
+    async def scenario(bench: Bench) -> None:
+        protocol, _ = bench.connect()
+        protocol.data_received(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n")
+        await asyncio.sleep(0)
+        has_come = bench.scopes[-1]["extensions"][REQUEST_EXTENSION]["has_come"]
+        before = has_come()
+        protocol.data_received(b"ok")
+
+        assert (before, has_come()) == (False, True)
+        protocol.connection_lost(None)
+
+    run(scenario)
+
+
 def test_a_connection_stays_open_between_requests() -> None:
     async def scenario(bench: Bench) -> None:
         protocol, transport = bench.connect()
