@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from broker import exchange as rules
+from broker.assignment import Roster
 from broker.batches import Room
 from broker.model import HandedOut, Poll
 from broker.policy import Policy
@@ -23,7 +24,7 @@ def a_record(name: str, request: bytes = b"GET", *, last: bool = True) -> Record
 
 
 def a_queue(*records: Record) -> Queue:
-    queue = Queue()
+    queue = Queue(Roster(POLICY))
     for record in records:
         queue.add(record)
     return queue
