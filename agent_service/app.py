@@ -42,13 +42,17 @@ def create_app(
     clock: Clock,
     identity: Identity,
     policy: Policy,
+    gives_requests: bool = True,
     new_id: Callable[[], RequestId] = new_request_id,
     project: str = "",
 ) -> Flask:
-    """The service; `new_id` names requests that are none of an exchange, for the log."""
+    """The service; `new_id` names requests that are none of an exchange, for the log.
+
+    Without `gives_requests` a poll of version 2 only names them, and they are fetched: for a platform that does not
+    tell when the agent of a waiting poll has been killed, because what that one was given would be lost to its user."""
     app = make_service("agent_service", clock=clock, new_id=new_id, form_for=lambda accept: "text", project=project)
     posting = ThreadPoolExecutor(_POSTING, thread_name_prefix="posting")
-    agents = _Agents(store, waiter, clock, identity, policy, Departures(), posting)
+    agents = _Agents(store, waiter, clock, identity, policy, Departures(), posting, gives_requests)
 
     @app.get(PENDING_PATH)
     def pending() -> PlainResponse:
@@ -87,6 +91,7 @@ class _Agents:
     policy: Policy
     departures: Departures
     posting: Executor
+    gives_requests: bool
 
     def pending(self, environ: Environ, record: Record) -> PlainResponse:
         """The requests that wait, as soon as there are any, or none after a while."""
@@ -94,7 +99,7 @@ class _Agents:
         has_left = self.departures.watch(caller.backend_id, caller.agent_id)
         self.store.touch_backend(caller.backend_id, polled=self.clock.now())
         self._take_back_lost(caller)
-        poll = poll_of(caller.head.headers, self.policy)
+        poll = poll_of(caller.head.headers, self.policy, offers_only=not self.gives_requests)
         return self._list_pending(caller, has_left) if poll is None else self._hand_out(caller, poll, has_left)
 
     def _list_pending(self, caller: _Caller, has_left: Callable[[], bool]) -> PlainResponse:

@@ -24,5 +24,6 @@ app = create_app(
     clock=clock,
     identity=choose_identity(deployment.identity, clock),
     policy=deployment.policy,
+    gives_requests=False,  # App Engine does not tell of connections that break
     project=deployment.project,
 )

@@ -122,6 +122,9 @@ class Poll:
     poll_id: str
     capacity: int
     takes_upgrades: bool = False
+    offers_only: bool = False
+    """Nothing is given away in it: its shell cannot see that whoever polled has gone, so that each request is fetched,
+    and goes to others soon where it is not."""
 
     @property
     def as_lost(self) -> "LostPolls":

@@ -15,8 +15,9 @@ from wire.protocol import CAPACITY, LOST_POLL, RECEIVED, RequestId
 RECEIPT_FIELDS: Final = Headers([("Content-Type", "application/json")])
 
 
-def poll_of(headers: Headers, policy: Policy) -> Poll | None:
-    """What a poll of version 2 asks for; None for one of version 1. Raises `MalformedMessage`."""
+def poll_of(headers: Headers, policy: Policy, *, offers_only: bool = False) -> Poll | None:
+    """What a poll of version 2 asks for; None for one of version 1. `offers_only`: see `Poll`. Raises
+    `MalformedMessage`."""
     if not accepts_batches(headers.get("Accept")):
         return None
     return Poll(
@@ -24,6 +25,7 @@ def poll_of(headers: Headers, policy: Policy) -> Poll | None:
         poll_id=poll_id_of(headers),
         capacity=parse_capacity(headers.get(CAPACITY), most=policy.list_limit),
         takes_upgrades=takes_upgrades(headers),
+        offers_only=offers_only,
     )
 
 

@@ -260,7 +260,7 @@ class DatastoreStore:
             ]
 
     def _handed_out(self, record: Record, poll: Poll, *, now: datetime) -> Record:
-        exchange = rules.hand_out(record.exchange, poll, now=now, policy=self._policy, is_whole=_is_batchable(record))
+        exchange = rules.hand_out(record.exchange, poll, now=now, policy=self._policy, is_whole=_is_given(record, poll))
         return replace(record, exchange=exchange)
 
     def _with_requests(
@@ -270,7 +270,7 @@ class DatastoreStore:
         parts = {
             record.exchange.request_id: self._part_keys(record.exchange.request_id, "request", record.request.starts)
             for record in handed
-            if _is_batchable(record)
+            if _is_given(record, poll)
         }
         lost_key = self._layout.lost_poll_key(backend_id, poll.agent_id, poll.poll_id)
         found = self._datastore.lookup([lost_key, *itertools.chain.from_iterable(parts.values())])
@@ -286,7 +286,7 @@ class DatastoreStore:
         return [
             HandedOut(record.exchange, requests.get(record.exchange.request_id))
             for record in handed
-            if record.exchange.request_id in requests or not _is_batchable(record)
+            if record.exchange.request_id in requests or not _is_given(record, poll)
         ]
 
     # How bytes are read and appended
@@ -368,6 +368,10 @@ class DatastoreStore:
 
 def _is_batchable(record: Record) -> bool:
     return record.request.ended and record.request.end <= MAX_ENTRY_BYTES
+
+
+def _is_given(record: Record, poll: Poll) -> bool:
+    return _is_batchable(record) and not poll.offers_only
 
 
 def _size_in_batch(record: Record) -> int:

@@ -110,7 +110,7 @@ class Queue:
         """What a poll takes with it, as much as there is room for."""
         handed = []
         for record in self.claimable(poll.agent_id, sharing, now=now, takes_upgrades=poll.takes_upgrades):
-            request = record.request.whole(at_most=MAX_ENTRY_BYTES)
+            request = None if poll.offers_only else record.request.whole(at_most=MAX_ENTRY_BYTES)
             if not room.admit(len(request or b"")):
                 break
             record.exchange = rules.hand_out(

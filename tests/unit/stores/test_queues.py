@@ -1,11 +1,12 @@
 """The exchanges of a backend in memory, and the polls that are lost."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from broker import exchange as rules
 from broker.assignment import Roster
 from broker.batches import Room
-from broker.model import HandedOut, Poll
+from broker.model import HandedOut, Poll, Sharing, State
 from broker.policy import Policy
 from stores.queues import LostPollNames, Queue, Record
 from stores.window import Memory, Window
@@ -31,7 +32,7 @@ def a_queue(*records: Record) -> Queue:
 
 
 def hand_out(queue: Queue) -> list[HandedOut]:
-    return queue.hand_out(POLL, Room(POLL, POLICY), now=NOON, policy=POLICY)
+    return queue.hand_out(POLL, Room(POLL, POLICY), Sharing.PULL, now=NOON, policy=POLICY)
 
 
 def test_what_is_handed_out_waits_no_more() -> None:
@@ -95,3 +96,13 @@ def test_of_too_many_lost_polls_the_oldest_are_forgotten() -> None:
 
     assert not names.has(BACKEND, POLL)
     assert names.has(BACKEND, Poll(agent_id="agent-1", poll_id="p0", capacity=1))
+
+
+def test_a_poll_that_only_offers_gives_nothing_away() -> None:
+    queue = a_queue(a_record("r1"))
+    poll = replace(POLL, offers_only=True)
+
+    [handed] = queue.hand_out(poll, Room(poll, POLICY), Sharing.PULL, now=NOON, policy=POLICY)
+
+    assert (handed.exchange.state, handed.request) == (State.OFFERED, None)
+    assert list(queue.waiting) == ["r1"]
