@@ -124,7 +124,8 @@ def test_slow_clients_are_cut_off_and_nobody_else_notices(site: Site, shape: Sta
     wait_until(lambda: len(list(descriptors.iterdir())) < open_before + 100, within=5, what="descriptors given back")
 
     assert {reply.status for _, reply in under_attack} == {200}
-    assert slowest(under_attack) < 2 * slowest(idle) + NOISE
+    # How much slower others become is measured in `benchmarks/slow_clients.py`; here nobody waits for the slow ones.
+    assert slowest(under_attack) < slowest(idle) + HEAD_TIME
     assert left == 0
     assert longest["head"] < HEAD_TIME + 3 * SECOND
     assert longest["body"] < 2 * IDLE_TIME + 3 * SECOND
