@@ -38,6 +38,10 @@ class Registrations(Protocol):
         """It was used then. Nothing depends on it: it may be skipped, never waits and never raises."""
         ...
 
+    def close(self) -> None:
+        """Let go of what is open; nothing is called after it."""
+        ...
+
 
 class Forgotten:
     """Keeps nothing: when the process ends, all registrations are gone."""
@@ -52,6 +56,9 @@ class Forgotten:
         pass
 
     def note_used(self, backend_id: BackendId, used: datetime) -> None:
+        pass
+
+    def close(self) -> None:
         pass
 
 
@@ -81,6 +88,9 @@ class WithFixed:
 
     def note_used(self, backend_id: BackendId, used: datetime) -> None:
         self._others.note_used(backend_id, used)
+
+    def close(self) -> None:
+        self._others.close()
 
     def _require_ours(self, backend_id: BackendId) -> None:
         if backend_id in self._fixed:

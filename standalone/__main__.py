@@ -4,20 +4,24 @@ import asyncio
 import gc
 import os
 import sys
+from collections.abc import Mapping
+from contextlib import closing
 from functools import partial
 from typing import Final
 
 import uvloop
 
+from broker.registrations import Registrations
 from edge.logs import configure_logging
 from edge.settings import SettingsError
 from standalone import descriptors
 from standalone.allocation import keep_freed_memory
 from standalone.composition import create_server, open_listeners
-from standalone.files import open_files
-from standalone.listeners import ListenError
+from standalone.doors import Entrance
+from standalone.files import Files, open_files
+from standalone.listeners import Listener, ListenError
 from standalone.service_manager import notify
-from standalone.settings.load import load_settings
+from standalone.settings.load import Settings, load_settings
 from standalone.storage import check_database, open_registrations
 from standalone.summary import summary_of, warnings_of
 
@@ -35,14 +39,21 @@ def main() -> int:
             check_database(settings)
             print(summary_of(settings))
             return 0
-        registrations = open_registrations(settings)
-        listeners = open_listeners(settings, files)
+        with closing(open_registrations(settings)) as registrations:
+            run(settings, files, open_listeners(settings, files), registrations)
     except SettingsError as exc:
         print(exc, file=sys.stderr)
         return 2
     except ListenError as exc:
         print(exc, file=sys.stderr)
         return 1
+    return 0
+
+
+def run(
+    settings: Settings, files: Files, listeners: Mapping[Listener, Entrance | None], registrations: Registrations
+) -> None:
+    """Serve until a signal comes."""
     descriptors.allow_all()
     keep_freed_memory()
     configure_logging(settings.log.format, level=settings.log.least)
@@ -58,7 +69,6 @@ def main() -> int:
     gc.set_threshold(GARBAGE_THRESHOLD)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve())
-    return 0
 
 
 if __name__ == "__main__":

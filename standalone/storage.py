@@ -6,7 +6,8 @@ from standalone.settings.load import Settings
 
 
 def open_registrations(settings: Settings) -> Registrations:
-    """The registrations that outlive this process; the database is made where there is none. Raises `SettingsError`."""
+    """The registrations that outlive this process; the database is made where there is none. The caller
+    closes them. Raises `SettingsError`."""
     fixed = [each.backend() for each in settings.backends]
     return WithFixed(fixed, _open_database(settings)) if fixed else _open_database(settings)
 
@@ -35,7 +36,11 @@ def _open_database(settings: Settings) -> Registrations:
 
     try:
         registrations = SqliteRegistrations(path)
-        registrations.load()
+        try:
+            registrations.load()
+        except UnusableDatabase:
+            registrations.close()
+            raise
         return registrations
     except UnusableDatabase as exc:
         raise SettingsError(f"storage.database: {path} {exc}") from exc

@@ -8,7 +8,7 @@ import json
 import logging
 import sqlite3
 import threading
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -39,17 +39,18 @@ class SqliteRegistrations:
         self._lock = threading.Lock()  # guards both connections
         self._noted: dict[BackendId, datetime] = {}
         try:
-            self._changes = _connect(path, patience)
-            bring_up_to_date(self._changes)
-            self._notes = _connect(path, timedelta())
+            with ExitStack() as opened:
+                self._changes = opened.enter_context(closing(_connect(path, patience)))
+                bring_up_to_date(self._changes)
+                self._notes = opened.enter_context(closing(_connect(path, timedelta())))
+                self._opened = opened.pop_all()
         except sqlite3.Error as exc:
             raise UnusableDatabase(explain(exc, path)) from exc
 
     def close(self) -> None:
         """Write out what SQLite still keeps beside the file."""
         with self._lock:
-            self._notes.close()
-            self._changes.close()
+            self._opened.close()
 
     def load(self) -> list[Registered]:
         with self._lock:
@@ -113,9 +114,13 @@ def require_usable(path: Path) -> None:
 
 def _connect(path: Path, patience: timedelta) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=patience.total_seconds(), isolation_level=None, check_same_thread=False)
-    # Readers and a writer do not wait for one another; FULL: what is reported is on the disk.
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
+    try:
+        # Readers and a writer do not wait for one another; FULL: what is reported is on the disk.
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 

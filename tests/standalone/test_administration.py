@@ -146,8 +146,7 @@ def test_the_api_is_not_where_users_are(serve: Callable[..., Served]) -> None:
 def test_a_check_names_what_is_wrong_with_the_database(serve: Callable[..., Served], tmp_path: Path) -> None:
     served = serve()
     served.process.stop()
-    for file in tmp_path.glob("proxy.sqlite3-*"):
-        file.unlink()  # what is whole in its log, the database would take from there
+    assert not list(tmp_path.glob("proxy.sqlite3-*"))
     (tmp_path / "proxy.sqlite3").write_bytes(b"no database" * 1000)
     argv = [interpreter("standalone"), "-m", "standalone", f"--config={tmp_path / 'proxy.toml'}"]
 

@@ -30,6 +30,9 @@ class Kept(Forgotten):
     def note_used(self, backend_id: BackendId, used: object) -> None:
         self.kept[backend_id] = Registered(self.kept[backend_id].backend, NOON)
 
+    def close(self) -> None:
+        self.kept.clear()
+
 
 def test_what_is_forgotten_is_never_there() -> None:
     forgotten = Forgotten()
@@ -38,6 +41,7 @@ def test_what_is_forgotten_is_never_there() -> None:
     forgotten.delete(BACKEND)
 
     assert forgotten.load() == []
+    forgotten.close()
 
 
 def test_fixed_backends_stand_beside_those_that_are_kept() -> None:
@@ -72,3 +76,11 @@ def test_others_are_changed_where_they_are_kept() -> None:
     registrations.delete(OTHER)
 
     assert (noted, kept.load()) == ([Registered(a_backend(OTHER), NOON)], [])
+
+
+def test_those_that_are_kept_elsewhere_are_closed() -> None:
+    kept = Kept(Registered(a_backend(OTHER)))
+
+    WithFixed([a_backend()], kept).close()
+
+    assert kept.kept == {}

@@ -1,6 +1,7 @@
 """Where registrations are kept, and what is said of a database that cannot be used."""
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,19 +24,23 @@ def settings(tmp_path: Path, *, database: str = "", text: str = "") -> Settings:
 
 
 def test_without_a_database_nothing_is_kept(tmp_path: Path) -> None:
-    registrations = open_registrations(settings(tmp_path))
-    registrations.put(a_backend())
+    with closing(open_registrations(settings(tmp_path))) as registrations:
+        registrations.put(a_backend())
 
-    assert registrations.load() == []
+        assert registrations.load() == []
     check_database(settings(tmp_path))
 
 
 def test_in_a_database_backends_outlive_the_process_beside_those_of_the_settings(tmp_path: Path) -> None:
     told = settings(tmp_path, database="proxy.sqlite3", text=FIXED)
-    open_registrations(told).put(a_backend())
+    with closing(open_registrations(told)) as registrations:
+        registrations.put(a_backend())
 
-    assert open_registrations(told).load() == [Registered(a_backend()), Registered(a_backend("fixed"))]
-    assert open_registrations(replace(told, backends=())).load() == [Registered(a_backend())]
+    with closing(open_registrations(told)) as registrations:
+        assert registrations.load() == [Registered(a_backend()), Registered(a_backend("fixed"))]
+    with closing(open_registrations(replace(told, backends=()))) as registrations:
+        assert registrations.load() == [Registered(a_backend())]
+    assert [path.name for path in tmp_path.glob("proxy.sqlite3*")] == ["proxy.sqlite3"]
 
 
 @pytest.mark.parametrize("use", [open_registrations, check_database])

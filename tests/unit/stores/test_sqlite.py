@@ -36,8 +36,8 @@ def after_a_restart(path: Path) -> list[Registered]:
 
 
 def what_is_said_of(path: Path) -> str:
-    with pytest.raises(UnusableDatabase) as caught:
-        SqliteRegistrations(path, patience=timedelta()).load()
+    with pytest.raises(UnusableDatabase) as caught, closing(SqliteRegistrations(path, patience=timedelta())) as opened:
+        opened.load()
     return str(caught.value)
 
 
