@@ -14,13 +14,13 @@ import uvloop
 from broker.registrations import Registrations
 from edge.logs import configure_logging
 from edge.settings import SettingsError
-from standalone import descriptors
-from standalone.allocation import keep_freed_memory
 from standalone.composition import create_server, open_listeners
-from standalone.doors import Entrance
+from standalone.connections.listeners import Listener, ListenError
+from standalone.doors.dispatch import Entrance
 from standalone.files import Files, open_files
-from standalone.listeners import Listener, ListenError
-from standalone.service_manager import notify
+from standalone.process import descriptors
+from standalone.process.allocation import keep_freed_memory
+from standalone.process.service_manager import notify
 from standalone.settings.load import Settings, load_settings
 from standalone.storage import check_database, open_registrations
 from standalone.summary import summary_of, warnings_of

@@ -15,19 +15,19 @@ from edge.audit import log_refusal
 from edge.errors import INTERNAL, NO_SUCH_PATH, Refusal, describe
 from edge.logs import access_line, log_access
 from standalone.abandoned import Abandoned
-from standalone.administrators import Administrators
-from standalone.agents import Agents
 from standalone.calls import Asgi, Call, Receive, Scope, Send
-from standalone.doors import Door, Entrance
+from standalone.doors.administrators import Administrators
+from standalone.doors.agents import Agents
+from standalone.doors.dispatch import Door, Entrance
+from standalone.doors.request_body import BODY_RATE, FIRST_BYTES
+from standalone.doors.users import Users
 from standalone.identity.access import OPEN, Access
 from standalone.peers import Peers
 from standalone.presence import Presence
 from standalone.registration import OpenRegistration
-from standalone.request_body import BODY_RATE, FIRST_BYTES
-from standalone.tunnels import IDLE, LIMIT, Tunnels
-from standalone.users import Users
 from standalone.waiting import STOPPING, AsyncioWaiter
-from standalone.websockets import Websockets
+from standalone.websockets.handshake import Websockets
+from standalone.websockets.tunnels import IDLE, LIMIT, Tunnels
 from stores.memory import MemoryStore
 from wire.errors import WireError
 from wire.protocol import RequestId

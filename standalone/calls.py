@@ -11,8 +11,8 @@ from broker.waiting import Clock
 from edge.errors import Failure, Form, Refusal, choose_form, render
 from edge.identity import Caller
 from edge.logs import Access
+from standalone.connections.splice import End as TunnelEnd
 from standalone.pace import Pace
-from standalone.splice import End as TunnelEnd
 from wire.headers import Headers
 from wire.http1 import CHUNKED, End, Event, RequestHead, ResponseHead
 from wire.upgrades import serialize_switch_head

@@ -10,19 +10,19 @@ from broker.clock import SystemClock
 from broker.policy import Policy
 from broker.registrations import Registrations
 from edge.identity import Identity
-from standalone.administrators import Administrators
 from standalone.app import StandaloneApp, create_asgi
-from standalone.crowd import Crowd, is_of_this_machine
-from standalone.doors import Entrance
-from standalone.entrances import entrances_of
+from standalone.connections.crowd import Crowd, is_of_this_machine
+from standalone.connections.lifecycle import ProxyServer, configure
+from standalone.connections.listeners import Listener, listen
+from standalone.connections.server import Limits, ProxyProtocol
+from standalone.doors.administrators import Administrators
+from standalone.doors.dispatch import Entrance
+from standalone.doors.entrances import entrances_of
+from standalone.doors.redirect import redirect_to_https
 from standalone.files import Files
 from standalone.identity.assembly import assemble
-from standalone.lifecycle import ProxyServer, configure
-from standalone.listeners import Listener, listen
 from standalone.peers import Peers
-from standalone.redirect import redirect_to_https
-from standalone.server import Limits, ProxyProtocol
-from standalone.service_manager import READY, STOPPING
+from standalone.process.service_manager import READY, STOPPING
 from standalone.settings.listen import UNIX
 from standalone.settings.load import Settings
 from standalone.summary import announcement_of

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from standalone.reloading import WatchedFiles
+from standalone.connections.tls import Certificate
+from standalone.process.reloading import WatchedFiles
 from standalone.settings.load import Settings
-from standalone.tls import Certificate
 
 
 @dataclass(frozen=True, slots=True)

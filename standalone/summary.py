@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from standalone.doors import Door, Entrance
-from standalone.entrances import entrances_of
+from standalone.doors.dispatch import Door, Entrance
+from standalone.doors.entrances import entrances_of
 from standalone.settings.addresses import Address
 from standalone.settings.load import Settings
 

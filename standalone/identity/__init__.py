@@ -26,7 +26,6 @@
     provider    an OpenID provider's description and keys
     id_tokens   what must be right about a token before it is believed
     fetching    requests to a provider, in threads
-    watched     a file that is read again when it changes
     encoding    bytes as words of a URL
 
 What is not async is pure, or reads a small file. What speaks to a provider (`portal`, `issued`, and all below them) is

@@ -7,7 +7,7 @@ from typing import Any, Final
 from edge.identity import Caller
 from standalone.identity.gate import Gate, open_gate
 from standalone.identity.reception import PublicReception, Reception
-from standalone.identity.watched import WatchedFile
+from standalone.process.watched import WatchedFile
 
 Admin = Callable[[Caller], Awaitable[str]]
 """The account of an administrator; raises `NotAllowed` for anybody else."""

@@ -9,7 +9,7 @@ from edge.errors import Failure, Refusal
 from edge.identity import Caller, bearer_token
 from standalone.identity.throttle import REFILL, Throttle
 from standalone.identity.tokens import Tokens
-from standalone.identity.watched import WatchedFile
+from standalone.process.watched import WatchedFile
 
 TOO_MANY_GUESSES: Final = Failure(
     status=429,

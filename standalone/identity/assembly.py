@@ -20,7 +20,7 @@ from standalone.identity.sealing import Keys, parse_keys
 from standalone.identity.sessions import Lifetimes
 from standalone.identity.throttle import Throttle
 from standalone.identity.tokens import MAX_FILE_BYTES, Tokens, parse_tokens
-from standalone.identity.watched import WatchedFile
+from standalone.process.watched import WatchedFile
 from standalone.settings.administrators import AdministratorSettings
 from standalone.settings.agents import AgentSettings
 from standalone.settings.load import Settings

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from edge.settings import SettingsError
-from standalone.identity.watched import WatchedFile
+from standalone.process.watched import WatchedFile
 
 T = TypeVar("T")
 

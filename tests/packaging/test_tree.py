@@ -39,7 +39,7 @@ TESTED_THROUGH: Final = {
     "tests/unit/standalone/settings/test_load.py": [
         *[f"standalone/settings/{table}" for table in ("limits", "listen", "log", "storage", "timeouts", "tls")],
     ],
-    "tests/standalone/test_fronted.py": ["standalone/fronted"],
+    "tests/standalone/test_fronted.py": ["standalone/connections/fronted"],
     "tests/unit/standalone/settings/test_sources.py": ["standalone/settings/table"],
     "tests/agent/test_google_identity.py": [
         *[f"agent/identity/{part}" for part in ("accounts", "errors", "google", "google_calls", "machine")],

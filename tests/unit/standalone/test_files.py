@@ -4,7 +4,7 @@ import pytest
 
 from edge.settings import SettingsError
 from standalone.files import Files, open_files
-from standalone.reloading import WatchedFiles
+from standalone.process.reloading import WatchedFiles
 from standalone.settings.load import Settings, load_settings
 from tests.agent.certificates import Authority
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from standalone.doors import Door, Entrance
+from standalone.doors.dispatch import Door, Entrance
 from standalone.settings.load import Settings, load_settings
 from standalone.summary import behind, summary_of, warnings_of
 

@@ -7,7 +7,7 @@ import pytest
 from standalone.identity.access import OPEN, Access
 from standalone.identity.gate import open_gate
 from standalone.identity.reception import PublicReception
-from standalone.identity.watched import WatchedFile
+from standalone.process.watched import WatchedFile
 
 
 def test_its_files_are_looked_at_and_read_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -11,7 +11,7 @@ from edge.identity import Caller
 from standalone.identity.accounts import Accounts
 from standalone.identity.throttle import BURST, REFILL, Throttle
 from standalone.identity.tokens import MAX_FILE_BYTES, Entry, Tokens, digest_of, new_token, parse_tokens
-from standalone.identity.watched import WatchedFile
+from standalone.process.watched import WatchedFile
 from tests.fakes.clock import FakeClock
 from wire.headers import Headers
 

@@ -1,0 +1,14 @@
+"""Connections of clients and agents, from the socket to a checked request and back.
+
+listeners      sockets that accept connections
+lifecycle      listening, and stopping without losing what is under way
+tls            the proxy's certificate
+fronted        accepting from proxies in front that say first whose a connection is
+proxy_protocol what they say
+server         what is accepted as a request: the protocol class under uvicorn
+heads          from what has been read of a request to its head, as it was sent
+responding     one request and its answer, and how one that breaks off is made to look broken
+outflow        what is written, and an end for a client that takes it too slowly
+splice         two connections made one
+crowd          how many there are from each address
+"""

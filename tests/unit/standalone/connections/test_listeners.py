@@ -1,0 +1,58 @@
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from standalone.connections.listeners import ListenError, listen
+from standalone.settings.addresses import Address
+
+LOOPBACK = Address("", "127.0.0.1", 0)
+
+
+@pytest.mark.loopback
+def test_a_listener_says_where_it_listens() -> None:
+    listener = listen(LOOPBACK)
+    with listener.socket:
+        assert listener.url == f"http://127.0.0.1:{listener.socket.getsockname()[1]}"
+
+
+@pytest.mark.loopback
+def test_a_port_in_use_is_named() -> None:
+    with listen(LOOPBACK).socket as taken:
+        port = taken.getsockname()[1]
+
+        with pytest.raises(ListenError, match=f"port {port} on 127.0.0.1 is in use"):
+            listen(replace(LOOPBACK, port=port))
+
+
+@pytest.mark.loopback
+def test_a_unix_socket_takes_the_place_of_one_that_was_left_behind_but_not_of_one_in_use(tmp_path: Path) -> None:
+    address = Address("unix", str(tmp_path / "proxy.sock"))
+    listen(address).socket.close()
+
+    listener = listen(address)
+    with listener.socket:
+        assert listener.url == f"unix://{tmp_path}/proxy.sock"
+        assert stat.S_IMODE((tmp_path / "proxy.sock").stat().st_mode) == 0o660
+        with pytest.raises(ListenError, match=f"cannot listen on unix://{tmp_path}/proxy.sock: another process"):
+            listen(address)
+
+
+@pytest.mark.loopback
+def test_a_file_is_not_replaced_by_a_unix_socket(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("data")
+
+    with pytest.raises(ListenError, match="precious: Address already in use"):
+        listen(Address("unix", str(tmp_path / "precious")))
+    assert (tmp_path / "precious").read_text() == "data"
+
+
+@pytest.mark.loopback
+def test_a_unix_socket_is_open_to_whom_its_mode_says_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    path = tmp_path / "proxy.sock"
+    listener = listen(Address("unix", str(path)), mode=0o600)
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    listener.close()
+    assert not path.exists()
