@@ -11,6 +11,7 @@ LINES = [
     "the proxy answered with a page, not a list: is --proxy the agent service?",
     "it does not accept this agent's credentials for this backend",
     "is the right account active (`gcloud auth list`), and --oidc-audience what the proxy expects (OIDC_AUDIENCE)?",
+    "with a token in a file: is it one that the proxy lists?",
     "is this agent's account the backendUser that the backend is registered with, and --backend its id?",
     "it is behind a login",
     "the outbound proxy of HTTP_PROXY wants",
