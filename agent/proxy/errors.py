@@ -45,8 +45,8 @@ _IAP_ANSWERED: Final = "X-Goog-IAP-Generated-Response"
 _IAP: Final = "Identity-Aware Proxy"
 _IAP_ADVICE: Final = "give its OAuth client ID as --iap-client-id, and this agent's account the role to pass it"
 _TOKEN_ADVICE: Final = (
-    "with a token in a file: is it one that the proxy lists? With Google's credentials: is the right account active "
-    "(`gcloud auth list`), and --oidc-audience what the proxy expects (OIDC_AUDIENCE)?"
+    "with a token in a file: is it one that the proxy lists? With Google's credentials: "
+    "is the right account active (`gcloud auth list`), and --oidc-audience what the proxy expects (OIDC_AUDIENCE)?"
 )
 _ACCOUNT_ADVICE: Final = (
     "is this agent's account the backendUser that the backend is registered with, and --backend its id?"

@@ -16,7 +16,7 @@ DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG
     (ROOT / "docs").rglob("*.md")
 )
 
-SOURCES = [*ROOT.glob("*/*.py"), *ROOT.glob("standalone/*/*.py")]
+SOURCES = [*ROOT.glob("*/*.py"), *ROOT.glob("standalone/**/*.py")]
 _REASON = re.compile(r'\b(?:reason|failure|CLIENT_GONE|EMPTY_ANSWER|AGENT_ERROR)(?:: Final)? ?= ?"([a-z-]+)"')
 
 

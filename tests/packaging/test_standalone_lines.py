@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-DOORS: Final = ("listeners", "fronted", "tls", "service_manager")
+DOORS: Final = ("connections/listeners", "connections/fronted", "connections/tls", "process/service_manager")
 LEVELS: Final = {"warning", "error"}
 ERRORS: Final = {"ListenError", "SettingsError"}
 

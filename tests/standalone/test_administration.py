@@ -128,12 +128,30 @@ def test_backends_of_the_file_are_served_at_their_hosts_and_the_api_leaves_them(
     assert served.listed()["fixed"]["hosts"] == ["fixed.example"]
 
 
-@pytest.mark.parametrize("fields", [[("X-A", "b")], [("Authorization", "Bearer wrong")], [AGENT]])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [("X-A", "b")],
+        [("Authorization", "Bearer wrong")],
+        [("Cookie", "token=admins-token; Authorization=Bearer admins-token")],
+        [AGENT],
+    ],
+)
 def test_nobody_else_may_use_the_api(serve: Callable[..., Served], fields: list[Field]) -> None:
     served = serve()
     refused = served.call("POST", "/api/backends", *fields, body=NOTEBOOK)
 
     assert (refused.status, refused.reason) == (401, "not-authenticated")
+    assert served.listed() == {}
+
+
+@pytest.mark.parametrize("field", [("Origin", "https://evil.example"), ("Sec-Fetch-Site", "cross-site")])
+def test_a_page_of_another_site_cannot_use_the_api(serve: Callable[..., Served], field: Field) -> None:
+    served = serve()
+    form = ("Content-Type", "application/x-www-form-urlencoded")
+    refused = served.call("POST", "/api/backends", ADMIN, form, field, body=NOTEBOOK)
+
+    assert (refused.status, refused.reason) == (403, "not-allowed")
     assert served.listed() == {}
 
 
