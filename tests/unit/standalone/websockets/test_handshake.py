@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from tests.unit.standalone.test_splice import FakeTransport
 
 from tests.factories import BACKEND, seconds
+from tests.unit.standalone.connections.test_splice import FakeTransport
 from tests.unit.standalone.scripted import AGENT_FIELDS, Bench, Peer, run, turns
 from wire.protocol import RequestId
 

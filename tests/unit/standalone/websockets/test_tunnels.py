@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
-from tests.unit.standalone.test_splice import FakeTransport
 
 from broker.errors import Overloaded, UnknownRequest
 from edge.logs import Access
@@ -13,6 +12,7 @@ from standalone.connections.splice import End
 from standalone.websockets.tunnels import AgentEnd, Tunnels
 from tests.factories import REQUEST
 from tests.fakes.clock import FakeClock
+from tests.unit.standalone.connections.test_splice import FakeTransport
 
 HEAD = b"HTTP/1.1 101 Switching Protocols\r\nA: b\r\n\r\n"
 ACCESS = Access(

@@ -5,13 +5,13 @@ import subprocess
 import sys
 
 import pytest
-from tests.unit.standalone.test_websockets import HANDSHAKE, Changing, begin
 from websockets.frames import Frame, Opcode
 
 from broker.model import Options
 from tests.factories import BACKEND, a_backend
 from tests.system.processes import ROOT
 from tests.unit.standalone.scripted import Bench, Peer, run, turns
+from tests.unit.standalone.websockets.test_handshake import HANDSHAKE, Changing, begin
 
 
 async def asking(bench: Bench, changing: Changing, *fields: tuple[str, str], path: str = "shim") -> Peer:

@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from tests.unit.standalone.test_splice import FakeTransport
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side
 
 from standalone.websockets.shim.messages import LOST, Ending
 from standalone.websockets.shim.page import Page
+from tests.unit.standalone.connections.test_splice import FakeTransport
 
 
 class User:
