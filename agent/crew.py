@@ -26,14 +26,16 @@ class Crew:
         try:
             member = self._idle.pop()
         except IndexError:
-            threading.Thread(target=self._work, args=(task,), name=self._name, daemon=True).start()
-        else:
-            member.give(task)
+            # Not given as an argument: a thread keeps those for as long as it runs.
+            member = _Member()
+            threading.Thread(target=self._work, args=(member,), name=self._name, daemon=True).start()
+        member.give(task)
 
-    def _work(self, task: Task | None) -> None:
-        member = _Member()
+    def _work(self, member: "_Member") -> None:
+        task = member.wait(None)
         while task is not None:
             task()
+            task = None  # what it holds may be large
             self._idle.append(member)
             task = member.wait(self._idle_seconds)
             if task is None:

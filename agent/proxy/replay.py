@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import Final
 
 from agent.messages import Response
+from agent.transport.client import AHEAD_BYTES
 from agent.transport.errors import SourceBroke, TransportError
 from wire.http1 import CHUNKED, End, ResponseHead, encode_body, encode_end, serialize_response_head
 
-WHOLE_BYTES: Final = 256 * 1024
+WHOLE_BYTES: Final = AHEAD_BYTES
 """Answers of a known length up to this are read whole before they are posted, if that does not take long."""
 
 _SOON: Final = 0.05

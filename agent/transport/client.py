@@ -7,9 +7,10 @@ By construction nothing is followed (redirects), kept (cookies), decoded (conten
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any, Protocol, overload
+from typing import Any, Final, Protocol, overload
 
 from agent.transport.connections import Connection, ConnectionPool
 from agent.transport.errors import Broken, NothingReceived, SourceBroke, TimedOut, TransportError
@@ -28,6 +29,9 @@ from wire.http1 import (
 from wire.protocol import IDEMPOTENT_METHODS
 
 logger = logging.getLogger(__name__)
+
+AHEAD_BYTES: Final = 256 * 1024
+"""Of a body that are taken before somebody reads them; with the last piece it may be as much again."""
 
 
 class _Abortable(Protocol):
@@ -97,7 +101,8 @@ class Reply:
         self._lock = threading.Lock()  # guards _connection: an abort must never hit a connection given back
         self._sent_at = time.monotonic()
         self._has_received = False
-        self._pending: list[bytes | End] = []
+        self._pending: deque[bytes | End] = deque()
+        self._pending_bytes = 0
         self._head: ResponseHead | None = None
         if is_awaited:
             self.wait_for_head()
@@ -113,9 +118,10 @@ class Reply:
             self._add(self._receive(self._wait_for_head))
 
     def advance(self) -> bool:
-        """Take what has come, without waiting; True when that is all. Raises `TransportError`."""
-        while not self.is_whole:
-            events = self._receive(Connection.receive_now)
+        """Take what has come, without waiting; True when that is all, or as much as is taken ahead. Raises
+        `TransportError`."""
+        while not self.is_whole and self._pending_bytes <= AHEAD_BYTES:
+            events = self._receive(lambda connection: connection.receive_now())
             if events is None:
                 return False
             self._add(events)
@@ -136,25 +142,27 @@ class Reply:
         if events and self._head is None:
             self._head, *events = events
         self._pending += events
+        self._pending_bytes += sum(len(event) for event in events if isinstance(event, bytes))
 
     def arrives(self, within: float) -> bool:
-        """Wait for the whole body, at most so many seconds; True if it has come. `events` gives it all the same.
-        Raises `TransportError` for a body that breaks off meanwhile."""
+        """Wait for the whole body, at most so many seconds; True if it has come, which one over `AHEAD_BYTES` does not.
+        `events` gives it all the same. Raises `TransportError` for a body that breaks off meanwhile."""
         give_up_at = time.monotonic() + within
         while not self.advance():
             left = give_up_at - time.monotonic()
             if self._connection is None or left <= 0 or not self._connection.wait(left):
                 return False
-        return True
+        return self.is_whole
 
     def events(self) -> Iterator[bytes | End]:
         """The pieces of the body as they come, then one `End`. Raises `TransportError`."""
         while True:
-            for event in self._pending:
+            while self._pending:
+                event = self._pending.popleft()
+                self._pending_bytes -= len(event) if isinstance(event, bytes) else 0
                 yield event
                 if isinstance(event, End):
                     return
-            self._pending = []
             self._add(self._receive(self._wait_for_piece))
 
     def read(self, limit: int) -> bytes:

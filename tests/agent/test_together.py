@@ -130,6 +130,7 @@ def test_what_is_no_answer_is_answered_for() -> None:
     with batch_proxy() as proxy, peer(backend) as running, an_agent(proxy, running):
         proxy.hand_out(an_entry("a", raw("/a")), an_entry("odd", raw("/odd")))
         assert parsed(proxy.answer_to("odd"))[::2] == (502, "backend-broke")
+        assert parsed(proxy.answer_to("a"))[0] == 200
         assert proxy.failures == {"a": "", "odd": "backend-broke"} | {f"warm-{number}": "" for number in range(5)}
 
 

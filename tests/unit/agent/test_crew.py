@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import weakref
 
 from agent.crew import Crew
 from tests.timing import MS, SECOND, wait_until
@@ -40,3 +41,19 @@ def test_no_task_is_lost_to_a_thread_that_is_about_to_end() -> None:
     for number in range(500):
         crew.run(lambda number=number: ran.put(number))  # type: ignore[misc]
     assert sorted(ran.get(timeout=10 * SECOND) for _ in range(500)) == list(range(500))
+
+
+def test_a_thread_that_waits_keeps_nothing_of_what_it_has_done() -> None:
+    class Work:
+        """Something large."""
+
+        def __call__(self) -> None:
+            pass
+
+    crew = Crew("exchange")
+    work = Work()
+    kept = weakref.ref(work)
+    crew.run(work)
+    del work
+
+    wait_until(lambda: crew._idle and kept() is None, within=10 * SECOND, what="work that is forgotten", every=1 * MS)
