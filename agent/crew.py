@@ -28,8 +28,10 @@ class Crew:
         except IndexError:
             # Not given as an argument: a thread keeps those for as long as it runs.
             member = _Member()
+            member.give(task)
             threading.Thread(target=self._work, args=(member,), name=self._name, daemon=True).start()
-        member.give(task)
+        else:
+            member.give(task)
 
     def _work(self, member: "_Member") -> None:
         task = member.wait(None)

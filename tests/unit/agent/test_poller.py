@@ -14,7 +14,7 @@ from agent.seen import SeenIds
 from agent.slots import yielding
 from agent.transport.client import Interrupt
 from agent.transport.errors import Broken
-from tests.timing import SECOND, wait_until
+from tests.timing import MS, SECOND, wait_until
 from wire.errors import MalformedMessage
 from wire.headers import Headers
 from wire.http1 import RequestHead
@@ -159,6 +159,7 @@ def test_what_is_listed_after_the_stop_is_not_run() -> None:
     proxy, drained = Proxy(), threading.Event()
     poller = a_poller(proxy, ran.append, drained)
     poller.start()
+    wait_until(lambda: proxy.asked, within=10 * SECOND, what="a poll", every=1 * MS)
     running = poller.stop()
     proxy.turns.put(ids("late"))
     assert drained.wait(10 * SECOND)
@@ -171,6 +172,7 @@ def test_what_is_listed_after_the_stop_is_run_where_the_proxy_does_not_take_it_b
     proxy.takes_back = False
     poller = a_poller(proxy, ran.append, drained)
     poller.start()
+    wait_until(lambda: proxy.asked, within=10 * SECOND, what="a poll", every=1 * MS)
     poller.stop()
     proxy.turns.put(ids("late", "later"))
     assert drained.wait(10 * SECOND)
