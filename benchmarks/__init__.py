@@ -21,5 +21,9 @@ Each of the others has a command line of its own:
     slow_clients     a thousand clients that are as slow as they can, and what others notice
     soak             does an agent that works for long grow? soak_traffic: what users do; websocket_echo: a backend
 
+Two are computed, and not measured:
+
+    cost             a month on App Engine, from calls and prices: docs/cost.md
+
 Medians over several rounds, and ratios against something measured in the same run: machines are noisy.
 """

@@ -1,0 +1,320 @@
+"""`python -m benchmarks.cost [--keep]`: what a month on App Engine costs, from calls and prices; nothing is measured.
+
+Every input stands in the tables at the top, with where it comes from; `docs/cost.md` holds what this prints.
+"""
+
+import argparse
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+DOCUMENT: Final = Path(__file__).parents[1] / "docs" / "cost.md"
+
+BEGIN: Final = "<!-- What follows is written by `python -m benchmarks.cost --keep`. -->"
+END: Final = "<!-- The end of what is written. -->"
+
+DAYS: Final = 30
+HOURS: Final = DAYS * 24
+MINUTES: Final = HOURS * 60
+SECONDS: Final = MINUTES * 60
+_GIB: Final = 2**30
+_PART_BYTES: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A number that can be another one elsewhere or later, and where it comes from."""
+
+    value: float
+    what: str
+    source: str
+
+
+_FIRESTORE: Final = "cloud.google.com/firestore/pricing, us-central1; 2026-11-27"
+_APP_ENGINE: Final = "cloud.google.com/appengine/pricing, us-central1; 2026-11-27"
+_FREE: Final = "cloud.google.com/datastore/pricing; 2026-11-27"
+_QUOTAS: Final = "cloud.google.com/appengine/quotas; 2026-11-27"
+
+READS: Final = Input(0.03, "$ for 100,000 entities read", _FIRESTORE)
+WRITES: Final = Input(0.09, "$ for 100,000 entities written", _FIRESTORE)
+DELETES: Final = Input(0.01, "$ for 100,000 entities deleted", _FIRESTORE)
+INSTANCE: Final = Input(0.05, "$ for an hour of an F1 instance; F2 counts twice", _APP_ENGINE)
+EGRESS: Final = Input(0.12, "$ for a GiB out of App Engine", _APP_ENGINE)
+FREE_READS: Final = Input(50_000, "entities read without charge, a day", _FREE)
+FREE_WRITES: Final = Input(20_000, "entities written without charge, a day", _FREE)
+FREE_DELETES: Final = Input(20_000, "entities deleted without charge, a day", _FREE)
+FREE_INSTANCE: Final = Input(28, "hours of F1 without charge, a day", _QUOTAS)
+FREE_EGRESS: Final = Input(1, "GiB out without charge, a day", _QUOTAS)
+EMPTY_QUERY: Final = Input(1, "entities that a query is billed for which finds none", "assumed, the most it can be")
+CRON: Final = Input(1, "F1 instances that the cron keeps for administrators", "cron.yaml, api_service.yaml")
+RATE: Final = Input(
+    20, "requests a second that one instance carries", "assumed: two cores did 31 to 74 on the emulator"
+)
+
+PRICES: Final = (READS, WRITES, DELETES, INSTANCE, EGRESS)
+ALLOWANCES: Final = (FREE_READS, FREE_WRITES, FREE_DELETES, FREE_INSTANCE, FREE_EGRESS, EMPTY_QUERY, CRON, RATE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """What a system does for a small request and for an agent that waits; entities, and calls where they are said."""
+
+    name: str
+    source: str
+    calls: float
+    """To Datastore, for each request."""
+    lookups: float
+    """Entities looked up, for each request; one that is not there costs as much."""
+    queries: float
+    """Queries for each request."""
+    writes: float
+    deletes: float
+    idle_queries: float
+    """Of an agent that waits, a minute."""
+    idle_writes: float
+    f1: int
+    """How many hours of F1 an hour of its instance counts."""
+    threads: int
+    """Polls that wait in one instance of the agents' service at a time."""
+
+    @property
+    def reads(self) -> float:
+        """Entities read for each request."""
+        return self.lookups + EMPTY_QUERY.value * self.queries
+
+
+ORIGINAL: Final = System(
+    name="the original",
+    source="measured on the emulator, one client: 16 to 20 calls, 8.2 entity writes; idle 540 queries and 540 writes. "
+    "Assumed: each other call reads one entity, its cron deletes two for each request, and its yaml files leave App "
+    "Engine's defaults, F1 and 10 requests at a time",
+    calls=18,
+    lookups=4.9,
+    queries=4.9,
+    writes=8.2,
+    deletes=2,
+    idle_queries=540,
+    idle_writes=540,
+    f1=1,
+    threads=10,
+)
+
+MEASURED: Final = System(
+    name="measured",
+    source="benchmarks/README.md, 2026-11-22: 11.7 calls (Commit 5.0, Lookup 3.4 of two keys, RunQuery 3.2). Entities: "
+    "the exchange and its request are written, it is offered, fetched, written with its answer; three are deleted. "
+    "Idle, computed: `broker.policy.polling_interval` over polls of 30 s, with calls of 10 ms",
+    calls=11.7,
+    lookups=6.8,
+    queries=3.2,
+    writes=6,
+    deletes=3,
+    idle_queries=172,
+    idle_writes=2,
+    f1=2,
+    threads=80,
+)
+
+BUDGET: Final = System(
+    name="budget",
+    source="what tests are to keep: 8 calls, of them 3 writes and 2 deletes; idle 60 reads and 2 writes a minute",
+    calls=8,
+    lookups=2,
+    queries=1,
+    writes=3,
+    deletes=2,
+    idle_queries=60,
+    idle_writes=2,
+    f1=2,
+    threads=80,
+)
+
+SYSTEMS: Final = (ORIGINAL, MEASURED, BUDGET)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """A month, its requests spread evenly."""
+
+    backends: int
+    agents: int
+    """For each backend."""
+    requests: int
+    request_bytes: int
+    answer_bytes: int
+
+
+USAGES: Final = (
+    Usage(backends=1, agents=1, requests=0, request_bytes=0, answer_bytes=0),
+    Usage(backends=1, agents=1, requests=100_000, request_bytes=1_000, answer_bytes=10_000),
+    Usage(backends=1, agents=1, requests=10_000_000, request_bytes=1_000, answer_bytes=10_000),
+    Usage(backends=1, agents=2, requests=100_000, request_bytes=1_000, answer_bytes=5_000_000),
+    Usage(backends=100, agents=1, requests=1_000_000, request_bytes=1_000, answer_bytes=10_000),
+    Usage(backends=100, agents=2, requests=100_000_000, request_bytes=1_000, answer_bytes=10_000),
+    Usage(backends=10_000, agents=1, requests=100_000_000, request_bytes=1_000, answer_bytes=10_000),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """Dollars a month."""
+
+    datastore: float
+    instances: float
+    egress: float
+
+    @property
+    def total(self) -> float:
+        """All of it."""
+        return self.datastore + self.instances + self.egress
+
+
+def parts_beyond(size: int) -> int:
+    """Entities for a body beyond the first: each holds a megabyte."""
+    return max(0, -(-size // _PART_BYTES) - 1)
+
+
+def bill(system: System, usage: Usage) -> Bill:
+    """What a system costs for a month of usage."""
+    idle = usage.backends * usage.agents * MINUTES
+    parts = parts_beyond(usage.request_bytes) + parts_beyond(usage.answer_bytes)
+    reads = usage.requests * (system.reads + parts) + idle * system.idle_queries * EMPTY_QUERY.value
+    writes = usage.requests * (system.writes + parts) + idle * system.idle_writes
+    deletes = usage.requests * (system.deletes + parts)
+    out = usage.requests * (usage.request_bytes + usage.answer_bytes) / _GIB
+    return Bill(
+        datastore=_charge(reads, FREE_READS, READS, unit=100_000)
+        + _charge(writes, FREE_WRITES, WRITES, unit=100_000)
+        + _charge(deletes, FREE_DELETES, DELETES, unit=100_000),
+        instances=_charge(_hours(system, usage), FREE_INSTANCE, INSTANCE),
+        egress=_charge(out, FREE_EGRESS, EGRESS),
+    )
+
+
+def agents_instances(system: System, usage: Usage) -> int:
+    """How many instances of the agents' service run: each waiting poll occupies a thread, or what it counts as one."""
+    return -(-usage.backends * usage.agents // system.threads)
+
+
+def proxy_instances(usage: Usage) -> int:
+    """How many of the users' service: each request occupies a processor for a while."""
+    return math.ceil(usage.requests / SECONDS / RATE.value)
+
+
+def _hours(system: System, usage: Usage) -> float:
+    """Of F1, a month."""
+    return ((agents_instances(system, usage) + proxy_instances(usage)) * system.f1 + CRON.value) * HOURS
+
+
+def _charge(amount: float, free_a_day: Input, price: Input, *, unit: int = 1) -> float:
+    return max(0.0, amount - free_a_day.value * DAYS) / unit * price.value
+
+
+def report() -> str:
+    """All tables, in Markdown."""
+    return "\n\n".join((_inputs(), _behaviours(), _totals(), _breakdown(USAGES[5])))
+
+
+def _inputs() -> str:
+    rows = [(f"{each.value:,g}", each.what, each.source) for each in (*PRICES, *ALLOWANCES)]
+    return "## Inputs\n\n" + _table(("", "what", "source"), rows)
+
+
+def _behaviours() -> str:
+    header = ("", "calls", "read", "written", "deleted", "queries idle", "writes idle", "instance", "waits")
+    rows = [
+        (
+            system.name,
+            f"{system.calls:g}",
+            f"{system.reads:.1f}",
+            f"{system.writes:g}",
+            f"{system.deletes:g}",
+            f"{system.idle_queries:g}",
+            f"{system.idle_writes:g}",
+            f"F{system.f1}",
+            f"{system.threads}",
+        )
+        for system in SYSTEMS
+    ]
+    sources = "\n".join(f"- **{system.name}**: {system.source}." for system in SYSTEMS)
+    return (
+        "## What the systems do\n\nFor each request, entities; for each idle agent, a minute; and what one instance "
+        f"holds.\n\n{_table(header, rows)}\n\n{sources}"
+    )
+
+
+def _totals() -> str:
+    header = ("backends", "agents of each", "requests", "answer", *(f"{system.name}" for system in SYSTEMS))
+    rows = [
+        (
+            f"{usage.backends:,}",
+            f"{usage.agents}",
+            f"{usage.requests:,}",
+            _size(usage.answer_bytes),
+            *(f"${bill(system, usage).total:,.0f}" for system in SYSTEMS),
+        )
+        for usage in USAGES
+    ]
+    return "## A month\n\n" + _table(header, rows)
+
+
+def _breakdown(usage: Usage) -> str:
+    rows = []
+    for system in SYSTEMS:
+        of = bill(system, usage)
+        amounts = (of.datastore, of.instances, of.egress, of.total)
+        rows.append(
+            (
+                system.name,
+                f"{agents_instances(system, usage)} + {proxy_instances(usage)}",
+                *(f"${amount:,.0f}" for amount in amounts),
+            )
+        )
+    title = f"Where it goes: {usage.backends:,} backends of {usage.agents} agents, {usage.requests:,} requests"
+    return f"## {title}\n\n" + _table(
+        ("", "instances for agents + users", "Datastore", "instance hours", "egress", "all"), rows
+    )
+
+
+def _size(size: int) -> str:
+    return f"{size / 1_000_000:g} MB" if size >= 1_000_000 else f"{size / 1000:g} kB"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    rule = ["---"] * len(header)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [header, rule, *rows])
+
+
+def kept(document: str) -> str:
+    """The part of the document that this module has written. Raises `ValueError` where the marks are missing."""
+    return _pieces(document)[1].strip()
+
+
+def keeping(document: str) -> str:
+    """The document with that part written anew. Raises as `kept` does."""
+    before, _, after = _pieces(document)
+    return f"{before}{BEGIN}\n\n{report()}\n\n{END}{after}"
+
+
+def _pieces(document: str) -> tuple[str, str, str]:
+    before, begin, rest = document.partition(BEGIN)
+    written, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"the document lacks the lines {BEGIN!r} and {END!r}")
+    return before, written, after
+
+
+def main() -> None:
+    """Print, or keep."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.cost")
+    parser.add_argument("--keep", action="store_true", help="write it into docs/cost.md")
+    if not parser.parse_args().keep:
+        print(report())
+        return
+    DOCUMENT.write_text(keeping(DOCUMENT.read_text("utf-8")), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

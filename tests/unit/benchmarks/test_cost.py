@@ -1,0 +1,76 @@
+from dataclasses import replace
+
+import pytest
+
+from benchmarks.cost import (
+    BEGIN,
+    BUDGET,
+    DOCUMENT,
+    EGRESS,
+    END,
+    HOURS,
+    INSTANCE,
+    MEASURED,
+    ORIGINAL,
+    Usage,
+    agents_instances,
+    bill,
+    keeping,
+    kept,
+    parts_beyond,
+    proxy_instances,
+    report,
+)
+
+ONE = Usage(backends=1, agents=1, requests=0, request_bytes=0, answer_bytes=0)
+
+
+def test_the_page_shows_what_the_program_prints() -> None:
+    assert kept(DOCUMENT.read_text("utf-8")) == report(), "run: python -m benchmarks.cost --keep"
+
+
+def test_a_page_without_the_marks_is_refused() -> None:
+    with pytest.raises(ValueError, match="lacks the lines"):
+        kept("# What App Engine costs")
+
+
+def test_keeping_changes_what_stands_between_the_marks_alone() -> None:
+    assert keeping(f"a {BEGIN} old {END} z") == f"a {BEGIN}\n\n{report()}\n\n{END} z"
+
+
+def test_a_system_without_requests_pays_for_instances_beyond_the_free_hours() -> None:
+    assert bill(replace(BUDGET, idle_queries=0), ONE).total == ((2 + 1) * HOURS - 28 * 30) * INSTANCE.value
+
+
+def test_what_is_written_beyond_the_free_amount_is_paid_for_each_entity() -> None:
+    usage = replace(ONE, requests=10_000_000)
+    writing = replace(BUDGET, lookups=0, queries=0, deletes=0, idle_queries=0, idle_writes=0, writes=1)
+    assert bill(writing, usage).datastore == pytest.approx((10_000_000 - 600_000) / 100_000 * 0.09)
+
+
+def test_both_directions_leave_app_engine() -> None:
+    usage = replace(ONE, requests=1024, request_bytes=2**20, answer_bytes=2**20 * 99)
+    assert bill(BUDGET, usage).egress == pytest.approx((100 - 30) * EGRESS.value)
+
+
+@pytest.mark.parametrize(("size", "parts"), [(0, 0), (1_000_000, 0), (1_000_001, 1), (5_000_000, 4)])
+def test_a_body_has_a_part_for_each_megabyte(size: int, parts: int) -> None:
+    assert parts_beyond(size) == parts
+
+
+def test_polls_that_wait_fill_instances() -> None:
+    assert agents_instances(MEASURED, replace(ONE, backends=80)) == 1
+    assert agents_instances(MEASURED, replace(ONE, backends=41, agents=2)) == 2
+
+
+def test_requests_need_instances_by_their_rate_and_none_where_there_are_none() -> None:
+    assert proxy_instances(ONE) == 0
+    assert proxy_instances(replace(ONE, requests=20 * 30 * 24 * 3600)) == 1
+    assert proxy_instances(replace(ONE, requests=21 * 30 * 24 * 3600)) == 2
+
+
+def test_the_budget_costs_less_than_what_is_measured_and_that_less_than_the_original() -> None:
+    usage = replace(ONE, backends=100, requests=10_000_000)
+    totals = [bill(system, usage).total for system in (BUDGET, MEASURED, ORIGINAL)]
+    assert totals == sorted(totals)
+    assert totals[-1] > 5 * totals[0]
