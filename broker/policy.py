@@ -17,6 +17,9 @@ class Policy:
     offer_lease: timedelta = timedelta(seconds=5)
     """How long a listed request is hidden from other polls; it is fetched by then, or offered again."""
 
+    news_wait: timedelta = timedelta(milliseconds=100)
+    """How long a poll waits for work though there is something else to tell its agent."""
+
     fetch_wait: timedelta = timedelta(seconds=15)
     """How long a request waits for an agent to fetch it before its user is told that none did."""
 

@@ -138,8 +138,13 @@ def wait_for_handout(
     poll: Poll,
     *,
     has_left: Callable[[], bool] = lambda: False,
+    has_news: Callable[[], bool] = lambda: False,
 ) -> Waiting[list[HandedOut]]:
-    """Requests in the hands of an agent as soon as there are any; as `wait_for_pending` otherwise."""
+    """Requests in the hands of an agent as soon as there are any; as `wait_for_pending` otherwise.
+
+    News for the agent ends the wait after `policy.news_wait`: a poll that brought nothing but news, one after another,
+    would keep it from the requests that come meanwhile.
+    """
     patience = _Patience(PendingKey(backend_id), clock.now(), policy.list_wait)
     while not has_left():
         now = clock.now()
@@ -149,7 +154,12 @@ def wait_for_handout(
             break
         if handed or patience.is_over(now):
             return handed
-        yield patience.wait(now, at_most=policy.offer_lease)
+        at_most = policy.offer_lease
+        if has_news():
+            at_most = patience.began + policy.news_wait - now
+            if at_most <= _NOTHING:
+                break
+        yield patience.wait(now, at_most=at_most)
     return []
 
 

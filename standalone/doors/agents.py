@@ -125,7 +125,7 @@ class Agents:
             await self._list_pending(call, agent, has_left)
         else:
             self._abandoned.listen(agent)
-            await self._hand_out(call, agent, poll, lambda: has_left() or self._abandoned.has(agent))
+            await self._hand_out(call, agent, poll, has_left)
 
     async def _list_pending(self, call: Call, agent: AgentName, has_left: Callable[[], bool]) -> None:
         backend_id, agent_id = agent
@@ -147,7 +147,15 @@ class Agents:
 
     async def _hand_out(self, call: Call, agent: AgentName, poll: Poll, has_left: Callable[[], bool]) -> None:
         backend_id = agent.backend_id
-        waiting = wait_for_handout(self._store, self._clock, self._policy, backend_id, poll, has_left=has_left)
+        waiting = wait_for_handout(
+            self._store,
+            self._clock,
+            self._policy,
+            backend_id,
+            poll,
+            has_left=has_left,
+            has_news=lambda: self._abandoned.has(agent),
+        )
         handed = await drive(waiting, self._waiter)
         gone = self._abandoned.take(agent)
         told = [*_WELCOME, *(((GONE, " ".join(gone)),) if gone else ())]

@@ -10,8 +10,13 @@ from tests.scene import AGENT, POLICY, Scene
 POLL = Poll(agent_id=AGENT, poll_id="poll-1", capacity=1)
 
 
-def poll(scene: Scene, poll: Poll = POLL, has_left: Callable[[], bool] = lambda: False) -> list[HandedOut]:
-    waiting = wait_for_handout(scene.store, scene.clock, POLICY, BACKEND, poll, has_left=has_left)
+def poll(
+    scene: Scene,
+    poll: Poll = POLL,
+    has_left: Callable[[], bool] = lambda: False,
+    has_news: Callable[[], bool] = lambda: False,
+) -> list[HandedOut]:
+    waiting = wait_for_handout(scene.store, scene.clock, POLICY, BACKEND, poll, has_left=has_left, has_news=has_news)
     return drive(waiting, scene.waiter)
 
 
@@ -50,3 +55,25 @@ def test_what_is_taken_while_its_agent_leaves_is_taken_back() -> None:
 
     assert poll(scene, has_left=lambda: next(answers)) == []
     assert len(poll(scene, Poll(agent_id="another", poll_id="poll-2", capacity=1))) == 1
+
+
+def test_work_goes_before_news() -> None:
+    scene = Scene()
+    scene.add(b"GET /")
+
+    assert len(poll(scene, has_news=lambda: True)) == 1
+
+
+def test_work_that_comes_soon_is_waited_for_though_there_is_news() -> None:
+    scene = Scene()
+    scene.script((0.05, scene.add))
+
+    assert (len(poll(scene, has_news=lambda: True)), scene.elapsed) == (1, 0.05)
+
+
+def test_with_news_alone_it_ends_a_little_later() -> None:
+    scene, news = Scene(), list[bool]()
+
+    assert (poll(scene, has_news=lambda: True), scene.elapsed) == ([], 0.1)
+    scene.script((3, lambda: news.append(True)))
+    assert (poll(scene, has_news=lambda: bool(news)), scene.elapsed) == ([], 3.1)

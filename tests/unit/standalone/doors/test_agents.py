@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from broker.policy import Policy
 from tests.factories import BACKEND, seconds
 from tests.unit.standalone.scripted import AGENT_FIELDS, OK, Bench, run, turns
 
@@ -194,7 +195,7 @@ def test_an_agent_is_told_of_a_request_whose_client_has_gone_and_only_once() -> 
         assert next_poll.sent == []
         next_poll.task.cancel()
 
-    run(scenario)
+    run(scenario, Policy(news_wait=seconds(0)))
 
 
 def test_nobody_is_told_of_a_request_that_is_answered_or_that_no_agent_has() -> None:
