@@ -1,8 +1,8 @@
-"""`python -m benchmarks.websockets [--count 5000] [--seconds 30]`: what native websockets cost that wait.
+"""`python -m benchmarks.websockets [--count 5000] [--seconds 30] [--ping 20]`: what native websockets cost that wait.
 
-So many are opened through the stand-alone proxy and one agent, rest for a while, and carry one message each way. What
-counts is the resident memory of proxy and agent, before and with them, and their processor time meanwhile. The backend
-and the users are this process: neither is counted.
+So many are opened through the stand-alone proxy and one agent, rest for a while, with a ping and its pong now and then
+if that is wanted, and carry one message each way. What counts is the resident memory of proxy and agent, before and
+with them, and their processor time meanwhile. The backend and the users are this process: neither is counted.
 """
 
 import argparse
@@ -38,6 +38,8 @@ _SWITCHED: Final = (
 _TO_BACKEND: Final = b"\x81\x88\0\0\0\0"
 _TO_USER: Final = b"\x81\x08"
 _SIZE: Final = 8
+_PING: Final = b"\x89\x80\0\0\0\0"
+_PONG: Final = b"\x8a\0"
 
 _OPENING: Final = 32
 """Users who open at the same time."""
@@ -78,6 +80,8 @@ class Backend:
                 # `/online` is how a site is waited for, and no websocket.
                 is_websocket = b"Sec-WebSocket-Key" in data
                 connection.sendall(_SWITCHED if is_websocket else b"HTTP/1.1 204 No Content\r\n\r\n")
+            elif data == _PING:
+                connection.sendall(_PONG)
             elif data:
                 connection.sendall(_TO_USER + data[-_SIZE:])
         except OSError:
@@ -128,8 +132,8 @@ class Waited:
         return rows
 
 
-def hold(count: int, folder: Path, *, seconds: float) -> Waited:
-    """Open so many, let them wait, and have each carry a message."""
+def hold(count: int, folder: Path, *, seconds: float, ping: float | None = None) -> Waited:
+    """Open so many, let them wait, with a ping on each every so many seconds, and have each carry a message."""
     _allow_files(2 * count + 1000)
     with ExitStack() as stack:
         backend = Backend()
@@ -149,7 +153,7 @@ def hold(count: int, folder: Path, *, seconds: float) -> Waited:
             stack.callback(websocket.close)
         time.sleep(2)  # noqa: TID251  # what opening has left to be done
         used = processor_seconds(proxy.process.pid), processor_seconds(agent.pid)
-        time.sleep(seconds)  # noqa: TID251  # nothing happens, and that is measured
+        _rest(websockets, seconds, ping)
         busy = (
             processor_seconds(proxy.process.pid) - used[0],
             processor_seconds(agent.pid) - used[1],
@@ -180,6 +184,20 @@ def _opened(url: str, number: int) -> socket.socket:
     return websocket
 
 
+def _rest(websockets: list[socket.socket], seconds: float, ping: float | None) -> None:
+    """Let time pass. Raises `ConnectionError` for a websocket whose ping is not answered."""
+    over = time.perf_counter() + seconds
+    while (left := over - time.perf_counter()) > 0:
+        time.sleep(min(left, ping or left))  # noqa: TID251  # nothing happens, and that is measured
+        if ping is None:
+            continue
+        for websocket in websockets:
+            websocket.sendall(_PING)
+        for number, websocket in enumerate(websockets):
+            if (answer := websocket.recv(len(_PONG), socket.MSG_WAITALL)) != _PONG:
+                raise ConnectionError(f"websocket {number}: {answer!r} for a ping")
+
+
 def _talk(websockets: list[socket.socket]) -> int:
     """Send a message on each, then read each answer; how many were the right one."""
     for number, websocket in enumerate(websockets):
@@ -203,9 +221,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.websockets", description=__doc__)
     parser.add_argument("--count", type=int, default=5000)
     parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--ping", type=float, help="seconds between two pings of each")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        waited = hold(arguments.count, Path(folder), seconds=arguments.seconds)
+        waited = hold(arguments.count, Path(folder), seconds=arguments.seconds, ping=arguments.ping)
     print("\n".join(waited.lines()))
     is_good = waited.answered == waited.count and waited.together <= GOAL_MIB
     return 0 if is_good else 1
