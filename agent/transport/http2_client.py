@@ -49,7 +49,7 @@ def _upload(stream: Stream, body: Body, limit: float | None) -> Upload:
         else:
             stream.send(event, limit=limit)
 
-    return Upload(body, send=send, abort=stream.reset, on_finished=stream.wake)
+    return Upload(body, send=send, abort=stream.abort, on_finished=stream.wake)
 
 
 class Http2Reply:
@@ -102,11 +102,11 @@ class Http2Reply:
 
     def abort(self) -> None:
         """Make a waiting read end, from any thread; harmless once the answer has ended."""
-        self._stream.reset()
+        self._stream.abort()
 
     def close(self) -> None:
         """Give up what has not come yet; harmless once the answer has ended."""
-        self._stream.reset()
+        self._stream.abort()
         if self._upload is not None:
             self._upload.stop()
         self._seat.leave()
@@ -151,9 +151,7 @@ class Http2Client:
     def call(
         self, head: RequestHead, body: bytes | Body = b"", *, limit: float | None, interrupt: Interrupt | None = None
     ) -> Http2Reply:
-        """Send a request; its answer once the head has come.
-
-        `interrupt` may end what comes then, not the wait for the head.
+        """Send a request; its answer once the head has come, unless `interrupt` ends the wait for it.
 
         `limit` bounds, in seconds, the wait for a free stream, the time from the request's end to the whole head of the
         answer, and then each wait for a piece. Raises `TransportError`, and `SourceBroke` for a body that broke off.
@@ -164,7 +162,7 @@ class Http2Client:
             seat = self._take_seat(limit)
             attempts -= 1
             try:
-                return self._attempt(seat, head, body, limit)
+                return self._attempt(seat, head, body, limit, interrupt)
             except NotProcessed:
                 if attempts <= 0:
                     raise
@@ -172,16 +170,35 @@ class Http2Client:
                 if attempts <= 0 or not may_repeat or seat.is_fresh:
                     raise
 
-    def _attempt(self, seat: _Seat, head: RequestHead, body: bytes | Body, limit: float | None) -> Http2Reply:
+    def _attempt(
+        self,
+        seat: _Seat,
+        head: RequestHead,
+        body: bytes | Body,
+        limit: float | None,
+        interrupt: Interrupt | None,
+    ) -> Http2Reply:
+        stream = self._open_stream(seat, head, is_end=body == b"")
+        if interrupt is None:
+            return self._send(seat, stream, body, limit)
+        interrupt.attach(stream)
+        try:
+            return self._send(seat, stream, body, limit)
+        finally:
+            interrupt.attach(None)
+
+    def _open_stream(self, seat: _Seat, head: RequestHead, *, is_end: bool) -> Stream:
         try:
             fields = request_fields(head, scheme=self._scheme)
-            stream = seat.connection.open_stream(fields, method=head.method, is_end=body == b"")
+            return seat.connection.open_stream(fields, method=head.method, is_end=is_end)
         except WireError as exc:
             seat.leave()
             raise Broken(f"cannot be said in HTTP/2: {exc}") from exc
         except TransportError:
             seat.leave()
             raise
+
+    def _send(self, seat: _Seat, stream: Stream, body: bytes | Body, limit: float | None) -> Http2Reply:
         upload = None
         if isinstance(body, Body):
             upload = _upload(stream, body, limit)
@@ -192,7 +209,7 @@ class Http2Client:
                 stream.send(body, limit=limit)
                 stream.send_end([])
             except TimedOut:
-                stream.reset()
+                stream.abort()
                 seat.leave()
                 raise
             except TransportError as exc:

@@ -24,7 +24,7 @@ class Carrier(Protocol):
 
 
 class Stream:
-    """One thread reads, another may send; `reset` is for any.
+    """One thread reads, another may send; `abort` is for any.
 
     What stands under "by the connection" is called with its lock held, the same that all streams wait on.
     """
@@ -89,7 +89,7 @@ class Stream:
         """The end of the request. Raises `TransportError`."""
         self._carrier.send_end(self, trailers)
 
-    def reset(self) -> None:
+    def abort(self) -> None:
         """Give up what has not been sent and what has not come; harmless once both are over."""
         self._carrier.reset(self, Broken("the call was given up"))
 

@@ -9,6 +9,7 @@ import pytest
 from h2.errors import ErrorCodes
 from hyperframe.frame import HeadersFrame
 
+from agent.transport.client import Interrupt
 from agent.transport.connections import ConnectionPool
 from agent.transport.errors import (
     Broken,
@@ -516,6 +517,31 @@ def test_a_waiting_read_ends_when_the_call_is_aborted() -> None:
         reply.abort()
         with pytest.raises(Broken):
             reading.result(LIMIT)
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_call_that_is_interrupted_before_its_answer_ends_and_the_server_is_told(is_late: bool) -> None:
+    resets: list[ErrorCodes | int | None] = []
+    interrupt, begun = Interrupt(), threading.Event()
+
+    def play(http2: Http2Wire) -> None:
+        http2.next_call()
+        begun.set()
+        while not http2.resets:
+            http2.read()
+        resets.append(http2.resets[0].error_code)
+
+    with peer(scripted(play)) as backend, a_client(backend.url) as client, ThreadPoolExecutor(1) as threads:
+        if not is_late:
+            interrupt.trigger()
+        calling = threads.submit(client.call, a_head(), limit=None, interrupt=interrupt)
+        if is_late:
+            assert begun.wait(LIMIT)
+            interrupt.trigger()
+        with pytest.raises(Broken, match="^the call was given up$"):
+            calling.result(LIMIT)
+        wait_until(lambda: resets, within=LIMIT, what="the stream reset")
+    assert resets == [ErrorCodes.CANCEL]
 
 
 # Peers that do not speak it, or die
