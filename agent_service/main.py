@@ -6,10 +6,11 @@ from google.cloud.ndb import Client
 
 from agent_service.app import create_app
 from agent_service.settings import Settings
-from broker.clock import PollingWaiter, SystemClock
+from broker.clock import SystemClock
 from edge.composition import choose_identity
 from edge.logs import configure_logging
 from stores.datastore import DatastoreStore
+from stores.shared import with_waiter
 
 settings = Settings.from_env(os.environ)
 deployment = settings.deployment
@@ -17,10 +18,11 @@ configure_logging(deployment.log_format)
 
 clock = SystemClock()
 client = Client(project=deployment.project or None, namespace=deployment.namespace or None)
+store, waiter = with_waiter(DatastoreStore(client, deployment.policy), deployment.policy)
 
 app = create_app(
-    store=DatastoreStore(client, deployment.policy),
-    waiter=PollingWaiter(deployment.policy),
+    store=store,
+    waiter=waiter,
     clock=clock,
     identity=choose_identity(deployment.identity, clock),
     policy=deployment.policy,

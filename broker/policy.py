@@ -53,10 +53,19 @@ class Policy:
     user_exchanges: int = 1_000
     """The most requests under way for a user."""
 
-    poll_fastest: timedelta = timedelta(milliseconds=20)
+    poll_fastest: timedelta = timedelta(milliseconds=15)
     """The spacing of look-ups over a store that cannot wake anybody, for a wait that has just begun."""
 
     poll_slowest: timedelta = timedelta(milliseconds=500)
+    """The same, for a wait that has lasted."""
+
+    poll_idle: timedelta = timedelta(milliseconds=1250)
+    """The same, for an agent whose backend nobody uses: 48 look-ups a minute."""
+
+    hint_fastest: timedelta = timedelta(milliseconds=4)
+    """The spacing of looks at hints, which cost next to nothing, for a wait that has just begun."""
+
+    hint_slowest: timedelta = timedelta(milliseconds=80)
     """The same, for a wait that has lasted."""
 
     room_wait: timedelta = field(init=False, compare=False)
@@ -84,8 +93,18 @@ class Policy:
 
 
 def polling_interval(waited: timedelta, policy: Policy) -> timedelta:
-    """The pause before the next look-up of a wait that has lasted `waited` already: a tenth of it, within bounds.
+    """The pause before the next look-up of a wait that has lasted `waited` already: half of it, within bounds.
 
-    So what comes soon is seen soon, what comes late costs few look-ups, and none is seen more than a tenth late.
+    So what comes soon is seen soon, and what comes late costs few look-ups.
     """
-    return min(max(waited / 10, policy.poll_fastest), policy.poll_slowest)
+    return min(max(waited / 2, policy.poll_fastest), policy.poll_slowest)
+
+
+def idle_interval(quiet: timedelta, policy: Policy) -> timedelta:
+    """The same for the agents of a backend of which nothing has been heard for so long."""
+    return min(max(quiet / 2, policy.poll_fastest), policy.poll_idle)
+
+
+def hint_interval(waited: timedelta, policy: Policy) -> timedelta:
+    """The pause before the next look at hints: a twentieth of the wait, within bounds."""
+    return min(max(waited / 20, policy.hint_fastest), policy.hint_slowest)

@@ -14,7 +14,11 @@
       exchange_records  how its exchanges lie there
       exchange_changes  how a rule is applied to one there
       conditional       their calls: versions, conditional writes
+      exchange_marks    where many of them stand, in one call
       calls             what all calls have in common: ends, errors, repetitions
+    shared            that store with what waits over it, for one process of the services
+      telling           tells waiters of every change
+      shared_waiter     looks for all that wait in a process at once
 
 May import `broker` and `wire`; of them `datastore` and what is below it alone know google.cloud.ndb. No store has
 a clock, and none waits for anything but its service.

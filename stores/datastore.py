@@ -30,6 +30,7 @@ from stores.conditional import (
     put,
 )
 from stores.exchange_changes import Changes, Parts
+from stores.exchange_marks import ExchangeMarks
 from stores.exchange_records import EXCHANGE, Layout, RecentRecords, Record, Side, record_of
 from stores.registrations import Registrations
 from wire.protocol import MAX_ENTRY_BYTES, BackendId, RequestId
@@ -53,6 +54,7 @@ class DatastoreStore:
         self._layout = Layout(self._datastore)
         self._recent = RecentRecords()
         self._changes = Changes(self._datastore, self._layout, self._recent)
+        self.marks = ExchangeMarks(self._datastore, self._layout)
 
     # Backends
 

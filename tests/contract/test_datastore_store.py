@@ -6,6 +6,7 @@ from google.cloud import ndb
 from broker.store import Store
 from scripts.emulator import DatastoreEmulator
 from stores.datastore import DatastoreStore
+from stores.shared import with_waiter
 from tests.contract.cases import POLICY, claim, queued
 from tests.contract.store_contract import StoreContract, overridden_tests
 from tests.emulator import connect, started
@@ -18,6 +19,12 @@ class TestDatastoreStore(StoreContract):
     @pytest.fixture
     def store(self, ndb_client: ndb.Client) -> Store:
         return DatastoreStore(ndb_client, POLICY)
+
+
+class TestDatastoreStoreThatTells(StoreContract):
+    @pytest.fixture
+    def store(self, ndb_client: ndb.Client) -> Store:
+        return with_waiter(DatastoreStore(ndb_client, POLICY), POLICY)[0]
 
 
 def test_where_queries_lag_a_request_is_offered_late_and_never_twice() -> None:

@@ -5,6 +5,7 @@ import pytest
 from broker.clock import PollingWaiter
 from broker.waiting import Waiter
 from stores.memory import MemoryStore, MemoryWaiter
+from stores.shared_waiter import SharedWaiter
 from tests.contract.cases import POLICY
 from tests.contract.waiter_contract import WaiterContract
 
@@ -19,3 +20,9 @@ class TestPollingWaiter(WaiterContract):
     @pytest.fixture
     def waiter(self) -> Waiter:
         return PollingWaiter(POLICY)
+
+
+class TestSharedWaiter(WaiterContract):
+    @pytest.fixture
+    def waiter(self) -> Waiter:
+        return SharedWaiter(POLICY)

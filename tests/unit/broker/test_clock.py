@@ -17,7 +17,7 @@ def test_the_time_of_the_machine_is_aware_and_in_utc() -> None:
 
 
 @pytest.mark.parametrize(
-    ("timeout", "waited", "pause"), [(30, 0, 0.02), (30, 2, 0.2), (30, 20, 0.5), (0.1, 29.9, 0.1), (0, 30, 0)]
+    ("timeout", "waited", "pause"), [(30, 0, 0.015), (30, 0.2, 0.1), (30, 20, 0.5), (0.1, 29.9, 0.1), (0, 30, 0)]
 )
 def test_a_polling_waiter_sleeps_longer_with_the_wait_and_never_past_its_end(
     timeout: float, waited: float, pause: float

@@ -4,23 +4,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.policy import Policy, polling_interval
+from broker.policy import Policy, idle_interval, polling_interval
 from tests.factories import seconds
 
 
-@pytest.mark.parametrize(
-    ("waited", "pause"), [(0, 0.02), (0.1, 0.02), (0.2, 0.02), (1, 0.1), (4, 0.4), (5, 0.5), (30, 0.5)]
-)
-def test_the_pause_is_a_tenth_of_the_wait_within_bounds(waited: float, pause: float) -> None:
+@pytest.mark.parametrize(("waited", "pause"), [(0, 0.015), (0.03, 0.015), (0.2, 0.1), (0.8, 0.4), (1, 0.5), (30, 0.5)])
+def test_the_pause_is_half_of_the_wait_within_bounds(waited: float, pause: float) -> None:
     assert polling_interval(seconds(waited), Policy()) == seconds(pause)
 
 
 @given(st.timedeltas(min_value=timedelta(), max_value=timedelta(minutes=5)))
-def test_nothing_is_seen_more_than_a_tenth_late_or_half_a_second(waited: timedelta) -> None:
+def test_nothing_is_seen_more_than_half_its_wait_late_or_half_a_second(waited: timedelta) -> None:
     policy = Policy()
 
-    assert policy.poll_fastest <= polling_interval(waited, policy) <= max(waited / 10, policy.poll_fastest)
+    assert policy.poll_fastest <= polling_interval(waited, policy) <= max(waited / 2, policy.poll_fastest)
     assert polling_interval(waited, policy) <= policy.poll_slowest
+
+
+def test_the_agents_of_a_backend_that_nobody_uses_look_less_than_once_a_second() -> None:
+    assert seconds(1) < idle_interval(seconds(3600), Policy()) < seconds(2)
+
+
+def test_soon_after_a_request_the_next_is_looked_for_at_once() -> None:
+    assert idle_interval(seconds(0), Policy()) == Policy().poll_fastest
 
 
 def test_an_empty_poll_costs_a_bounded_number_of_look_ups() -> None:

@@ -1,0 +1,43 @@
+"""On the vendor's emulator: two processes' worth of stores and waiters."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from google.cloud import ndb
+
+from broker.clock import SystemClock
+from broker.waiting import drive, wait_for_answer, wait_for_pending
+from stores.datastore import DatastoreStore
+from stores.shared import with_waiter
+from tests.contract.cases import AGENT, POLICY, answer
+from tests.factories import BACKEND, a_backend, an_exchange
+
+pytestmark = pytest.mark.loopback
+
+
+def test_many_users_that_wait_together_get_their_answers(ndb_client: ndb.Client) -> None:
+    clock = SystemClock()
+    users, users_waiter = with_waiter(DatastoreStore(ndb_client, POLICY), POLICY)
+    agents, agents_waiter = with_waiter(DatastoreStore(ndb_client, POLICY), POLICY)
+    users.put_backend(a_backend())
+
+    def ask(number: int) -> bytes:
+        exchange = an_exchange(f"request-{number}", started=clock.now(), expires=clock.now() + POLICY.exchange_ttl)
+        users.add_exchange(exchange, b"GET", last=True)
+        return drive(wait_for_answer(users, clock, POLICY, exchange, 0), users_waiter).data
+
+    def serve() -> None:
+        served = 0
+        while served < 8:
+            waiting = wait_for_pending(agents, clock, POLICY, BACKEND, agent_id=AGENT)
+            for request_id in drive(waiting, agents_waiter):
+                agents.fetch_exchange(BACKEND, request_id, agent_id=AGENT, now=clock.now())
+                answer(agents, 0, request_id.encode(), last=True, request_id=request_id, now=clock.now())
+                served += 1
+
+    with ThreadPoolExecutor(9) as pool:
+        agent = pool.submit(serve)
+        answers = list(pool.map(ask, range(8)))
+        agent.result(30)
+
+    assert answers == [f"request-{number}".encode() for number in range(8)]

@@ -1,0 +1,131 @@
+import threading
+import time
+from collections.abc import Collection, Hashable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+
+from broker.policy import Policy
+from broker.waiting import ExchangeKey, Key, PendingKey, Wait
+from stores.shared_waiter import SharedWaiter
+from tests.factories import BACKEND, REQUEST, seconds
+from wire.protocol import RequestId
+
+NEVER = seconds(3600)
+PATIENT = Policy(poll_fastest=NEVER, poll_slowest=NEVER, poll_idle=NEVER, hint_fastest=NEVER, hint_slowest=NEVER)
+"""Nobody looks or asks by himself within a test."""
+
+QUICK = Policy(poll_fastest=seconds(0.001), poll_slowest=seconds(0.001), poll_idle=seconds(0.001))
+LOOKS = Policy(poll_slowest=NEVER, poll_idle=NEVER, hint_fastest=seconds(0.001), hint_slowest=seconds(0.001))
+KEY = ExchangeKey(REQUEST)
+PENDING = PendingKey(BACKEND)
+
+
+class FakeMarks:
+    """`Marks` that a test sets; None for nobody there."""
+
+    def __init__(self, marks: dict[Key, Hashable] | None) -> None:
+        self.marks = marks
+        self.asked: list[set[Key]] = []
+
+    def read(self, keys: Collection[Key]) -> Mapping[Key, Hashable] | None:
+        self.asked.append(set(keys))
+        return None if self.marks is None else {key: self.marks[key] for key in keys if key in self.marks}
+
+
+def a_wait(key: Key) -> Wait:
+    return Wait(key, seconds(30), seconds(0))
+
+
+def asleep(pool: ThreadPoolExecutor, waiter: SharedWaiter, key: Key) -> "Future[None]":
+    """A thread that waits, begun."""
+    ticket = waiter.ticket()
+    begun = threading.Event()
+
+    def sleep() -> None:
+        begun.set()
+        waiter.wait(a_wait(key), ticket=ticket)
+
+    future = pool.submit(sleep)
+    assert begun.wait(10)
+    return future
+
+
+def test_what_is_learned_after_the_ticket_is_not_slept_through() -> None:
+    waiter = SharedWaiter(PATIENT)
+    ticket = waiter.ticket()
+    waiter.wake(KEY)
+
+    began = time.monotonic()
+    waiter.wait(a_wait(KEY), ticket=ticket)
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("key", [KEY, PENDING])
+def test_what_this_process_learns_wakes_whoever_waits_for_it(key: Key) -> None:
+    waiter = SharedWaiter(PATIENT)
+    with ThreadPoolExecutor(1) as pool:
+        sleeping = asleep(pool, waiter, key)
+        waiter.wake(key)
+        sleeping.result(20)
+
+
+def test_who_waits_alone_asks_the_store_and_nobody_looks_for_it() -> None:
+    marks = FakeMarks({})
+    SharedWaiter(QUICK, store_marks=marks).wait(a_wait(KEY), ticket=0)
+
+    assert marks.asked == []
+
+
+def test_those_that_are_due_together_are_looked_for_in_one_call_and_only_those_with_news_wake() -> None:
+    keys = [ExchangeKey(RequestId(f"request-{number}")) for number in range(8)]
+    marks = FakeMarks({keys[0]: 1})
+    policy = Policy(poll_fastest=seconds(0.2), poll_slowest=seconds(0.2))
+    waiter = SharedWaiter(policy, store_marks=marks)
+    with ThreadPoolExecutor(8) as pool:
+        sleeping = [asleep(pool, waiter, key) for key in keys]
+        sleeping[0].result(20)
+        others = [each.done() for each in sleeping[1:]]
+        marks.marks = None  # from now on each asks for itself
+        for each in sleeping:
+            each.result(20)
+
+    assert others == [False] * 7
+    assert max(len(asked) for asked in marks.asked) > 1
+
+
+def test_news_of_hints_wakes_and_old_news_does_not() -> None:
+    hints = FakeMarks({KEY: b"1"})
+    waiter = SharedWaiter(LOOKS, hints=hints)
+    waiter.wait(a_wait(KEY), ticket=waiter.ticket())
+    with ThreadPoolExecutor(1) as pool:
+        sleeping = asleep(pool, waiter, KEY)
+        looked = len(hints.asked)
+        while len(hints.asked) < looked + 3:
+            threading.Event().wait(0.001)
+        assert not sleeping.done()
+        hints.marks = {KEY: b"2"}
+        sleeping.result(20)
+
+
+def test_without_the_cache_everybody_asks_the_store() -> None:
+    waiter = SharedWaiter(
+        Policy(poll_fastest=seconds(0.001), poll_slowest=seconds(0.01), hint_fastest=seconds(0.001)),
+        hints=FakeMarks(None),
+    )
+    began = time.monotonic()
+    waiter.wait(a_wait(KEY), ticket=waiter.ticket())
+
+    assert time.monotonic() - began < 20
+
+
+def test_of_many_polls_of_a_backend_one_is_woken_at_a_time() -> None:
+    waiter = SharedWaiter(PATIENT)
+    with ThreadPoolExecutor(2) as pool:
+        tickets = [asleep(pool, waiter, PENDING) for _ in range(2)]
+        waiter.wake(PENDING)
+        while not any(each.done() for each in tickets):
+            threading.Event().wait(0.001)
+        waiter.wake(PENDING)
+        for each in tickets:
+            each.result(20)

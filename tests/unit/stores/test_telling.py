@@ -1,0 +1,71 @@
+from broker.waiting import ExchangeKey, Key, PendingKey
+from stores.memory import MemoryStore
+from stores.telling import TellingStore
+from tests.contract.cases import AGENT, NOW, POLICY, answer, claim, fetched, queued
+from tests.factories import BACKEND
+
+
+class Heard:
+    """What a store told, in order; `store` is that store."""
+
+    def __init__(self) -> None:
+        self.keys: list[Key] = []
+        self.here: list[Key] = []
+        self.expected: list[Key] = []
+        self.store = TellingStore(
+            MemoryStore(POLICY),
+            tell=self.keys.append,
+            tell_here=self.here.append,
+            expect_here=self.expected.append,
+        )
+
+
+def test_a_request_is_news_for_the_agents_of_its_backend() -> None:
+    heard = Heard()
+    queued(heard.store)
+
+    assert heard.keys == [PendingKey(BACKEND)]
+
+
+def test_an_agent_that_got_something_wakes_the_next_and_one_that_got_nothing_nobody() -> None:
+    heard = Heard()
+    queued(heard.store)
+    claim(heard.store)
+    claim(heard.store)
+
+    assert heard.here == [PendingKey(BACKEND)]
+
+
+def test_an_answer_is_news_for_its_user_and_lets_expect_more_requests() -> None:
+    heard = Heard()
+    exchange = fetched(heard.store)
+    answer(heard.store, 0, b"HTTP/1.1 200 OK\r\n\r\n", last=True)
+
+    assert heard.keys[-1] == ExchangeKey(exchange.request_id)
+    assert heard.expected == [PendingKey(BACKEND)]
+
+
+def test_a_failure_is_news_for_its_user() -> None:
+    heard = Heard()
+    exchange = fetched(heard.store)
+    heard.store.fail_exchange(BACKEND, exchange.request_id, agent_id=AGENT, reason="gone")
+
+    assert heard.keys[-1] == ExchangeKey(exchange.request_id)
+
+
+def test_what_an_agent_gives_back_is_news_for_the_others() -> None:
+    heard = Heard()
+    queued(heard.store)
+    claim(heard.store)
+    heard.store.release_offers(BACKEND, agent_id=AGENT)
+    heard.store.release_agent(BACKEND, agent_id=AGENT)
+
+    assert heard.keys == [PendingKey(BACKEND)] * 3
+
+
+def test_bytes_of_a_request_are_news_for_its_agent() -> None:
+    heard = Heard()
+    exchange = fetched(heard.store)
+    heard.store.append_request(BACKEND, exchange.request_id, 0, b"G", last=False, now=NOW)
+
+    assert heard.keys[-1] == ExchangeKey(exchange.request_id)
