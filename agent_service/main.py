@@ -10,6 +10,8 @@ from broker.clock import SystemClock
 from edge.composition import choose_identity
 from edge.logs import configure_logging
 from stores.datastore import DatastoreStore
+from stores.hints import Hints
+from stores.memcached import Memcached
 from stores.shared import with_waiter
 
 settings = Settings.from_env(os.environ)
@@ -18,7 +20,8 @@ configure_logging(deployment.log_format)
 
 clock = SystemClock()
 client = Client(project=deployment.project or None, namespace=deployment.namespace or None)
-store, waiter = with_waiter(DatastoreStore(client, deployment.policy), deployment.policy)
+hints = Hints(Memcached(*deployment.memcache), namespace=deployment.namespace) if deployment.memcache else None
+store, waiter = with_waiter(DatastoreStore(client, deployment.policy), deployment.policy, hints)
 
 app = create_app(
     store=store,

@@ -16,6 +16,7 @@ from edge.units import TIME, parse_time
 
 IdentityKind = Literal["appengine", "oidc", "dev"]
 
+_SERVER = re.compile(r"([A-Za-z0-9.-]+):([1-9]\d{0,4})")
 _COUNT = re.compile(r"[1-9]\d{0,15}")
 
 
@@ -69,6 +70,7 @@ class Deployment:
     policy: Policy
     project: str
     namespace: str
+    memcache: tuple[str, int] | None
     log_format: LogFormat
     on_appengine: bool
 
@@ -87,6 +89,7 @@ class Deployment:
             ),
             project=environ.get("GOOGLE_CLOUD_PROJECT", ""),
             namespace=environ.get("DATASTORE_NAMESPACE", ""),
+            memcache=read_server(environ, "MEMCACHE"),
             log_format=cast(LogFormat, read_choice(environ, "LOG_FORMAT", ("text", "json"), default=log_default)),
             on_appengine=on_appengine,
         )
@@ -114,6 +117,17 @@ def read_duration(environ: Mapping[str, str], name: str, default: timedelta) -> 
         return parse_time(value)
     except ValueError as exc:
         raise SettingsError(f"{name}: {_shown(value)}, but must be {TIME}") from exc
+
+
+def read_server(environ: Mapping[str, str], name: str) -> tuple[str, int] | None:
+    """Host and port of a server; not set means none. Raises `SettingsError`."""
+    value = environ.get(name, "")
+    if not value:
+        return None
+    match = _SERVER.fullmatch(value)
+    if match is None or int(match[2]) > 65535:
+        raise SettingsError(f"{name}: {_shown(value)}, but must be HOST:PORT, like 127.0.0.1:11211")
+    return match[1], int(match[2])
 
 
 def read_count(environ: Mapping[str, str], name: str, default: int) -> int:

@@ -19,6 +19,8 @@
     shared            that store with what waits over it, for one process of the services
       telling           tells waiters of every change
       shared_waiter     looks for all that wait in a process at once
+      hints             marks in a cache, which say that it is worth looking
+      memcached         such a cache
 
 May import `broker` and `wire`; of them `datastore` and what is below it alone know google.cloud.ndb. No store has
 a clock, and none waits for anything but its service.

@@ -1,12 +1,20 @@
 """The store of the services, which all processes share, and the waiter that goes with it."""
 
 from broker.policy import Policy
+from broker.waiting import Key
 from stores.datastore import DatastoreStore
+from stores.hints import Hints
 from stores.shared_waiter import SharedWaiter
 from stores.telling import TellingStore
 
 
-def with_waiter(store: DatastoreStore, policy: Policy) -> tuple[TellingStore, SharedWaiter]:
+def with_waiter(store: DatastoreStore, policy: Policy, hints: Hints | None = None) -> tuple[TellingStore, SharedWaiter]:
     """What this process has of the store, and its way to wait over it."""
-    waiter = SharedWaiter(policy, store_marks=store.marks)
-    return TellingStore(store, tell=waiter.wake, tell_here=waiter.wake, expect_here=waiter.expect), waiter
+    waiter = SharedWaiter(policy, store_marks=store.marks, hints=hints)
+
+    def tell(key: Key) -> None:
+        waiter.wake(key)
+        if hints is not None:
+            hints.give(key)
+
+    return TellingStore(store, tell=tell, tell_here=waiter.wake, expect_here=waiter.expect), waiter

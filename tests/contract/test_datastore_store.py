@@ -6,6 +6,8 @@ from google.cloud import ndb
 from broker.store import Store
 from scripts.emulator import DatastoreEmulator
 from stores.datastore import DatastoreStore
+from stores.hints import Hints
+from stores.memcached import Memcached
 from stores.shared import with_waiter
 from tests.contract.cases import POLICY, claim, queued
 from tests.contract.store_contract import StoreContract, overridden_tests
@@ -24,7 +26,8 @@ class TestDatastoreStore(StoreContract):
 class TestDatastoreStoreThatTells(StoreContract):
     @pytest.fixture
     def store(self, ndb_client: ndb.Client) -> Store:
-        return with_waiter(DatastoreStore(ndb_client, POLICY), POLICY)[0]
+        nobody = Hints(Memcached("127.0.0.1", 1))
+        return with_waiter(DatastoreStore(ndb_client, POLICY), POLICY, nobody)[0]
 
 
 def test_where_queries_lag_a_request_is_offered_late_and_never_twice() -> None:

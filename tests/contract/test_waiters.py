@@ -1,13 +1,26 @@
 """The waiters of threads keep their contract."""
 
+from collections.abc import Collection, Mapping
+
 import pytest
 
 from broker.clock import PollingWaiter
 from broker.waiting import Waiter
+from stores.hints import CacheUnavailable, Hints
 from stores.memory import MemoryStore, MemoryWaiter
 from stores.shared_waiter import SharedWaiter
 from tests.contract.cases import POLICY
 from tests.contract.waiter_contract import WaiterContract
+
+
+class BrokenCache:
+    """A `Cache` that is not there."""
+
+    def get_many(self, names: Collection[str]) -> Mapping[str, bytes]:
+        raise CacheUnavailable("nobody")
+
+    def put(self, name: str, value: bytes) -> None:
+        raise CacheUnavailable("nobody")
 
 
 class TestMemoryWaiter(WaiterContract):
@@ -26,3 +39,9 @@ class TestSharedWaiter(WaiterContract):
     @pytest.fixture
     def waiter(self) -> Waiter:
         return SharedWaiter(POLICY)
+
+
+class TestSharedWaiterWithoutItsCache(WaiterContract):
+    @pytest.fixture
+    def waiter(self) -> Waiter:
+        return SharedWaiter(POLICY, hints=Hints(BrokenCache()))

@@ -50,6 +50,7 @@ def test_a_developers_deployment_has_the_defaults_of_the_policy() -> None:
         policy=Policy(),
         project="",
         namespace="",
+        memcache=None,
         log_format="text",
         on_appengine=False,
     )
@@ -64,6 +65,7 @@ def test_a_deployment_takes_its_numbers_from_the_environment() -> None:
             "MAX_BODY_BYTES": "1000",
             "GOOGLE_CLOUD_PROJECT": "p",
             "DATASTORE_NAMESPACE": "n",
+            "MEMCACHE": "cache.internal:11211",
             "LOG_FORMAT": "json",
         }
     )
@@ -72,6 +74,7 @@ def test_a_deployment_takes_its_numbers_from_the_environment() -> None:
     assert deployment.policy.idle_wait == timedelta(seconds=20)
     assert deployment.policy.max_body_bytes == 1000
     assert (deployment.project, deployment.namespace, deployment.log_format) == ("p", "n", "json")
+    assert deployment.memcache == ("cache.internal", 11211)
 
 
 def test_on_app_engine_the_log_is_json_unless_told_otherwise() -> None:
@@ -96,6 +99,8 @@ def test_on_app_engine_the_log_is_json_unless_told_otherwise() -> None:
         ({"IDENTITY": "oidc", "OIDC_AUDIENCE": "https://proxy"}, "ADMINS"),
         (DEV | {"LOG_FORMAT": "xml"}, "LOG_FORMAT"),
         (DEV | {"RESPONSE_TIMEOUT": "soon"}, "RESPONSE_TIMEOUT"),
+        (DEV | {"MEMCACHE": "localhost"}, "MEMCACHE"),
+        (DEV | {"MEMCACHE": "localhost:99999"}, "MEMCACHE"),
     ],
 )
 def test_what_is_unsafe_or_missing_is_refused_by_name(environ: dict[str, str], setting: str) -> None:

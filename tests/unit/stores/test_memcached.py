@@ -1,0 +1,87 @@
+"""With the server of Debian's package `memcached`, where it is; and with one that talks nonsense."""
+
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from stores.hints import CacheUnavailable
+from stores.memcached import Memcached
+from tests.system.processes import free_port
+from tests.timing import SECOND, wait_until
+
+pytestmark = pytest.mark.loopback
+
+
+def answers(cache: Memcached) -> bool:
+    """True once the server is there."""
+    try:
+        cache.get_many(["name"])
+    except CacheUnavailable:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Memcached]:
+    program = shutil.which("memcached", path="/usr/bin:/usr/local/bin")
+    if program is None:
+        pytest.skip("NOT TESTED on a real memcached: apt-get install memcached")
+    port = free_port()
+    process = subprocess.Popen([program, "-u", "nobody", "-l", "127.0.0.1", "-p", str(port), "-U", "0"])
+    cache = Memcached("127.0.0.1", port)
+    wait_until(lambda: answers(cache), within=20 * SECOND, what="memcached")
+    yield cache
+    cache.close()
+    process.terminate()
+    process.wait()
+
+
+def test_what_was_put_is_got_bytes_as_they_are(server: Memcached) -> None:
+    server.put("one", b"\r\nEND\r\n\x00\xff")
+    server.put("two", b"")
+
+    assert server.get_many(["one", "two", "three"]) == {"one": b"\r\nEND\r\n\x00\xff", "two": b""}
+
+
+def test_what_was_put_again_is_new(server: Memcached) -> None:
+    server.put("again", b"1")
+    server.put("again", b"2")
+
+    assert server.get_many(["again"]) == {"again": b"2"}
+
+
+def test_more_names_than_one_command_takes(server: Memcached) -> None:
+    names = [f"name{number}" for number in range(175)]
+    for name in names:
+        server.put(name, name.encode())
+
+    assert server.get_many(names) == {name: name.encode() for name in names}
+
+
+def test_where_nobody_listens_there_is_no_cache() -> None:
+    with pytest.raises(CacheUnavailable):
+        Memcached("127.0.0.1", free_port()).get_many(["name"])
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"ERROR\r\n", b"VALUE name 0\r\n", b"VALUE name 0 9\r\nab", b"\xff\r\n", b"x" * 5000]
+)
+def test_an_answer_that_is_none_is_no_cache(answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        cache = Memcached(*listener.getsockname())
+        with pytest.raises(CacheUnavailable):
+            cache.get_many(["name"])
+        thread.join(20)
