@@ -6,6 +6,7 @@ agent, by saying so, or a deadline ends it.
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Final
 
@@ -152,8 +153,9 @@ class _Agents:
 
     def _take_batch(self, caller: _Caller, slices: Iterator[bytes], parser: BatchParser) -> PlainResponse:
         postbox = Postbox(self.store, self.clock, self.policy, caller.backend_id, agent_id=caller.agent_id)
+        context = copy_context()  # App Engine's memcache takes calls with the ticket of a request alone
         for data in slices:
-            for _ in self.posting.map(postbox.take, parser.feed(data)):
+            for _ in self.posting.map(lambda entry: context.copy().run(postbox.take, entry), parser.feed(data)):
                 pass
         parser.close()
         return whole((200, RECEIPT_FIELDS, encode_receipt(postbox.receipt())))

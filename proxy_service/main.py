@@ -10,9 +10,7 @@ from edge.logs import configure_logging
 from proxy_service.app import create_app
 from proxy_service.settings import Settings
 from stores.datastore import DatastoreStore
-from stores.hints import Hints
-from stores.memcached import Memcached
-from stores.shared import with_waiter
+from stores.shared import choose_hints, with_waiter
 
 settings = Settings.from_env(os.environ)
 deployment = settings.deployment
@@ -20,7 +18,8 @@ configure_logging(deployment.log_format)
 
 clock = SystemClock()
 client = Client(project=deployment.project or None, namespace=deployment.namespace or None)
-hints = Hints(Memcached(*deployment.memcache), namespace=deployment.namespace) if deployment.memcache else None
+is_bundled = deployment.identity.kind == "appengine"
+hints = choose_hints(deployment.memcache, is_bundled=is_bundled, namespace=deployment.namespace)
 store, waiter = with_waiter(DatastoreStore(client, deployment.policy), deployment.policy, hints)
 
 app = create_app(
@@ -32,3 +31,7 @@ app = create_app(
     on_appengine=deployment.on_appengine,
     project=deployment.project,
 )
+if is_bundled:
+    from stores.appengine_memcache import with_tickets
+
+    app.wsgi_app = with_tickets(app.wsgi_app)  # type: ignore[assignment, method-assign]

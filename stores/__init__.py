@@ -21,6 +21,7 @@
       shared_waiter     looks for all that wait in a process at once
       hints             marks in a cache, which say that it is worth looking
       memcached         such a cache
+      appengine_memcache   another
 
 May import `broker` and `wire`; of them `datastore` and what is below it alone know google.cloud.ndb. No store has
 a clock, and none waits for anything but its service.

@@ -4,9 +4,12 @@ import importlib
 import logging
 import sys
 from collections.abc import Iterator
+from contextvars import copy_context
 
 import pytest
 from flask import Flask
+from google.appengine.api import apiproxy_stub_map
+from google.appengine.runtime.context import gae_headers
 
 from edge.settings import SettingsError
 
@@ -55,3 +58,18 @@ def test_the_sweep_of_registrations_is_a_setting(monkeypatch: pytest.MonkeyPatch
     assert settings.from_env(DEV | {"DELETE_STALE_BACKENDS": "true"}).deletes_stale_backends is True
     with pytest.raises(SettingsError, match=r"^DELETE_STALE_BACKENDS: "):
         settings.from_env(DEV | {"DELETE_STALE_BACKENDS": "1"})
+
+
+@pytest.mark.parametrize("service", ["proxy_service", "agent_service"], indirect=True)
+def test_on_app_engine_hints_are_in_its_memcache_with_the_ticket_of_each_request(
+    service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apiproxy_stub_map, "apiproxy", apiproxy_stub_map.APIProxyStubMap())
+    monkeypatch.setenv("IDENTITY", "appengine")
+    monkeypatch.setenv("GAE_ENV", "standard")
+    main = importlib.import_module(f"{service}.main")
+    context = copy_context()
+    context.run(main.app.test_client().get, "/_ah/warmup", headers={"X-Appengine-Api-Ticket": "ticket"})
+
+    assert main.hints is not None
+    assert context[gae_headers.API_TICKET] == "ticket"
