@@ -24,6 +24,8 @@ Each of the others has a command line of its own:
 Two are computed, and not measured:
 
     cost             a month on App Engine, from calls and prices: docs/cost.md
+    simulation       more backends and requests than a machine has room for: docs/scaling.md
+    pages            pages of which a program writes a part
 
 Medians over several rounds, and ratios against something measured in the same run: machines are noisy.
 """

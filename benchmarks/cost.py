@@ -5,15 +5,15 @@ Every input stands in the tables at the top, with where it comes from; `docs/cos
 
 import argparse
 import math
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from benchmarks.pages import Page, table
+
 DOCUMENT: Final = Path(__file__).parents[1] / "docs" / "cost.md"
 
 BEGIN: Final = "<!-- What follows is written by `python -m benchmarks.cost --keep`. -->"
-END: Final = "<!-- The end of what is written. -->"
 
 DAYS: Final = 30
 HOURS: Final = DAYS * 24
@@ -219,7 +219,7 @@ def report() -> str:
 
 def _inputs() -> str:
     rows = [(f"{each.value:,g}", each.what, each.source) for each in (*PRICES, *ALLOWANCES)]
-    return "## Inputs\n\n" + _table(("", "what", "source"), rows)
+    return "## Inputs\n\n" + table(("", "what", "source"), rows)
 
 
 def _behaviours() -> str:
@@ -241,7 +241,7 @@ def _behaviours() -> str:
     sources = "\n".join(f"- **{system.name}**: {system.source}." for system in SYSTEMS)
     return (
         "## What the systems do\n\nFor each request, entities; for each idle agent, a minute; and what one instance "
-        f"holds.\n\n{_table(header, rows)}\n\n{sources}"
+        f"holds.\n\n{table(header, rows)}\n\n{sources}"
     )
 
 
@@ -257,7 +257,7 @@ def _totals() -> str:
         )
         for usage in USAGES
     ]
-    return "## A month\n\n" + _table(header, rows)
+    return "## A month\n\n" + table(header, rows)
 
 
 def _breakdown(usage: Usage) -> str:
@@ -273,7 +273,7 @@ def _breakdown(usage: Usage) -> str:
             )
         )
     title = f"Where it goes: {usage.backends:,} backends of {usage.agents} agents, {usage.requests:,} requests"
-    return f"## {title}\n\n" + _table(
+    return f"## {title}\n\n" + table(
         ("", "instances for agents + users", "Datastore", "instance hours", "egress", "all"), rows
     )
 
@@ -282,28 +282,9 @@ def _size(size: int) -> str:
     return f"{size / 1_000_000:g} MB" if size >= 1_000_000 else f"{size / 1000:g} kB"
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    rule = ["---"] * len(header)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [header, rule, *rows])
-
-
-def kept(document: str) -> str:
-    """The part of the document that this module has written. Raises `ValueError` where the marks are missing."""
-    return _pieces(document)[1].strip()
-
-
-def keeping(document: str) -> str:
-    """The document with that part written anew. Raises as `kept` does."""
-    before, _, after = _pieces(document)
-    return f"{before}{BEGIN}\n\n{report()}\n\n{END}{after}"
-
-
-def _pieces(document: str) -> tuple[str, str, str]:
-    before, begin, rest = document.partition(BEGIN)
-    written, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the document lacks the lines {BEGIN!r} and {END!r}")
-    return before, written, after
+def page() -> Page:
+    """The document, as it is."""
+    return Page(DOCUMENT.read_text("utf-8"), BEGIN)
 
 
 def main() -> None:
@@ -313,7 +294,7 @@ def main() -> None:
     if not parser.parse_args().keep:
         print(report())
         return
-    DOCUMENT.write_text(keeping(DOCUMENT.read_text("utf-8")), "utf-8")
+    DOCUMENT.write_text(page().keeping(report()), "utf-8")
 
 
 if __name__ == "__main__":

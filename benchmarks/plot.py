@@ -29,10 +29,12 @@ _STYLE: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Lines by name: for each number of clients a value greater than zero, on a logarithmic scale."""
+    """Lines by name: for each number of clients, or of what `unit` says, a value greater than zero, on a logarithmic
+    scale."""
 
     title: str
     lines: Mapping[str, Mapping[int, float]]
+    unit: str = "clients"
 
 
 def draw(panels: Sequence[Panel], *, columns: int = 2) -> str:
@@ -70,7 +72,8 @@ def _panel(panel: Panel, colours: Mapping[str, str]) -> str:
         parts.append(f'<path class="grid" d="M{_LEFT} {y(value):.1f}H{_WIDTH - _RIGHT}"/>')
         parts.append(f'<text class="tick" text-anchor="end" x="{_LEFT - 6}" y="{y(value) + 3.5:.1f}">{value:,g}</text>')
     for count in clients:
-        label = f"{count} client{'s' * (count > 1)}" if count == clients[0] else f"{count}"
+        unit = panel.unit if count > 1 else panel.unit.removesuffix("s")
+        label = f"{count} {unit}" if count == clients[0] else f"{count}"
         parts.append(
             f'<text class="tick" text-anchor="middle" x="{x(count):.1f}" y="{_HEIGHT - _BOTTOM + 16}">{label}</text>'
         )

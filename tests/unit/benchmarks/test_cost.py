@@ -3,11 +3,8 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.cost import (
-    BEGIN,
     BUDGET,
-    DOCUMENT,
     EGRESS,
-    END,
     HOURS,
     INSTANCE,
     MEASURED,
@@ -15,8 +12,7 @@ from benchmarks.cost import (
     Usage,
     agents_instances,
     bill,
-    keeping,
-    kept,
+    page,
     parts_beyond,
     proxy_instances,
     report,
@@ -26,16 +22,7 @@ ONE = Usage(backends=1, agents=1, requests=0, request_bytes=0, answer_bytes=0)
 
 
 def test_the_page_shows_what_the_program_prints() -> None:
-    assert kept(DOCUMENT.read_text("utf-8")) == report(), "run: python -m benchmarks.cost --keep"
-
-
-def test_a_page_without_the_marks_is_refused() -> None:
-    with pytest.raises(ValueError, match="lacks the lines"):
-        kept("# What App Engine costs")
-
-
-def test_keeping_changes_what_stands_between_the_marks_alone() -> None:
-    assert keeping(f"a {BEGIN} old {END} z") == f"a {BEGIN}\n\n{report()}\n\n{END} z"
+    assert page().kept == report(), "run: python -m benchmarks.cost --keep"
 
 
 def test_a_system_without_requests_pays_for_instances_beyond_the_free_hours() -> None:

@@ -1,0 +1,38 @@
+"""Pages that a program writes a part of, between two marks; and their tables."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+END: Final = "<!-- The end of what is written. -->"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The text of a page, of which what stands between `begin` and `END` is written by a program."""
+
+    text: str
+    begin: str
+
+    @property
+    def kept(self) -> str:
+        """What was written. Raises `ValueError` where the marks are missing."""
+        return self._pieces()[1].strip()
+
+    def keeping(self, written: str) -> str:
+        """The text with that part anew. Raises as `kept` does."""
+        before, _, after = self._pieces()
+        return f"{before}{self.begin}\n\n{written}\n\n{END}{after}"
+
+    def _pieces(self) -> tuple[str, str, str]:
+        before, begin, rest = self.text.partition(self.begin)
+        written, end, after = rest.partition(END)
+        if not begin or not end:
+            raise ValueError(f"the page lacks the lines {self.begin!r} and {END!r}")
+        return before, written, after
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """In Markdown."""
+    rule = ["---"] * len(header)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [header, rule, *rows])

@@ -1,0 +1,109 @@
+"""Every number of the model, with where it comes from; and the designs that are compared."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """A call takes a log-normal time, and now and then much longer; seconds."""
+
+    median: float
+    spread: float
+    """The standard deviation of the logarithm: 0.5 puts one call in ten at 1.9 times the median."""
+    slow_share: float = 0.002
+    slow: float = 0.3
+    """What a slow call takes on top."""
+
+
+LOOKUP: Final = Latency(median=0.006, spread=0.4)
+QUERY: Final = Latency(median=0.010, spread=0.5)
+COMMIT: Final = Latency(median=0.014, spread=0.5)
+HINT: Final = Latency(median=0.0015, spread=0.4)
+"""Assumed: within a region, 5 to 30 ms with a tail; memcache a millisecond or two. Nobody has promised these."""
+
+
+HINT_PAUSE: Final = 0.05
+"""Seconds between two looks into memcache of one that waits, at most; assumed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """So many writes a second, and so many at once before the next one waits."""
+
+    rate: float
+    burst: float
+
+
+RANGE: Final = Limit(rate=500, burst=100)
+"""Index entries in a row, as times are: cloud.google.com/firestore/docs/solutions/shard-timestamp, read 2026-11-27. The
+burst is assumed."""
+
+ENTITY: Final = Limit(rate=1, burst=10)
+"""One entity: docs.cloud.google.com/datastore/docs/best-practices, a write a second sustained. The burst is assumed."""
+
+CONTENDED_AFTER: Final = 5.0
+"""Seconds of waiting for others' writes after which a commit gives up; assumed."""
+
+KIND_START: Final = 500.0
+"""Operations a second that a new kind takes at first; by half more every five minutes (same page)."""
+
+ROUND_TRIP: Final = 0.02
+"""Seconds between an agent and App Engine, there and back; assumed."""
+
+BACKEND_TIME: Final = 0.02
+"""Seconds that a backend takes; assumed."""
+
+AGENT_CONCURRENCY: Final = 256
+"""Requests that an agent begins at a time: docs/agent.md."""
+
+AGENT_RATE: Final = 500.0
+"""Requests a second for which a backend is given one more agent; benchmarks/README.md says an agent does some 1,000."""
+
+INSTANCE_RATE: Final = 20.0
+"""Requests a second of one instance; as in docs/cost.md."""
+
+USER_THREADS: Final = 40
+AGENT_THREADS: Final = 80
+MAX_INSTANCES: Final = 10
+"""app.yaml, agent_service.yaml."""
+
+MEMORY_SECONDS: Final = 1.0
+"""How long a process remembers registrations and statuses: stores/lately.py."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Design:
+    """What is compared."""
+
+    name: str
+    hands_out: bool
+    """A claim is one commit, and not an offer and a fetch."""
+    has_hint: bool
+    """A wait looks into memcache, and into Datastore only where something has changed."""
+    is_inline: bool
+    """A small message lies in the exchange's entity, and not in a part beside it."""
+    is_time_indexed: bool
+    """`available` has an index of its own, in which all backends' exchanges stand in a row."""
+
+
+TODAY: Final = Design(name="11.7 calls", hands_out=False, has_hint=False, is_inline=False, is_time_indexed=True)
+BUDGET: Final = Design(name="8 calls", hands_out=True, has_hint=True, is_inline=True, is_time_indexed=True)
+SPREAD: Final = Design(
+    name="8 calls, index by backend", hands_out=True, has_hint=True, is_inline=True, is_time_indexed=False
+)
+
+DESIGNS: Final = (TODAY, BUDGET, SPREAD)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How much there is of what."""
+
+    backends: int
+    rate: float
+    """Requests a second, over all backends alike."""
+
+
+BACKENDS: Final = (1, 100, 10_000)
+RATES: Final = (10, 100, 1_000, 10_000)

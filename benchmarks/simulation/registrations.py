@@ -1,0 +1,73 @@
+"""What instances know of backends: read again after a second, noted every `touch_spacing`, by each for itself."""
+
+from datetime import datetime
+from typing import Final
+
+from benchmarks.simulation.datastore import Contended, Datastore
+from benchmarks.simulation.engine import EPOCH, Engine, Process
+from benchmarks.simulation.inputs import ENTITY, MEMORY_SECONDS
+from broker.model import Backend, BackendStatus
+from broker.policy import Policy
+from broker.routing import choose_backend, find_candidates
+from wire.protocol import BackendId
+
+_GOLDEN: Final = 0.6180339887
+
+
+class Registrations:
+    """The backends: one for each user, so that routing finds one."""
+
+    def __init__(self, engine: Engine, datastore: Datastore, policy: Policy, *, backends: int) -> None:
+        self._engine = engine
+        self._datastore = datastore
+        self._policy = policy
+        self.backends = [_backend(number) for number in range(backends)]
+        self._statuses = {backend.backend_id: BackendStatus(engine.now()) for backend in self.backends}
+        self._read: dict[tuple[int, BackendId], float] = {}
+        self._noted: dict[tuple[str, int, BackendId], datetime] = {}
+
+    def route(self, number: int, *, instance: int) -> Process[Backend]:
+        """The backend of a user, by the rules. Raises `BackendOffline`."""
+        registered = self.backends[number]
+        user = registered.end_user
+        key = instance, registered.backend_id
+        if self._engine.seconds - self._read.get(key, -MEMORY_SECONDS) >= MEMORY_SECONDS:
+            yield from self._datastore.query()
+            yield from self._datastore.lookup()
+            self._read[key] = self._engine.seconds
+        candidates = find_candidates([registered], user=user, host="", path="/")
+        return choose_backend(candidates, self._statuses, path="/", now=self._engine.now(), policy=self._policy)
+
+    def touch(self, number: int, what: str, *, instance: int) -> Process[None]:
+        """Note that a backend was polled or used, in a transaction, unless this instance has lately. Raises
+        `Contended`, once it has tried as often as the store does."""
+        backend_id = self.backends[number].backend_id
+        key, now = (what, instance, backend_id), self._engine.now()
+        noted = self._noted.get(key) or self._noted_before(number, instance)
+        if now < noted + self._policy.touch_spacing:
+            return
+        # Requests that come to an instance meanwhile find it noted: the model is a little kinder than the store.
+        self._noted[key] = now
+        try:
+            yield from self._datastore.lookup()
+            yield from self._datastore.commit([(("the status of a backend", backend_id), ENTITY)])
+        except Contended:
+            self._noted[key] = noted
+            raise
+        if what == "polled":
+            self._statuses[backend_id] = BackendStatus(now)
+
+    def _noted_before(self, number: int, instance: int) -> datetime:
+        """At the start each instance has noted each backend within the last `touch_spacing`, at times spread evenly:
+        what is shown is the pace that they keep."""
+        share = (instance * _GOLDEN + number * _GOLDEN * _GOLDEN) % 1
+        return EPOCH - share * self._policy.touch_spacing
+
+
+def _backend(number: int) -> Backend:
+    return Backend(
+        backend_id=BackendId(f"b{number}"),
+        backend_user="agent@example.org",
+        end_user=f"u{number}@example.org",
+        path_prefixes=("/",),
+    )
