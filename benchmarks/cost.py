@@ -105,7 +105,7 @@ MEASURED: Final = System(
     name="measured",
     source="benchmarks/README.md, 2026-11-22: 11.7 calls (Commit 5.0, Lookup 3.4 of two keys, RunQuery 3.2). Entities: "
     "the exchange and its request are written, it is offered, fetched, written with its answer; three are deleted. "
-    "Idle, computed: `broker.policy.polling_interval` over polls of 30 s, with calls of 10 ms",
+    "Idle, computed: looks as far apart as a tenth of the wait, 20 to 500 ms, over polls of 30 s, with calls of 10 ms",
     calls=11.7,
     lookups=6.8,
     queries=3.2,

@@ -23,10 +23,6 @@ HINT: Final = Latency(median=0.0015, spread=0.4)
 """Assumed: within a region, 5 to 30 ms with a tail; memcache a millisecond or two. Nobody has promised these."""
 
 
-HINT_PAUSE: Final = 0.05
-"""Seconds between two looks into memcache of one that waits, at most; assumed."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
     """So many writes a second, and so many at once before the next one waits."""

@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable
 from datetime import timedelta
 from random import Random
-from typing import Final
 
 from benchmarks.simulation.datastore import Contended, Datastore
 from benchmarks.simulation.engine import Engine, Process
@@ -14,7 +13,6 @@ from benchmarks.simulation.inputs import (
     AGENT_RATE,
     AGENT_THREADS,
     BACKEND_TIME,
-    HINT_PAUSE,
     INSTANCE_RATE,
     ROUND_TRIP,
     Design,
@@ -25,11 +23,11 @@ from benchmarks.simulation.registrations import Registrations
 from broker import exchange as rules
 from broker.errors import BackendOffline, ClaimedElsewhere, NoAnswer, UnknownRequest
 from broker.model import Exchange, State
-from broker.policy import Policy, polling_interval
+from broker.policy import Policy, hint_interval, idle_interval, polling_interval
 from wire.protocol import BackendId, RequestId
 
-_FALLBACK: Final = 5.0
-"""Seconds after which a wait looks into Datastore whatever the hint says: `policy.offer_lease`."""
+Spacing = Callable[[timedelta, Policy], timedelta]
+"""A rule of the policy: what to wait before the next look."""
 
 
 class Services:
@@ -60,7 +58,8 @@ class Services:
         self.agent_instances = max(math.ceil(size.backends * self.agents / AGENT_THREADS), self.user_instances)
         self._changes: dict[BackendId, int] = {}
         self._ids = 0
-        self._intervals: dict[int, float] = {}
+        self._spacings: dict[tuple[str, int], float] = {}
+        self._heard: dict[BackendId, float] = {}
 
     def start(self) -> None:
         """Agents begin to poll, one after the other within two seconds; users come."""
@@ -111,9 +110,10 @@ class Services:
     def _wait_for_answer(self, cell: Cell) -> Process[None]:
         """Raises `BackendOffline` and `NoAnswer` as `broker.waiting.wait_for_answer` does."""
         began = looked = self._engine.seconds
+        patience = self._policy.poll_slowest.total_seconds()  # after which the hint is not believed
         while True:
-            yield from self._pause(began)
-            is_due = cell.exchange.state is State.ANSWERED or self._engine.seconds - looked >= _FALLBACK
+            yield from self._pause(began, polling_interval)
+            is_due = cell.exchange.state is State.ANSWERED or self._engine.seconds - looked >= patience
             if self._design.has_hint and not is_due:
                 continue
             found = yield from self._exchanges.load(cell)
@@ -126,20 +126,20 @@ class Services:
             if waited >= self._policy.response_wait:
                 raise NoAnswer("the backend did not answer in time")
 
-    def _pause(self, began: float) -> Process[None]:
+    def _pause(self, began: float, rule: Spacing) -> Process[None]:
         """Until it is worth looking again; with a hint, that look included."""
-        interval = self._interval(int(1000 * (self._engine.seconds - began)))
+        milliseconds = int(1000 * (self._engine.seconds - began))
         if self._design.has_hint:
-            yield min(interval, HINT_PAUSE) + self._datastore.hint()
+            yield self._spacing(hint_interval, milliseconds) + self._datastore.hint()
         else:
-            yield interval
+            yield self._spacing(rule, milliseconds)
 
-    def _interval(self, waited: int) -> float:
-        """`polling_interval` in seconds, after so many milliseconds; remembered, because it is asked for so often."""
-        if waited not in self._intervals:
-            interval = polling_interval(timedelta(milliseconds=waited), self._policy)
-            self._intervals[waited] = interval.total_seconds()
-        return self._intervals[waited]
+    def _spacing(self, rule: Spacing, milliseconds: int) -> float:
+        """What a rule says of a wait that has lasted so long, in seconds; remembered, as it is asked for so often."""
+        key = rule.__name__, milliseconds
+        if key not in self._spacings:
+            self._spacings[key] = rule(timedelta(milliseconds=milliseconds), self._policy).total_seconds()
+        return self._spacings[key]
 
     # An agent
 
@@ -172,17 +172,19 @@ class Services:
         return cells
 
     def _wait_for_pending(self, backend_id: BackendId, agent_id: str, room: int, instance: int) -> Process[list[Cell]]:
-        began = self._engine.seconds
+        began, patience = self._engine.seconds, self._policy.poll_idle.total_seconds()
         while True:
             changes, looked = self._changes.get(backend_id, 0), self._engine.seconds
             cells = yield from self._claim(backend_id, agent_id, room, instance)
+            if cells:
+                self._heard[backend_id] = self._engine.seconds
             if cells or self._engine.seconds - began >= self._policy.list_wait.total_seconds():
                 return cells
-            yield from self._pause(began)
+            yield from self._pause(self._heard.get(backend_id, 0.0), idle_interval)
             while self._design.has_hint and self._changes.get(backend_id, 0) == changes:
-                if self._engine.seconds - looked >= _FALLBACK:
+                if self._engine.seconds - looked >= patience:
                     break
-                yield from self._pause(began)
+                yield from self._pause(self._heard.get(backend_id, 0.0), idle_interval)
 
     def _claim(self, backend_id: BackendId, agent_id: str, room: int, instance: int) -> Process[list[Cell]]:
         found = yield from self._exchanges.query(backend_id, limit=min(self._policy.list_limit, room))
