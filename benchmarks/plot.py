@@ -12,6 +12,7 @@ _COLOURS: Final = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4
 _WIDTH, _HEIGHT = 340, 240  # of a panel
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 34, 34  # around its plot
 _LEGEND: Final = 22
+_MARGIN: Final = 6  # at the right: half of the longest number of clients
 
 _STYLE: Final = """
   text { font: 12px system-ui, sans-serif; fill: #333; }
@@ -42,7 +43,7 @@ def draw(panels: Sequence[Panel], *, columns: int = 2) -> str:
     names = list(dict.fromkeys(name for panel in panels for name in panel.lines))
     colours = {name: _COLOURS[number % len(_COLOURS)] for number, name in enumerate(names)}
     rows = math.ceil(len(panels) / columns)
-    width, height = columns * _WIDTH, rows * _HEIGHT + _LEGEND * math.ceil(len(names) / 4) + 8
+    width, height = columns * _WIDTH + _MARGIN, rows * _HEIGHT + _LEGEND * math.ceil(len(names) / 4) + 8
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">',
         f"<style>{_STYLE}</style>",
@@ -50,7 +51,7 @@ def draw(panels: Sequence[Panel], *, columns: int = 2) -> str:
     for number, panel in enumerate(panels):
         x, y = number % columns * _WIDTH, number // columns * _HEIGHT
         parts.append(f'<g transform="translate({x} {y})">{_panel(panel, colours)}</g>')
-    parts.append(f'<g transform="translate({_LEFT} {rows * _HEIGHT + 16})">{_legend(colours, width)}</g>')
+    parts.append(f'<g transform="translate({_LEFT} {rows * _HEIGHT + 16})">{_legend(colours, columns * _WIDTH)}</g>')
     return "\n".join([*parts, "</svg>", ""])
 
 

@@ -54,7 +54,7 @@ AGENT_CONCURRENCY: Final = 256
 """Requests that an agent begins at a time: docs/agent.md."""
 
 AGENT_RATE: Final = 500.0
-"""Requests a second for which a backend is given one more agent; benchmarks/README.md says an agent does some 1,000."""
+"""Requests a second for which a backend is given one more agent; assumed, well below what one can do."""
 
 INSTANCE_RATE: Final = 20.0
 """Requests a second of one instance; as in docs/cost.md."""
