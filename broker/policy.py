@@ -62,6 +62,12 @@ class Policy:
     poll_idle: timedelta = timedelta(milliseconds=1250)
     """The same, for an agent whose backend nobody uses: 48 look-ups a minute."""
 
+    hinted_slowest: timedelta = timedelta(seconds=1)
+    """The spacing of look-ups where hints say when it is worth it: for a hint that was lost."""
+
+    hinted_idle: timedelta = timedelta(milliseconds=2500)
+    """The same for agents."""
+
     hint_fastest: timedelta = timedelta(milliseconds=4)
     """The spacing of looks at hints, which cost next to nothing, for a wait that has just begun."""
 
@@ -101,8 +107,8 @@ def polling_interval(waited: timedelta, policy: Policy) -> timedelta:
 
 
 def idle_interval(quiet: timedelta, policy: Policy) -> timedelta:
-    """The same for the agents of a backend of which nothing has been heard for so long."""
-    return min(max(quiet / 2, policy.poll_fastest), policy.poll_idle)
+    """The same for the agents of a backend of which nothing has been heard for so long: as long again."""
+    return min(max(quiet, policy.poll_fastest), policy.poll_idle)
 
 
 def hint_interval(waited: timedelta, policy: Policy) -> timedelta:

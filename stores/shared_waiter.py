@@ -130,7 +130,7 @@ class SharedWaiter:
     def _plan_to_ask(self, sleeper: _Sleeper, now: float) -> None:
         policy, is_pending = self._policy, isinstance(sleeper.key, PendingKey)
         if self._is_hinted:
-            pause = policy.poll_idle if is_pending else policy.poll_slowest
+            pause = policy.hinted_idle if is_pending else policy.hinted_slowest
         else:
             pause = (idle_interval if is_pending else polling_interval)(self._lasted(sleeper, now), policy)
         sleeper.asks_at = min(sleeper.ends_at, now + pause.total_seconds())

@@ -2,7 +2,8 @@
 
 import json
 import threading
-from typing import Any
+from contextvars import ContextVar, copy_context
+from typing import Any, Final
 
 import pytest
 from werkzeug.test import TestResponse
@@ -154,6 +155,21 @@ def test_a_poll_of_version_1_may_name_lost_polls_too() -> None:
         assert asked.result().data == b"hello"
 
 
+TICKET: Final = ContextVar("TICKET", default="")
+
+
+class WitnessStore(MemoryStore):
+    """Notes what the context of those that append to answers says."""
+
+    def append_answer(self, *args: Any, **more: Any) -> int:
+        self.tickets.append(TICKET.get())
+        return super().append_answer(*args, **more)
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.tickets: list[str] = []
+
+
 class MeetingStore(MemoryStore):
     """Stores an answer when another one is being stored, too."""
 
@@ -172,6 +188,19 @@ def test_answers_of_a_batch_do_not_wait_for_each_other() -> None:
             names += [entry.request_id for entry in entries_of(poll(pair, f"p{len(names)}"))]
         assert sorted(post(pair, *map(ok, names)).get_json()["delivered"]) == sorted(names)
         assert [asked.result().data for asked in (first, second)] == [b"hello", b"hello"]
+
+
+def test_answers_of_a_batch_are_stored_in_the_context_of_their_post() -> None:
+    pair = Pair(kind=WitnessStore)
+    with pair.asking() as asked:
+        (entry,) = entries_of(poll(pair))
+        context = copy_context()
+        context.run(TICKET.set, "ticket")
+        context.run(post, pair, ok(entry.request_id))
+        assert asked.result().data == b"hello"
+
+    assert isinstance(pair.store, WitnessStore)
+    assert pair.store.tickets == ["ticket"]
 
 
 def test_one_bad_answer_does_not_spoil_the_others() -> None:

@@ -16,7 +16,7 @@ PATIENT = Policy(poll_fastest=NEVER, poll_slowest=NEVER, poll_idle=NEVER, hint_f
 """Nobody looks or asks by himself within a test."""
 
 QUICK = Policy(poll_fastest=seconds(0.001), poll_slowest=seconds(0.001), poll_idle=seconds(0.001))
-LOOKS = Policy(poll_slowest=NEVER, poll_idle=NEVER, hint_fastest=seconds(0.001), hint_slowest=seconds(0.001))
+LOOKS = Policy(hinted_slowest=NEVER, hinted_idle=NEVER, hint_fastest=seconds(0.001), hint_slowest=seconds(0.001))
 KEY = ExchangeKey(REQUEST)
 PENDING = PendingKey(BACKEND)
 
