@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.policy import Policy, idle_interval, polling_interval
+from broker.policy import Policy, hint_interval, idle_interval, polling_interval
 from tests.factories import seconds
 
 
@@ -27,6 +27,14 @@ def test_the_agents_of_a_backend_that_nobody_uses_look_less_than_once_a_second()
 
 def test_soon_after_a_request_the_next_is_looked_for_at_once() -> None:
     assert idle_interval(seconds(0), Policy()) == Policy().poll_fastest
+
+
+@given(st.timedeltas(min_value=timedelta(), max_value=timedelta(minutes=5)))
+def test_hints_are_looked_at_more_often_than_the_store_and_a_bounded_number_of_times(waited: timedelta) -> None:
+    policy = Policy()
+
+    assert policy.hint_fastest <= hint_interval(waited, policy) <= policy.hint_slowest
+    assert hint_interval(waited, policy) < polling_interval(waited, policy)
 
 
 def test_an_empty_poll_costs_a_bounded_number_of_look_ups() -> None:
