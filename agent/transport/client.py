@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, Final, Protocol, overload
 
 from agent.transport.connections import Connection, ConnectionPool
@@ -52,6 +52,15 @@ class Interrupt:
             self._connection = connection
             if self._is_triggered and connection is not None:
                 connection.abort()
+
+    @contextmanager
+    def over(self, call: _Abortable) -> Iterator[None]:
+        """As long as this lasts, `trigger` aborts the call."""
+        self.attach(call)
+        try:
+            yield
+        finally:
+            self.attach(None)
 
     @property
     def is_triggered(self) -> bool:
@@ -284,6 +293,7 @@ class HttpClient:
         that broke off.
         """
         raw = serialize_request_head(head)
+        interrupt = interrupt or Interrupt()
         may_repeat = may_repeat and head.method in IDEMPOTENT_METHODS and isinstance(body, bytes)
         while True:
             connection = self._pool.take()
@@ -317,19 +327,15 @@ class HttpClient:
         raw: bytes,
         body: bytes | Body,
         limit: float | None,
-        interrupt: Interrupt | None,
+        interrupt: Interrupt,
     ) -> Reply:
-        if interrupt is not None:
-            interrupt.attach(connection)
         try:
-            # A peer that closes while it is sent to may have answered first: what is received decides.
-            with suppress(Broken):
-                connection.send(raw + body if isinstance(body, bytes) else raw, timeout=limit)
-            upload = None if isinstance(body, bytes) else _upload(connection, body, head, limit)
-            return Reply(connection, head.method, upload, limit)
+            with interrupt.over(connection):
+                # A peer that closes while it is sent to may have answered first: what is received decides.
+                with suppress(Broken):
+                    connection.send(raw + body if isinstance(body, bytes) else raw, timeout=limit)
+                upload = None if isinstance(body, bytes) else _upload(connection, body, head, limit)
+                return Reply(connection, head.method, upload, limit)
         except TimedOut:
             connection.close()
             raise
-        finally:
-            if interrupt is not None:
-                interrupt.attach(None)

@@ -156,36 +156,22 @@ class Http2Client:
         `limit` bounds, in seconds, the wait for a free stream, the time from the request's end to the whole head of the
         answer, and then each wait for a piece. Raises `TransportError`, and `SourceBroke` for a body that broke off.
         """
+        interrupt = interrupt or Interrupt()
         may_repeat = head.method in IDEMPOTENT_METHODS and isinstance(body, bytes)
         attempts = _ATTEMPTS if isinstance(body, bytes) else 1
         while True:
             seat = self._take_seat(limit)
             attempts -= 1
             try:
-                return self._attempt(seat, head, body, limit, interrupt)
+                stream = self._open_stream(seat, head, is_end=body == b"")
+                with interrupt.over(stream):
+                    return self._send(seat, stream, body, limit)
             except NotProcessed:
                 if attempts <= 0:
                     raise
             except NothingReceived:
                 if attempts <= 0 or not may_repeat or seat.is_fresh:
                     raise
-
-    def _attempt(
-        self,
-        seat: _Seat,
-        head: RequestHead,
-        body: bytes | Body,
-        limit: float | None,
-        interrupt: Interrupt | None,
-    ) -> Http2Reply:
-        stream = self._open_stream(seat, head, is_end=body == b"")
-        if interrupt is None:
-            return self._send(seat, stream, body, limit)
-        interrupt.attach(stream)
-        try:
-            return self._send(seat, stream, body, limit)
-        finally:
-            interrupt.attach(None)
 
     def _open_stream(self, seat: _Seat, head: RequestHead, *, is_end: bool) -> Stream:
         try:
