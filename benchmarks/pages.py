@@ -32,7 +32,7 @@ class Page:
         return before, written, after
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """In Markdown."""
-    rule = ["---"] * len(header)
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, rule: Sequence[str] = ()) -> str:
+    """In Markdown; `rule` says of each column where its cells stand, by default all to the left."""
+    rule = rule or ["---"] * len(header)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [header, rule, *rows])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.loads import GET, Load
+from benchmarks.pages import Page
 from benchmarks.plot import Panel, draw
 from benchmarks.rounds import Cell, Sample
 
@@ -18,7 +19,6 @@ _README: Final = _FOLDER / "README.md"
 _PLOT: Final = _FOLDER / "loads.svg"
 
 BEGIN: Final = "<!-- What follows is written by `python -m benchmarks --keep`. -->"
-END: Final = "<!-- The end of what is written. -->"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +73,7 @@ class Report:
             _PLOT.write_text(draw(self.panels))
         if _PLOT.exists():
             text = f"![Requests by the number of clients]({_PLOT.name})\n\n{text}"
-        before, _, rest = _README.read_text().partition(BEGIN)
-        after = rest.partition(END)[2]
-        _README.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
+        _README.write_text(Page(_README.read_text(), BEGIN).keeping(text))
 
 
 def panels_of(loads: Sequence[Load], samples: Mapping[Cell, Sample]) -> list[Panel]:

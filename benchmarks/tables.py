@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from benchmarks.idle import Idle, Waiting
 from benchmarks.loads import Load
+from benchmarks.pages import table
 from benchmarks.rounds import Cell, Sample, Used
 from benchmarks.systems import AGENT, BACKEND, SERVER
 
@@ -89,5 +90,4 @@ def _milliseconds(value: float) -> str:
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     # Numbers to the right, names and the run to the left.
-    rule = ["---", *["--:"] * (len(header) - 2), "---"]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [header, rule, *rows])
+    return table(header, rows, rule=["---", *["--:"] * (len(header) - 2), "---"])
