@@ -1,16 +1,17 @@
 """The waiters of threads keep their contract."""
 
+import time
 from collections.abc import Collection, Mapping
 
 import pytest
 
-from broker.clock import PollingWaiter
 from broker.waiting import Waiter
 from stores.hints import CacheUnavailable, Hints
 from stores.memory import MemoryStore, MemoryWaiter
 from stores.shared_waiter import SharedWaiter
 from tests.contract.cases import POLICY
 from tests.contract.waiter_contract import WaiterContract
+from tests.fakes.waiter import PollingWaiter
 
 
 class BrokenCache:
@@ -32,7 +33,7 @@ class TestMemoryWaiter(WaiterContract):
 class TestPollingWaiter(WaiterContract):
     @pytest.fixture
     def waiter(self) -> Waiter:
-        return PollingWaiter(POLICY)
+        return PollingWaiter(POLICY, sleep=time.sleep)  # noqa: TID251  # that is what it does
 
 
 class TestSharedWaiter(WaiterContract):

@@ -1,5 +1,5 @@
 """Stand-ins for the ports of the core, each with its own test.
 
 clock    FakeClock: time that only moves when told
-waiter   ScriptedWaiter: waits in simulated time, with events that happen meanwhile
+waiter   ScriptedWaiter: waits in simulated time, with events that happen meanwhile; PollingWaiter: always looks again
 """

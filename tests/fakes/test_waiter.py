@@ -2,9 +2,11 @@ from datetime import timedelta
 
 import pytest
 
+from broker.policy import Policy
 from broker.waiting import PendingKey, Wait
+from tests.factories import BACKEND, seconds
 from tests.fakes.clock import NOON, FakeClock
-from tests.fakes.waiter import ScriptedWaiter
+from tests.fakes.waiter import PollingWaiter, ScriptedWaiter
 from wire.protocol import BackendId
 
 
@@ -78,3 +80,17 @@ def test_a_loop_that_never_ends_is_an_error() -> None:
     with pytest.raises(AssertionError, match="never ends"):
         while True:
             waiter.wait(wait_of(0), ticket=0)
+
+
+@pytest.mark.parametrize(
+    ("timeout", "waited", "pause"), [(30, 0, 0.015), (30, 0.2, 0.1), (30, 20, 0.5), (0.1, 29.9, 0.1), (0, 30, 0)]
+)
+def test_a_polling_waiter_sleeps_longer_with_the_wait_and_never_past_its_end(
+    timeout: float, waited: float, pause: float
+) -> None:
+    slept: list[float] = []
+    waiter = PollingWaiter(Policy(), sleep=slept.append)
+
+    waiter.wait(Wait(PendingKey(BACKEND), seconds(timeout), seconds(waited)), ticket=waiter.ticket())
+
+    assert slept == [pytest.approx(pause)]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Final
 
+from broker.policy import Policy, polling_interval
 from broker.waiting import Wait
 from tests.fakes.clock import FakeClock
 
@@ -39,3 +40,19 @@ class ScriptedWaiter:
             action()
         else:
             self._clock.advance(wait.timeout)
+
+
+class PollingWaiter:
+    """A `broker.waiting.Waiter` that nobody can wake: sleeps a little, longer the longer the wait has lasted."""
+
+    def __init__(self, policy: Policy, *, sleep: Callable[[float], None]) -> None:
+        self._policy = policy
+        self._sleep = sleep
+
+    def ticket(self) -> int:
+        """Nothing is missed by a waiter that always looks again."""
+        return 0
+
+    def wait(self, wait: Wait, *, ticket: int) -> None:
+        """Sleep until it is worth looking again, never past the timeout."""
+        self._sleep(min(polling_interval(wait.waited, self._policy), wait.timeout).total_seconds())

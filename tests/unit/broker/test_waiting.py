@@ -5,13 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from broker.clock import PollingWaiter
 from broker.errors import BackendOffline, BrokenAnswer, NoAnswer, UnknownRequest
 from broker.exchange import offer
 from broker.model import Part
 from broker.waiting import ExchangeKey, PendingKey, Wait, drive, wait_for_pending
 from tests.factories import BACKEND, REQUEST, an_exchange, seconds
 from tests.fakes.clock import NOON
+from tests.fakes.waiter import PollingWaiter
 from tests.scene import AGENT, POLICY, Scene
 
 KEY = ExchangeKey(REQUEST)
