@@ -55,12 +55,26 @@ async def know(bench: Bench) -> None:
     await turns()
 
 
+async def ask(bench: Bench, user: Changing | None = None) -> Peer:
+    """A user asks for a websocket, and there is an agent that takes upgrades."""
+    await know(bench)
+    asking = begin(bench, "/ws", *HANDSHAKE, changing=user or Changing())
+    await turns()
+    return asking
+
+
+async def ask_and_fetch(bench: Bench, user: Changing | None = None) -> Peer:
+    """A user asks for a websocket, and an agent has fetched that request."""
+    asking = await ask(bench, user)
+    await poll(bench)
+    await bench.fetch("request-1").done()
+    return asking
+
+
 def test_a_websocket_is_a_tunnel_with_the_backends_head_at_its_beginning() -> None:
     async def scenario(bench: Bench) -> None:
-        await know(bench)
         user, agent = Changing(), Changing()
-        asking = begin(bench, "/ws", *HANDSHAKE, changing=user)
-        await turns()
+        asking = await ask(bench, user)
         listed = await poll(bench)
         fetched = await bench.fetch("request-1").done()
         await begin(bench, "/agent/tunnel", *TUNNEL, changing=agent).done()
@@ -83,11 +97,7 @@ def test_a_websocket_is_a_tunnel_with_the_backends_head_at_its_beginning() -> No
 
 def test_a_backend_that_refuses_answers_like_any_other() -> None:
     async def scenario(bench: Bench) -> None:
-        await know(bench)
-        asking = begin(bench, "/ws", *HANDSHAKE, changing=Changing())
-        await turns()
-        await poll(bench)
-        await bench.fetch("request-1").done()
+        asking = await ask_and_fetch(bench)
         posting = bench.post("request-1", b"HTTP/1.1 4", b"03 Forbidden\r\nContent-Length: 3\r\n\r\n", b"no!")
         await posting.done()
         await asking.done()
@@ -99,9 +109,7 @@ def test_a_backend_that_refuses_answers_like_any_other() -> None:
 
 def test_only_an_agent_that_takes_upgrades_is_offered_one() -> None:
     async def scenario(bench: Bench) -> None:
-        await know(bench)
-        asking = begin(bench, "/ws", *HANDSHAKE, changing=Changing())
-        await turns()
+        asking = await ask(bench)
         other = bench.poll()
         await turns()
         was_listed = other.task.done()
@@ -116,9 +124,7 @@ def test_only_an_agent_that_takes_upgrades_is_offered_one() -> None:
 
 def test_a_batch_has_the_upgrade_beside_the_request() -> None:
     async def scenario(bench: Bench) -> None:
-        await know(bench)
-        asking = begin(bench, "/ws", *HANDSHAKE, changing=Changing())
-        await turns()
+        asking = await ask(bench)
         batch = ("Accept", "multipart/mixed, application/json;q=0.5")
         polled = await begin(
             bench,
@@ -171,11 +177,7 @@ def test_a_handshake_that_is_none_is_refused(
 
 def test_a_101_without_a_tunnel_is_a_broken_answer() -> None:
     async def scenario(bench: Bench) -> None:
-        await know(bench)
-        asking = begin(bench, "/ws", *HANDSHAKE, changing=Changing())
-        await turns()
-        await poll(bench)
-        await bench.fetch("request-1").done()
+        asking = await ask_and_fetch(bench)
         await bench.post("request-1", SWITCHED).done()
         await asking.done()
 
@@ -187,11 +189,7 @@ def test_a_101_without_a_tunnel_is_a_broken_answer() -> None:
 @pytest.mark.parametrize("posted", [b"HTTP/1.1 101 X\r\nA", b"nonsense\r\n"])
 def test_a_post_that_is_no_answer_is_a_broken_answer(posted: bytes) -> None:
     async def scenario(bench: Bench) -> None:
-        await know(bench)
-        asking = begin(bench, "/ws", *HANDSHAKE, changing=Changing())
-        await turns()
-        await poll(bench)
-        await bench.fetch("request-1").done()
+        asking = await ask_and_fetch(bench)
         bench.post("request-1", posted)
         await asking.done()
 
@@ -202,12 +200,8 @@ def test_a_post_that_is_no_answer_is_a_broken_answer(posted: bytes) -> None:
 
 def test_a_tunnel_that_breaks_off_within_its_head_is_told_to_the_user() -> None:
     async def scenario(bench: Bench) -> None:
-        await know(bench)
         agent = Changing()
-        asking = begin(bench, "/ws", *HANDSHAKE, changing=Changing())
-        await turns()
-        await poll(bench)
-        await bench.fetch("request-1").done()
+        asking = await ask_and_fetch(bench)
         await begin(bench, "/agent/tunnel", *TUNNEL, changing=agent).done()
         agent.end.connection_lost(ConnectionResetError())
         await asking.done()
@@ -219,12 +213,8 @@ def test_a_tunnel_that_breaks_off_within_its_head_is_told_to_the_user() -> None:
 
 def test_a_user_who_goes_away_takes_the_tunnel_with_him() -> None:
     async def scenario(bench: Bench) -> None:
-        await know(bench)
         agent = Changing()
-        asking = begin(bench, "/ws", *HANDSHAKE, changing=Changing(is_gone=True))
-        await turns()
-        await poll(bench)
-        await bench.fetch("request-1").done()
+        asking = await ask_and_fetch(bench, Changing(is_gone=True))
         await begin(bench, "/agent/tunnel", *TUNNEL, changing=agent).done()
         agent.end.data_received(SWITCHED)
         await asking.done()
@@ -280,11 +270,7 @@ def test_a_request_that_is_answered_or_gone_gets_no_tunnel() -> None:
 
 def test_an_upgrade_whose_agent_vanished_goes_to_the_next() -> None:
     async def scenario(bench: Bench) -> None:
-        await know(bench)
-        asking = begin(bench, "/ws", *HANDSHAKE, changing=Changing())
-        await turns()
-        await poll(bench)
-        await bench.fetch("request-1").done()
+        asking = await ask_and_fetch(bench)
         await know(bench)
         bench.clock.advance(seconds(5))
         bench.app.keep_house()
