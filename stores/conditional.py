@@ -72,8 +72,9 @@ def delete(key: datastore.Key, version: int | None = None) -> api.Mutation:
 class Datastore:
     """The calls, each with an end: `StoreUnavailable` when the service fails or takes too long."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, *, timeout: float = TIMEOUT) -> None:
         self._client = client
+        self._timeout = timeout
         self._database = client.database or ""
         routing = {"project_id": client.project} | ({"database_id": self._database} if self._database else {})
         self._metadata = (routing_header.to_grpc_metadata(routing),)
@@ -173,7 +174,7 @@ class Datastore:
 
         def call() -> Any:
             try:
-                return method(request, timeout=TIMEOUT, metadata=self._metadata)
+                return method(request, timeout=self._timeout, metadata=self._metadata)
             except grpc.RpcError as exc:
                 raise CallFailed(exc) from exc
 

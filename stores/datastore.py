@@ -19,6 +19,7 @@ from broker.errors import DuplicateRequest, UnknownRequest
 from broker.model import Answer, Backend, BackendStatus, Exchange, HandedOut, LostPolls, Part, Poll
 from broker.policy import Policy
 from stores import exchange_records as records
+from stores.calls import TIMEOUT
 from stores.conditional import (
     EQUAL,
     UP_TO,
@@ -47,9 +48,10 @@ _LEAST_PAGE: Final = 10
 class DatastoreStore:
     """A `Store`. What it remembers between calls is a guess that every write verifies, or is a second old at most."""
 
-    def __init__(self, client: Client, policy: Policy) -> None:
+    def __init__(self, client: Client, policy: Policy, *, timeout: float = TIMEOUT) -> None:
+        """With at most `timeout` seconds for a call that concerns exchanges."""
         self._policy = policy
-        self._datastore = Datastore(client)
+        self._datastore = Datastore(client, timeout=timeout)
         self._registrations = Registrations(client, policy)
         self._layout = Layout(self._datastore)
         self._recent = RecentRecords()
