@@ -105,13 +105,13 @@ class _Agents:
 
     def _list_pending(self, caller: _Caller, has_left: Callable[[], bool]) -> PlainResponse:
         waiting = wait_for_pending(
-            self.store, self.clock, self.policy, caller.backend_id, agent_id=caller.agent_id, has_left=has_left
+            self.store, self.clock, self.policy, caller.backend_id, agent_id=caller.agent_id, is_over=has_left
         )
         body = encode_pending(drive(waiting, self.waiter))
         return whole((200, Headers([("Content-Type", "application/json")]), body))
 
     def _hand_out(self, caller: _Caller, poll: Poll, has_left: Callable[[], bool]) -> PlainResponse:
-        waiting = wait_for_handout(self.store, self.clock, self.policy, caller.backend_id, poll, has_left=has_left)
+        waiting = wait_for_handout(self.store, self.clock, self.policy, caller.backend_id, poll, is_over=has_left)
         handed = drive(waiting, self.waiter)
         return whole((200, *batch_of(handed)) if handed else (204, Headers(), b""))
 

@@ -110,16 +110,16 @@ def wait_for_pending(
     backend_id: BackendId,
     *,
     agent_id: str,
-    has_left: Callable[[], bool] = lambda: False,
+    is_over: Callable[[], bool] = lambda: False,
     takes_upgrades: bool = False,
 ) -> Waiting[list[RequestId]]:
-    """Claimed requests as soon as there are any; none after `policy.list_wait`, or once the agent `has_left`: said,
-    since this poll began, that it asks no more."""
+    """Claimed requests as soon as there are any; none after `policy.list_wait`, or once the poll `is_over`: since it
+    began its agent has said that it asks no more, or has lost the right to ask."""
     patience = _Patience(PendingKey(backend_id), clock.now(), policy.list_wait)
-    while not has_left():
+    while not is_over():
         now = clock.now()
         claimed = store.claim_pending(backend_id, agent_id=agent_id, now=now, takes_upgrades=takes_upgrades)
-        if claimed and has_left():
+        if claimed and is_over():
             # Between the question and the claim.
             store.release_offers(backend_id, agent_id=agent_id)
             break
@@ -137,7 +137,7 @@ def wait_for_handout(
     backend_id: BackendId,
     poll: Poll,
     *,
-    has_left: Callable[[], bool] = lambda: False,
+    is_over: Callable[[], bool] = lambda: False,
     has_news: Callable[[], bool] = lambda: False,
 ) -> Waiting[list[HandedOut]]:
     """Requests in the hands of an agent as soon as there are any; as `wait_for_pending` otherwise.
@@ -146,10 +146,10 @@ def wait_for_handout(
     would keep it from the requests that come meanwhile.
     """
     patience = _Patience(PendingKey(backend_id), clock.now(), policy.list_wait)
-    while not has_left():
+    while not is_over():
         now = clock.now()
         handed = store.hand_out(backend_id, poll, now=now)
-        if handed and has_left():
+        if handed and is_over():
             store.take_back(backend_id, poll.as_lost, agent_id=poll.agent_id, now=now)
             break
         if handed or patience.is_over(now):

@@ -179,7 +179,8 @@ BROKEN_ANSWERS: Final[Mapping[str, Failure]] = {
         status=502,
         reason="agent-lost",
         party="agent",
-        text="The agent that had this request has gone before it answered: send it again once an agent is back.",
+        text="The agent that had this request has gone before it answered, or may not serve the backend any more: send "
+        "it again once an agent is there.",
     ),
     "tunnel-broke": Failure(
         status=502,

@@ -70,12 +70,17 @@ def require_admin(account: str, admins: Collection[str]) -> str:
     return account
 
 
+def is_agent_of(backend: Backend | None, account: str) -> bool:
+    """True where agents of `account` may serve the backend; None is one that is not registered."""
+    return backend is not None and backend.backend_user.lower() == account.lower()
+
+
 def require_agent(backend: Backend | None, account: str) -> None:
-    """Raises `NotAllowed` unless agents of `account` may serve the backend (None: there is none of that ID).
+    """Raises `NotAllowed` unless `is_agent_of` says that they may.
 
     One answer for both cases: otherwise anybody with an account could find out which backends there are.
     """
-    if backend is None or backend.backend_user.lower() != account.lower():
+    if not is_agent_of(backend, account):
         raise NotAllowed(f"no backend of that ID is registered for the agents of {account}", authenticated=True)
 
 

@@ -25,6 +25,7 @@ from standalone.identity.access import OPEN, Access
 from standalone.peers import Peers
 from standalone.presence import Presence
 from standalone.registration import OpenRegistration
+from standalone.rights import Rights
 from standalone.waiting import STOPPING, AsyncioWaiter
 from standalone.websockets.handshake import Websockets
 from standalone.websockets.tunnels import IDLE, LIMIT, Tunnels
@@ -108,8 +109,8 @@ class StandaloneApp:
 
     def keep_house(self) -> None:
         """Look for what vanished agents and users have left behind, and do what else is to be done now and then."""
-        self._agents.release_lost()
         self._access.look()
+        self._agents.release_lost()
         self._store.sweep(now=self._clock.now())
         self._tunnels.sweep()
         for chore in self._chores:
@@ -206,6 +207,7 @@ def create_asgi(
     presence = presence or Presence(policy)
     tunnels = Tunnels(now=clock.now, idle=websocket_idle, limit=websockets)
     abandoned = Abandoned(waiter.wake)
+    rights = Rights(waiter.wake)
     agents = Agents(
         store=store,
         waiter=waiter,
@@ -213,6 +215,7 @@ def create_asgi(
         policy=policy,
         presence=presence,
         gate=access.gate,
+        rights=rights,
         registration=OpenRegistration(store, clock, policy) if access.is_open else None,
         tunnels=tunnels,
         abandoned=abandoned,

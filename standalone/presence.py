@@ -67,6 +67,11 @@ class Presence:
         """
         self._agents[agent].out_from = now + self._grace
 
+    def has_lost_its_right(self, agent: AgentName) -> None:
+        """An agent may not serve any more: it does not count, until it is let in again and polls."""
+        if agent in self._agents:
+            self._agents[agent].is_out = True
+
     def call_closed(self, agent: AgentName, *, now: datetime, broke_off: bool) -> None:
         """A call is over: answered, or its connection `broke_off`. For each `call_opened`, once."""
         seen = self._agents[agent]

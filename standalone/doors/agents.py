@@ -1,8 +1,10 @@
 """The door of agents: the calls of the protocol (`docs/protocol.md`, both versions)."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Final
 
 from broker.answers import post_answer
@@ -20,9 +22,10 @@ from edge.logs import trace_of
 from edge.upgrades import NO_TUNNEL_WANTED
 from standalone.abandoned import Abandoned
 from standalone.calls import Call
-from standalone.identity.gate import Gate
+from standalone.identity.gate import Gate, Right
 from standalone.presence import AgentName, Presence
 from standalone.registration import OpenRegistration
+from standalone.rights import Rights
 from standalone.waiting import AsyncioWaiter, drive
 from standalone.websockets.tunnels import Tunnels
 from stores.memory import MemoryStore
@@ -44,12 +47,14 @@ from wire.protocol import (
 )
 from wire.upgrades import upgrade_fields, wanted_protocols
 
+logger = logging.getLogger(__name__)
+
 TUNNEL_BROKE: Final = "tunnel-broke"
 
 _WELCOME: Final = ((POLLS, "16"),)
 """Polls of one agent that wait cost hardly anything here, and one whose agent has gone is noticed."""
 
-Door = Callable[[Call, AgentName], Awaitable[None]]
+Door = Callable[[Call, AgentName, Right], Awaitable[None]]
 
 
 class Agents:
@@ -64,6 +69,7 @@ class Agents:
         policy: Policy,
         presence: Presence,
         gate: Gate,
+        rights: Rights,
         registration: OpenRegistration | None,
         abandoned: Abandoned,
         tunnels: Tunnels,
@@ -74,6 +80,7 @@ class Agents:
         self._policy = policy
         self._presence = presence
         self._gate = gate
+        self._rights = rights
         self._registration = registration
         self._abandoned = abandoned
         self._tunnels = tunnels
@@ -97,15 +104,17 @@ class Agents:
             raise Refusal(method_not_allowed(*doors))
         agent = AgentName(backend_id_of(call.head.headers), agent_id_of(call.head.headers))
         call.backend = agent.backend_id
-        await self._gate(call.caller, agent.backend_id)
+        right = await self._gate(call.caller, agent.backend_id)
         with self._present(agent):
-            await door(call, agent)
+            self._rights.show(agent, right)
+            await door(call, agent, right)
 
     def release_lost(self) -> None:
-        """Take back what vanished agents had in their hands; a backend without any agent is offline at once."""
+        """Take back what agents had in their hands that have vanished, or may not serve any more; a backend without any
+        agent is offline at once."""
         now = self._clock.now()
         without = self._presence.take_left(now)
-        for backend_id, agent_id in self._presence.take_lost(now):
+        for backend_id, agent_id in (*self._presence.take_lost(now), *self._take_unentitled(now)):
             without.add(backend_id)
             if agent_id:
                 self._store.release_agent(backend_id, agent_id=agent_id)
@@ -113,8 +122,18 @@ class Agents:
             if not self._presence.has_agents(backend_id):
                 self._store.forget_polls(backend_id)
 
-    async def _answer_poll(self, call: Call, agent: AgentName) -> None:
+    def _take_unentitled(self, now: datetime) -> Iterator[AgentName]:
+        for agent in self._rights.take_ended(now):
+            logger.warning("agent %.8s may not serve %s any more: what it had is taken from it", *reversed(agent))
+            self._presence.has_lost_its_right(agent)
+            yield agent
+
+    async def _answer_poll(self, call: Call, agent: AgentName, right: Right) -> None:
         has_left = self._departures.watch(*agent)
+
+        def is_over() -> bool:
+            return has_left() or not right()
+
         self._presence.has_polled(agent, takes_upgrades=takes_upgrades(call.head.headers))
         if self._registration is not None:
             self._registration.register(agent.backend_id)
@@ -122,12 +141,12 @@ class Agents:
         self._take_back_lost(call, agent)
         poll = poll_of(call.head.headers, self._policy)
         if poll is None:
-            await self._list_pending(call, agent, has_left)
+            await self._list_pending(call, agent, is_over)
         else:
             self._abandoned.listen(agent)
-            await self._hand_out(call, agent, poll, has_left)
+            await self._hand_out(call, agent, poll, is_over)
 
-    async def _list_pending(self, call: Call, agent: AgentName, has_left: Callable[[], bool]) -> None:
+    async def _list_pending(self, call: Call, agent: AgentName, is_over: Callable[[], bool]) -> None:
         backend_id, agent_id = agent
         listing = wait_for_pending(
             self._store,
@@ -135,7 +154,7 @@ class Agents:
             self._policy,
             backend_id,
             agent_id=agent_id,
-            has_left=has_left,
+            is_over=is_over,
             takes_upgrades=takes_upgrades(call.head.headers),
         )
         claimed = await drive(listing, self._waiter)
@@ -145,7 +164,7 @@ class Agents:
             self._store.withdraw_offers(backend_id, claimed, agent_id=agent_id)
             raise
 
-    async def _hand_out(self, call: Call, agent: AgentName, poll: Poll, has_left: Callable[[], bool]) -> None:
+    async def _hand_out(self, call: Call, agent: AgentName, poll: Poll, is_over: Callable[[], bool]) -> None:
         backend_id = agent.backend_id
         waiting = wait_for_handout(
             self._store,
@@ -153,7 +172,7 @@ class Agents:
             self._policy,
             backend_id,
             poll,
-            has_left=has_left,
+            is_over=is_over,
             has_news=lambda: self._abandoned.has(agent),
         )
         handed = await drive(waiting, self._waiter)
@@ -175,7 +194,7 @@ class Agents:
         if lost.poll_ids:
             self._store.take_back(agent.backend_id, lost, agent_id=agent.agent_id, now=self._clock.now())
 
-    async def _let_go(self, call: Call, agent: AgentName) -> None:
+    async def _let_go(self, call: Call, agent: AgentName, _: Right) -> None:
         backend_id, agent_id = agent.backend_id, named_agent_of(call.head.headers)
         self._departures.note(backend_id, agent_id)
         self._take_back_lost(call, agent)
@@ -183,7 +202,7 @@ class Agents:
         self._store.release_offers(backend_id, agent_id=agent_id)
         await call.answer(204, Headers(), b"")
 
-    async def _send_request(self, call: Call, agent: AgentName) -> None:
+    async def _send_request(self, call: Call, agent: AgentName, _: Right) -> None:
         backend_id, agent_id = agent
         request_id = request_id_of(call.head.headers)
         call.trace = trace_of(request_id)
@@ -206,7 +225,7 @@ class Agents:
         )
         return await drive(reading, self._waiter)
 
-    async def _take_response(self, call: Call, agent: AgentName) -> None:
+    async def _take_response(self, call: Call, agent: AgentName, _: Right) -> None:
         boundary = boundary_of(call.head.headers.get("Content-Type"))
         if boundary is None:
             await self._take_answer(call, agent)
@@ -247,7 +266,7 @@ class Agents:
         await _let_users_go_first()
         await call.answer(200, Headers(), b"")
 
-    async def _open_tunnel(self, call: Call, agent: AgentName) -> None:
+    async def _open_tunnel(self, call: Call, agent: AgentName, right: Right) -> None:
         backend_id, agent_id = agent
         request_id = request_id_of(call.head.headers)
         call.trace = trace_of(request_id)
@@ -262,7 +281,10 @@ class Agents:
         def give_up() -> None:
             self._store.fail_exchange(backend_id, request_id, agent_id=agent_id, reason=TUNNEL_BROKE)
 
-        end = self._tunnels.open_for(request_id, answer, give_up)
+        def may_stay() -> bool:
+            return self._rights.has(agent) or right()
+
+        end = self._tunnels.open_for(request_id, answer, give_up, may_stay)
         call.change(Headers(upgrade_fields(TUNNEL_PROTOCOL)), end)
 
     def _require_upgrade(self, agent: AgentName, request_id: RequestId) -> None:

@@ -5,23 +5,29 @@ from collections.abc import Awaitable, Callable
 from broker.errors import UnknownBackend
 from broker.model import Backend
 from broker.store import Store
-from edge.identity import Caller, require_agent
+from edge.identity import Caller, is_agent_of, require_agent
 from standalone.identity.accounts import Accounts
 from wire.protocol import BackendId
 
-Gate = Callable[[Caller, BackendId], Awaitable[None]]
-"""Raises `NotAllowed` for whoever may not serve a backend, and what `Accounts.account` does."""
+Right = Callable[[], bool]
+"""To be asked again while a call lasts: True for as long as whoever makes it may serve its backend."""
+
+Gate = Callable[[Caller, BackendId], Awaitable[Right]]
+"""Raises `NotAllowed` for whoever may not serve a backend, and what `Accounts.prove` does."""
 
 
-async def open_gate(caller: Caller, backend_id: BackendId) -> None:
+async def open_gate(caller: Caller, backend_id: BackendId) -> Right:
     """Everybody may serve everything."""
+    return lambda: True
 
 
 def guarded_gate(accounts: Accounts, store: Store) -> Gate:
     """A backend is served by the account that it is registered for, and no other."""
 
-    async def require(caller: Caller, backend_id: BackendId) -> None:
-        require_agent(_find(store, backend_id), await accounts.account(caller))
+    async def require(caller: Caller, backend_id: BackendId) -> Right:
+        proof = await accounts.prove(caller)
+        require_agent(_find(store, backend_id), proof.account)
+        return lambda: proof.holds() and is_agent_of(_find(store, backend_id), proof.account)
 
     return require
 

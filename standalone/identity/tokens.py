@@ -87,6 +87,11 @@ class Tokens:
         entry = self._entries.get(digest)
         return entry if entry and hmac.compare_digest(entry.digest, digest) and entry.is_good(now) else None
 
+    def still_has(self, known: Entry, *, now: datetime) -> bool:
+        """True while the token of an entry, of these or of earlier ones, is good for the same account."""
+        entry = self._entries.get(known.digest)
+        return entry is not None and entry.account == known.account and entry.is_good(now)
+
 
 def parse_tokens(text: str) -> Tokens:
     """The tokens that a file lists. Raises `TokenFileError`."""

@@ -7,6 +7,7 @@ because it was idle or because the proxy stops, ends without a close frame.
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -25,6 +26,7 @@ HEAD_SECONDS: Final = 10.0
 """For an agent to send the head of its backend's 101, once it has its tunnel."""
 
 IDLE_REASON: Final = "websocket-idle"
+AGENT_LOST_REASON: Final = "agent-lost"
 STOPPING_REASON: Final = "stopping"
 
 
@@ -34,10 +36,14 @@ class AgentEnd(End):
     `on_head` is called once with the bytes of that head, or with an error when they are none, or do not come.
     """
 
-    __slots__ = ("_alarm", "_on_head", "rest")
+    __slots__ = ("_alarm", "_on_head", "may_stay", "rest")
 
-    def __init__(self, on_head: Callable[["AgentEnd", bytes, Exception | None], None]) -> None:
+    def __init__(
+        self, on_head: Callable[["AgentEnd", bytes, Exception | None], None], may_stay: Callable[[], bool]
+    ) -> None:
         super().__init__()
+        self.may_stay = may_stay
+        """False once its agent may not serve any more."""
         self._on_head: Callable[[AgentEnd, bytes, Exception | None], None] | None = on_head
         self._alarm: asyncio.TimerHandle | None = None
         self.rest = b""
@@ -86,6 +92,14 @@ class AgentEnd(End):
             on_head(self, head, error)
 
 
+@dataclass(slots=True)
+class _Opened:
+    access: Access
+    began: datetime
+    may_stay: Callable[[], bool]
+    reason: str = ""
+
+
 class Tunnels:
     """At most `limit` at a time, each ended after `idle` without a byte. Lives in one event loop."""
 
@@ -95,7 +109,7 @@ class Tunnels:
         self._limit = limit
         self._loop = asyncio.get_running_loop()
         self._arrived: dict[RequestId, AgentEnd] = {}
-        self._open: dict[Splice, tuple[Access, datetime, str]] = {}
+        self._open: dict[Splice, _Opened] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
@@ -107,8 +121,14 @@ class Tunnels:
         if len(self) + len(self._arrived) >= self._limit:
             raise Overloaded(f"{self._limit} websockets are open already")
 
-    def open_for(self, request_id: RequestId, answer: Callable[[bytes], None], give_up: Callable[[], None]) -> AgentEnd:
-        """The end of an agent that brings the tunnel of a request.
+    def open_for(
+        self,
+        request_id: RequestId,
+        answer: Callable[[bytes], None],
+        give_up: Callable[[], None],
+        may_stay: Callable[[], bool],
+    ) -> AgentEnd:
+        """The end of an agent that brings the tunnel of a request, for as long as it `may_stay`.
 
         The head that it sends is given to `answer`, which may raise `BrokerError` when nobody wants it; `give_up` is
         called instead when none comes.
@@ -127,7 +147,7 @@ class Tunnels:
                 logger.info("%.8s no tunnel: %s", request_id, exc)
                 self.discard(request_id)
 
-        return AgentEnd(on_head)
+        return AgentEnd(on_head, may_stay)
 
     def take(self, request_id: RequestId) -> AgentEnd | None:
         """The agent's end, whose head was given; it is the caller's."""
@@ -142,7 +162,7 @@ class Tunnels:
     def join(self, user: End, agent: AgentEnd, access: Access) -> None:
         """Begin a tunnel; its line stands in the log when it has ended."""
         splice = Splice(user, agent, time=self._loop.time, on_end=self._has_ended)
-        self._open[splice] = access, self._now(), ""
+        self._open[splice] = _Opened(access, self._now(), agent.may_stay)
         splice.join(from_user=user.take_early(), from_agent=agent.take_early())
 
     def keep(self, task: "asyncio.Task[None]") -> None:
@@ -156,17 +176,22 @@ class Tunnels:
         log_access(logger, access)
 
     def sweep(self) -> None:
-        """End what has been idle for too long."""
+        """End what has been idle for too long, and what belongs to agents that may not serve any more."""
         late = self._loop.time() - self._idle
-        for splice in [splice for splice in self._open if splice.moved_at <= late]:
-            self._mark(splice, IDLE_REASON)
+        for splice, opened in list(self._open.items()):
+            if splice.moved_at <= late:
+                opened.reason = IDLE_REASON
+            elif not opened.may_stay():
+                opened.reason = AGENT_LOST_REASON
+            else:
+                continue
             # Not in order where something waits to be written: who has not read for so long never will.
             splice.abort()
 
     def close(self) -> None:
         """End all, in order."""
-        for splice in list(self._open):
-            self._mark(splice, STOPPING_REASON)
+        for splice, opened in list(self._open.items()):
+            opened.reason = STOPPING_REASON
             splice.close()
         for task in list(self._tasks):
             task.cancel()
@@ -176,12 +201,8 @@ class Tunnels:
         for splice in list(self._open):
             splice.abort()
 
-    def _mark(self, splice: Splice, reason: str) -> None:
-        access, opened, _ = self._open[splice]
-        self._open[splice] = access, opened, reason
-
     def _has_ended(self, splice: Splice) -> None:
-        access, opened, reason = self._open.pop(splice)
-        total = access.total + (self._now() - opened)
+        opened = self._open.pop(splice)
+        total = opened.access.total + (self._now() - opened.began)
         received, sent = splice.user.received, splice.agent.received
-        self.log(access._replace(received=received, sent=sent, total=total, reason=reason))
+        self.log(opened.access._replace(received=received, sent=sent, total=total, reason=opened.reason))

@@ -115,6 +115,17 @@ def test_a_listed_request_is_hidden_from_other_polls() -> None:
         asked.result()
 
 
+def test_an_agent_that_was_told_of_a_request_gets_it_no_more_when_its_backend_is_registered_for_others() -> None:
+    pair = Pair()
+    with pair.asking() as asked:
+        offered = pair.agent().next_id()
+        pair.store.put_backend(a_backend(backend_user="others@example.com"))
+        fetched, posted = pair.agent().fetch(offered), pair.agent().post(offered, raw_answer())
+
+        assert (fetched.status_code, posted.status_code) == (403, 403)
+        assert asked.result().status_code == 503
+
+
 def leave(pair: Pair, agent_id: str) -> int:
     headers = {BACKEND_ID: "notebook", AGENT_ID: agent_id, REQUEST_ID: "-"}
     return agents(pair).delete(PENDING_PATH, headers=headers).status_code

@@ -128,6 +128,29 @@ def test_backends_of_the_file_are_served_at_their_hosts_and_the_api_leaves_them(
     assert served.listed()["fixed"]["hosts"] == ["fixed.example"]
 
 
+@pytest.mark.parametrize("change", ["registered for others", "deleted"])
+def test_polls_that_wait_end_with_the_right_of_their_agent(serve: Callable[..., Served], change: str) -> None:
+    served = serve()
+    served.call("POST", "/api/backends", body=NOTEBOOK)
+    agent = KnownAgent(served.url)
+    introduce(agent)
+    batched = (("Accept", "multipart/mixed"), ("X-Inverting-Proxy-Poll-ID", "poll-1"))
+    with (
+        agent.open_call("GET", "/agent/pending") as first,
+        agent.open_call("GET", "/agent/pending", *batched) as second,
+    ):
+        if change == "deleted":
+            served.call("DELETE", "/api/backends/notebook")
+        else:
+            served.call("POST", "/api/backends", body=NOTEBOOK | {"backendUser": "others"})
+        with ask_at(served.url, "any.example"):
+            ended = first.read_reply(), second.read_reply()
+    refused = agent.call("GET", "/agent/pending")
+
+    assert [(reply.status, reply.body) for reply in ended] == [(200, b"[]"), (204, b"")]
+    assert refused.status == 403
+
+
 @pytest.mark.parametrize(
     "fields",
     [

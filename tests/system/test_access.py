@@ -12,10 +12,13 @@ from typing import Any, Final
 import pytest
 from joserfc import jws
 from joserfc.jwk import RSAKey
+from websockets.exceptions import ConnectionClosedError
+from websockets.sync.client import connect
 
 from tests.system.backends import Peer
 from tests.system.protected import ACCOUNT, BACKEND, Protected, make_token, revoke_tokens
-from tests.system.rawhttp import Reply, call, get
+from tests.system.rawhttp import Connection, Reply, call, get, request_bytes
+from tests.system.websocket_backend import a_backend
 from tests.timing import SECOND, wait_until
 
 PUBLIC = {"sign-in": "public"}
@@ -109,6 +112,74 @@ def test_tokens_are_changed_without_a_restart_and_without_a_gap(own: Protected, 
 
     assert still == 404
     assert call_as(own, last).status == 404
+
+
+@pytest.fixture
+def brisk(tmp_path: Path) -> Iterator[Protected]:
+    """A proxy of a test's own that says soon that nobody takes a request."""
+    proxy = Protected(tmp_path, {"users": PUBLIC, "timeouts": {"fetch": "2s"}})
+    yield proxy
+    proxy.stop()
+
+
+def test_an_agent_whose_token_is_taken_back_is_given_nothing_more(brisk: Protected, peer: Peer) -> None:
+    brisk.start_agent(peer.url)
+    brisk.wait_until_online()
+    revoke_tokens(brisk.tokens, ACCOUNT)
+    read_again(brisk)
+
+    assert get(brisk.url, "/seen", ("X-Test-Id", "revoked")).reason == "no-agent"
+    assert peer.notes_of("revoked") == []
+
+
+def test_what_an_agent_holds_whose_token_is_taken_back_fails_within_seconds_and_says_why(
+    brisk: Protected, peer: Peer
+) -> None:
+    brisk.start_agent(peer.url)
+    brisk.wait_until_online()
+    with Connection(brisk.url) as user:
+        fields = [("X-Test-Id", "held"), ("Content-Length", "0")]
+        user.send(request_bytes("POST", "/sleep?ms=60000", host=user.host, fields=fields))
+        wait_until(lambda: peer.notes_of("held"), within=10 * SECOND, what="the request at the backend")
+        revoke_tokens(brisk.tokens, ACCOUNT)
+        began = time.monotonic()
+        reply = user.read_reply()
+
+    assert (reply.status, reply.reason) == (502, "agent-lost")
+    assert time.monotonic() - began < 15 * SECOND
+    assert "may not serve notebook any more" in brisk.logged()
+
+
+def test_websockets_end_within_seconds_when_the_token_of_their_agent_is_taken_back(brisk: Protected) -> None:
+    with a_backend() as backend:
+        brisk.start_agent(backend.url)
+        brisk.wait_until_online()
+        with connect(f"{brisk.url.replace('http', 'ws', 1)}/echo", ping_interval=None) as websocket:
+            websocket.send("hello")
+            before = websocket.recv()
+            revoke_tokens(brisk.tokens, ACCOUNT)
+            with pytest.raises(ConnectionClosedError):
+                websocket.recv(timeout=15 * SECOND)
+
+    assert before == "hello"
+    assert "reason=agent-lost" in brisk.logged()
+
+
+def test_a_request_outlives_a_token_that_their_agent_has_replaced(brisk: Protected, peer: Peer) -> None:
+    brisk.start_agent(peer.url)
+    brisk.wait_until_online()
+    newer = make_token(brisk.tokens, ACCOUNT, "--name=newer")
+    with Connection(brisk.url) as user:
+        fields = [("X-Test-Id", "long"), ("Content-Length", "0")]
+        user.send(request_bytes("POST", "/sleep?ms=9000", host=user.host, fields=fields))
+        wait_until(lambda: peer.notes_of("long"), within=10 * SECOND, what="the request at the backend")
+        (brisk.folder / "token-0").write_text(f"{newer}\n")
+        older, _, replacing = brisk.tokens.read_text().partition("\n")
+        assert "name=newer" in replacing and "name=newer" not in older
+        brisk.tokens.write_text(replacing)
+        reply = user.read_reply()
+
+    assert reply.status == 200
 
 
 def test_a_file_that_cannot_be_used_locks_nobody_out(own: Protected) -> None:

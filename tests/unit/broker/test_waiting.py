@@ -104,7 +104,7 @@ def test_a_poll_ends_when_its_agent_has_left() -> None:
         left.append(True)
         scene.add()
 
-    polling = wait_for_pending(scene.store, scene.clock, POLICY, BACKEND, agent_id=AGENT, has_left=lambda: bool(left))
+    polling = wait_for_pending(scene.store, scene.clock, POLICY, BACKEND, agent_id=AGENT, is_over=lambda: bool(left))
     assert drive(polling, PollingWaiter(POLICY, sleep=sleep)) == []
     assert scene.poll(agent_id="another") == [REQUEST]
 
@@ -113,9 +113,7 @@ def test_what_is_claimed_while_its_agent_leaves_is_given_back() -> None:
     scene = Scene()
     scene.add()
     answers = iter([False, True])
-    polling = wait_for_pending(
-        scene.store, scene.clock, POLICY, BACKEND, agent_id=AGENT, has_left=lambda: next(answers)
-    )
+    polling = wait_for_pending(scene.store, scene.clock, POLICY, BACKEND, agent_id=AGENT, is_over=lambda: next(answers))
     assert drive(polling, PollingWaiter(POLICY, sleep=scene.clock.sleep)) == []
     assert scene.poll(agent_id="another") == [REQUEST]
 

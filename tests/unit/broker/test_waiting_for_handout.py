@@ -13,10 +13,10 @@ POLL = Poll(agent_id=AGENT, poll_id="poll-1", capacity=1)
 def poll(
     scene: Scene,
     poll: Poll = POLL,
-    has_left: Callable[[], bool] = lambda: False,
+    is_over: Callable[[], bool] = lambda: False,
     has_news: Callable[[], bool] = lambda: False,
 ) -> list[HandedOut]:
-    waiting = wait_for_handout(scene.store, scene.clock, POLICY, BACKEND, poll, has_left=has_left, has_news=has_news)
+    waiting = wait_for_handout(scene.store, scene.clock, POLICY, BACKEND, poll, is_over=is_over, has_news=has_news)
     return drive(waiting, scene.waiter)
 
 
@@ -46,14 +46,14 @@ def test_it_ends_when_its_agent_has_left() -> None:
     scene, left = Scene(), list[bool]()
     scene.script((3, lambda: left.append(True)))
 
-    assert (poll(scene, has_left=lambda: bool(left)), scene.elapsed) == ([], 3)
+    assert (poll(scene, is_over=lambda: bool(left)), scene.elapsed) == ([], 3)
 
 
 def test_what_is_taken_while_its_agent_leaves_is_taken_back() -> None:
     scene, answers = Scene(), iter([False, True])
     scene.add(b"POST /")
 
-    assert poll(scene, has_left=lambda: next(answers)) == []
+    assert poll(scene, is_over=lambda: next(answers)) == []
     assert len(poll(scene, Poll(agent_id="another", poll_id="poll-2", capacity=1))) == 1
 
 

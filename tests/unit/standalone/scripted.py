@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from broker.policy import Policy
 from standalone.app import StandaloneApp, create_asgi
 from standalone.calls import REQUEST_EXTENSION, Message, Scope
+from standalone.identity.access import OPEN, Access
 from standalone.presence import Presence
 from stores.memory import MemoryStore
 from tests.fakes.clock import FakeClock
@@ -66,7 +67,7 @@ class Peer:
 class Bench:
     """An application over a store and a clock of its own; to be made in an event loop."""
 
-    def __init__(self, policy: Policy | None = None) -> None:
+    def __init__(self, policy: Policy | None = None, *, access: Access = OPEN) -> None:
         self.policy = policy or Policy()
         self.store = MemoryStore(self.policy)
         self.clock = FakeClock()
@@ -78,6 +79,7 @@ class Bench:
             policy=self.policy,
             new_id=self._new_id,
             presence=self.presence,
+            access=access,
         )
 
     def _new_id(self) -> RequestId:
@@ -135,10 +137,10 @@ async def turns() -> None:
         await asyncio.sleep(0)
 
 
-def run(scenario: Callable[[Bench], Awaitable[None]], policy: Policy | None = None) -> None:
+def run(scenario: Callable[[Bench], Awaitable[None]], policy: Policy | None = None, *, access: Access = OPEN) -> None:
     """Run a scenario in an event loop, on a bench of its own."""
 
     async def main() -> None:
-        await scenario(Bench(policy))
+        await scenario(Bench(policy, access=access))
 
     asyncio.run(main())

@@ -119,6 +119,17 @@ def test_an_agent_that_polls_again_counts_again() -> None:
     assert presence.take_left(NOON + seconds(10)) == set()
 
 
+def test_an_agent_that_has_lost_its_right_does_not_count_until_it_polls_again() -> None:
+    presence = Presence(Policy())
+    presence.has_lost_its_right(FIRST)
+    presence.call_opened(FIRST)
+    presence.has_lost_its_right(FIRST)
+    lost = presence.has_agents(BACKEND)
+    presence.has_polled(FIRST)
+
+    assert (lost, presence.has_agents(BACKEND)) == (False, True)
+
+
 def test_a_backend_takes_upgrades_while_an_agent_is_there_whose_last_poll_said_so() -> None:
     presence = Presence(Policy(), grace=seconds(5))
     presence.call_opened(FIRST)

@@ -2,9 +2,15 @@ import json
 
 import pytest
 
+from broker.errors import NotAllowed
 from broker.policy import Policy
+from edge.identity import Caller
+from standalone.identity.access import Access
+from standalone.identity.gate import Right
+from standalone.identity.reception import PublicReception
 from tests.factories import BACKEND, seconds
-from tests.unit.standalone.scripted import AGENT_FIELDS, OK, Bench, run, turns
+from tests.unit.standalone.scripted import AGENT_FIELDS, OK, Bench, Peer, run, turns
+from wire.protocol import BackendId, RequestId
 
 
 def test_an_offer_whose_list_was_never_sent_is_listed_again_at_once() -> None:
@@ -216,3 +222,148 @@ def test_nobody_is_told_of_a_request_that_is_answered_or_that_no_agent_has() -> 
         poll.task.cancel()
 
     run(scenario)
+
+
+class Passes:
+    """A gate for agents with a pass that is good: `Authorization`, or none."""
+
+    def __init__(self) -> None:
+        self.good = {"", "newer"}
+        self.access = Access(gate=self._let_in, reception=PublicReception(), is_open=True)
+
+    async def _let_in(self, caller: Caller, backend_id: BackendId) -> Right:
+        shown = caller.headers.get("Authorization") or ""
+        if shown not in self.good:
+            raise NotAllowed("not a good pass", authenticated=False)
+        return lambda: shown in self.good
+
+
+def poll_with_newer_pass(bench: Bench) -> Peer:
+    return bench.start("GET", "/agent/pending", *AGENT_FIELDS, ("Authorization", "newer"))
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_poll_whose_agent_may_not_serve_any_more_ends_and_is_given_nothing(version: int) -> None:
+    passes = Passes()
+
+    async def scenario(bench: Bench) -> None:
+        poll = bench.poll() if version == 1 else bench.poll_for_batch("poll-1")
+        await turns()
+        other_name = ("X-Inverting-Proxy-Agent-ID", "other")
+        other = bench.start("GET", "/agent/pending", AGENT_FIELDS[0], other_name, ("Authorization", "newer"))
+        await turns()
+        passes.good.remove("")
+        user = bench.start("GET", "/")
+        ended, took = await poll.done(), await other.done()
+
+        assert (ended.status, ended.body) == ((200, b"[]") if version == 1 else (204, b""))
+        assert json.loads(took.body) == ["request-1"]
+        user.task.cancel()
+
+    run(scenario, access=passes.access)
+
+
+def test_all_polls_of_an_agent_that_may_not_serve_any_more_end_also_without_a_request() -> None:
+    passes = Passes()
+
+    async def scenario(bench: Bench) -> None:
+        polls = [bench.poll(), bench.poll_for_batch("poll-1"), bench.poll()]
+        await turns()
+        passes.good.remove("")
+        bench.app.keep_house()
+
+        assert [(await poll.done()).status for poll in polls] == [200, 204, 200]
+
+    run(scenario, access=passes.access)
+
+
+def test_what_an_agent_held_that_may_not_serve_any_more_is_given_to_the_next_or_fails() -> None:
+    passes = Passes()
+
+    async def scenario(bench: Bench) -> None:
+        await bench.introduce()
+        reader, writer = bench.start("GET", "/"), bench.start("POST", "/", length=0)
+        await turns()
+        for request_id in json.loads((await bench.poll().done()).body):
+            await bench.fetch(request_id).done()
+        passes.good.remove("")
+        bench.app.keep_house()
+        bench.clock.advance(seconds(4.9))
+        bench.app.keep_house()
+        await turns()
+        still = list(writer.sent)
+        bench.clock.advance(seconds(0.1))
+        bench.app.keep_house()
+        failed = await writer.done()
+        late = await bench.post("request-1", OK).done()
+        again = await poll_with_newer_pass(bench).done()
+
+        assert (still, failed.status, failed.fields["X-Inverting-Proxy-Error"]) == ([], 502, "agent-lost")
+        assert (late.status, json.loads(again.body)) == (401, ["request-1"])
+        reader.task.cancel()
+
+    run(scenario, access=passes.access)
+
+
+def test_an_answer_that_an_agent_has_begun_breaks_off_when_it_may_not_serve_any_more() -> None:
+    passes = Passes()
+
+    async def scenario(bench: Bench) -> None:
+        await bench.introduce()
+        user = bench.start("GET", "/")
+        await bench.poll().done()
+        await bench.fetch("request-1").done()
+        begun = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel"
+        bench.store.append_answer(
+            BACKEND, RequestId("request-1"), 0, begun, agent_id="agent-1", last=False, now=bench.clock.now()
+        )
+        await turns()
+        passes.good.remove("")
+        bench.app.keep_house()
+        bench.clock.advance(seconds(5))
+        bench.app.keep_house()
+        broken = await user.done()
+
+        assert (broken.status, broken.body, broken.is_whole) == (200, b"hel", False)
+
+    run(scenario, access=passes.access)
+
+
+def test_an_agent_that_shows_a_newer_token_in_time_keeps_what_it_holds() -> None:
+    passes = Passes()
+
+    async def scenario(bench: Bench) -> None:
+        await bench.introduce()
+        user = bench.start("POST", "/", length=0)
+        await bench.poll().done()
+        await bench.fetch("request-1").done()
+        passes.good.remove("")
+        bench.app.keep_house()
+        poll = poll_with_newer_pass(bench)
+        await turns()
+        bench.clock.advance(seconds(60))
+        bench.app.keep_house()
+        name = ("X-Inverting-Proxy-Request-ID", "request-1")
+        fields = (*AGENT_FIELDS, name, ("Authorization", "newer"))
+        posted = await bench.start("POST", "/agent/response", *fields, bodies=[OK], length="chunked").done()
+
+        assert (posted.status, (await user.done()).body) == (200, b"ok")
+        poll.task.cancel()
+
+    run(scenario, access=passes.access)
+
+
+def test_a_backend_whose_only_agent_may_not_serve_any_more_is_offline_after_its_grace() -> None:
+    passes = Passes()
+
+    async def scenario(bench: Bench) -> None:
+        await bench.introduce()
+        passes.good.remove("")
+        bench.app.keep_house()
+        bench.clock.advance(seconds(5))
+        bench.app.keep_house()
+        user = await bench.start("GET", "/").done()
+
+        assert (user.status, user.fields["X-Inverting-Proxy-Error"]) == (503, "no-agent")
+
+    run(scenario, access=passes.access)

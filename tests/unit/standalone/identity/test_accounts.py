@@ -1,6 +1,8 @@
 """`standalone.identity.accounts`: which account a bearer token proves."""
 
 import asyncio
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from broker.errors import NotAllowed, StoreUnavailable
 from edge.errors import Refusal
 from edge.identity import Caller
-from standalone.identity.accounts import Accounts
+from standalone.identity.accounts import Accounts, Proof
 from standalone.identity.throttle import BURST, REFILL, Throttle
 from standalone.identity.tokens import MAX_FILE_BYTES, Entry, Tokens, digest_of, new_token, parse_tokens
 from standalone.process.watched import WatchedFile
@@ -50,7 +52,14 @@ class World:
         self.accounts = Accounts(self.clock, Throttle(), tokens=self.file, issued=issued)
 
     def ask(self, token: str, peer: str = "192.0.2.1") -> str:
-        return asyncio.run(self.accounts.account(Caller(Headers([("Authorization", f"Bearer {token}")]), peer)))
+        return self.prove(token, peer).account
+
+    def prove(self, token: str, peer: str = "192.0.2.1") -> Proof:
+        return asyncio.run(self.accounts.prove(Caller(Headers([("Authorization", f"Bearer {token}")]), peer)))
+
+    def write(self, *entries: Entry) -> None:
+        self.path.write_text("\n".join(entry.line() for entry in entries))
+        self.file.read_again()
 
 
 def test_a_token_of_the_file_is_its_account(tmp_path: Path) -> None:
@@ -78,6 +87,34 @@ def test_a_token_that_is_taken_out_of_the_file_is_good_no_more(tmp_path: Path) -
 
     with pytest.raises(NotAllowed):
         world.ask(TOKEN)
+
+
+def test_a_proof_holds_for_as_long_as_the_file_lists_its_token_for_its_account(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    proof, entry = world.prove(TOKEN), Entry(account="ci", digest=digest_of(TOKEN))
+    held = [proof.holds()]
+    for entries in (
+        [entry, Entry(account="more", digest=digest_of("more"))],
+        [],
+        [replace(entry, name="named")],
+        [replace(entry, account="another")],
+        [replace(entry, expires=world.clock.now() + timedelta(seconds=1))],
+    ):
+        world.write(*entries)
+        held.append(proof.holds())
+    world.clock.advance(timedelta(seconds=1))
+
+    assert [*held, proof.holds()] == [True, True, False, True, False, True, False]
+
+
+def test_a_providers_token_holds_for_the_call_that_it_came_with(tmp_path: Path) -> None:
+    issued = FakeIssued()
+    world = World(tmp_path, issued)
+    fresh, remembered = world.prove("good"), world.prove("good")
+    issued.proved.clear()
+    world.clock.advance(timedelta(hours=2))
+
+    assert (fresh.holds(), remembered.holds()) == (True, True)
 
 
 def test_a_providers_token_is_asked_about_once(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`standalone.identity.gate`: which agents may serve which backend."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -8,8 +9,10 @@ from broker.errors import NotAllowed
 from broker.policy import Policy
 from edge.identity import Caller
 from standalone.identity.accounts import Accounts
-from standalone.identity.gate import guarded_gate, open_gate
+from standalone.identity.gate import Right, guarded_gate, open_gate
 from standalone.identity.throttle import Throttle
+from standalone.identity.tokens import MAX_FILE_BYTES, Entry, Tokens, digest_of, new_token, parse_tokens
+from standalone.process.watched import WatchedFile
 from stores.memory import MemoryStore
 from tests.factories import BACKEND, a_backend
 from tests.fakes.clock import FakeClock
@@ -27,15 +30,55 @@ class FakeIssued:
         return token
 
 
-def pass_gate(account: str, backend_id: str) -> None:
+def a_store() -> MemoryStore:
     store = MemoryStore(Policy())
     store.put_backend(a_backend(backend_user="ci"))
-    gate = guarded_gate(Accounts(FakeClock(), Throttle(), issued=FakeIssued()), store)
-    asyncio.run(gate(Caller(Headers([("Authorization", f"Bearer {account}")])), BackendId(backend_id)))
+    return store
+
+
+def pass_gate(account: str, backend_id: str, store: MemoryStore | None = None) -> Right:
+    gate = guarded_gate(Accounts(FakeClock(), Throttle(), issued=FakeIssued()), store or a_store())
+
+    async def ask() -> Right:
+        return await gate(Caller(Headers([("Authorization", f"Bearer {account}")])), BackendId(backend_id))
+
+    return asyncio.run(ask())
 
 
 def test_the_account_that_a_backend_is_registered_for_may_serve_it() -> None:
     pass_gate("CI", BACKEND)
+
+
+def test_the_right_to_serve_ends_with_the_registration_for_that_account() -> None:
+    store = a_store()
+    right = pass_gate("ci", BACKEND, store)
+    held = [right()]
+    store.put_backend(a_backend(backend_user="CI", path_prefixes=("/other",)))
+    held.append(right())
+    store.put_backend(a_backend(backend_user="other"))
+    held.append(right())
+    store.put_backend(a_backend(backend_user="ci"))
+    held.append(right())
+    store.delete_backend(BACKEND)
+
+    assert [*held, right()] == [True, True, False, True, False]
+
+
+def test_the_right_to_serve_ends_with_what_has_proved_the_account(tmp_path: Path) -> None:
+    path, token = tmp_path / "tokens", new_token()
+    path.write_text(Entry(account="ci", digest=digest_of(token)).line())
+    file: WatchedFile[Tokens] = WatchedFile(path, parse_tokens, max_bytes=MAX_FILE_BYTES)
+    gate = guarded_gate(Accounts(FakeClock(), Throttle(), tokens=file), a_store())
+
+    async def ask() -> Right:
+        return await gate(Caller(Headers([("Authorization", f"Bearer {token}")])), BACKEND)
+
+    right = asyncio.run(ask())
+    before = right()
+    path.write_text("")
+    file.read_again()
+
+    assert (before, right()) == (True, False)
 
 
 def test_nobody_finds_out_which_backends_there_are() -> None:
@@ -50,4 +93,7 @@ def test_nobody_finds_out_which_backends_there_are() -> None:
 
 
 def test_an_open_gate_asks_nobody() -> None:
-    asyncio.run(open_gate(Caller(Headers()), BackendId("anything")))
+    async def ask() -> Right:
+        return await open_gate(Caller(Headers()), BackendId("anything"))
+
+    assert asyncio.run(ask())()

@@ -28,7 +28,7 @@ class Bench:
         self.tunnels = Tunnels(now=self.clock.now, idle=idle, limit=limit)
         self.heads: list[bytes] = []
         self.given_up = 0
-        self.is_wanted = True
+        self.is_wanted = self.may_stay = True
 
     def arrive(self, data: bytes = HEAD) -> tuple[AgentEnd, FakeTransport]:
         """An agent's end on which this has come."""
@@ -41,7 +41,7 @@ class Bench:
         def give_up() -> None:
             self.given_up += 1
 
-        end, transport = self.tunnels.open_for(REQUEST, answer, give_up), FakeTransport()
+        end, transport = self.tunnels.open_for(REQUEST, answer, give_up, lambda: self.may_stay), FakeTransport()
         end.connection_made(transport)  # type: ignore[arg-type]
         if data:
             end.data_received(data)
@@ -159,6 +159,25 @@ def test_one_without_a_byte_for_too_long_is_ended_and_the_log_says_why(caplog: p
 
     run(scenario)
     assert caplog.messages[-1].endswith("reason=websocket-idle")
+
+
+def test_one_whose_agent_may_not_serve_any_more_is_ended_and_the_log_says_why(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+
+    async def scenario(bench: Bench) -> None:
+        user, to_user, agent, to_agent = bench.join()
+        bench.tunnels.sweep()
+        before = [*to_user.done, *to_agent.done].count("abort")
+        bench.may_stay = False
+        bench.tunnels.sweep()
+        after = to_user.done[-1], to_agent.done[-1]
+        user.connection_lost(None)
+        agent.connection_lost(None)
+
+        assert (before, after) == (0, ("abort", "abort"))
+
+    run(scenario)
+    assert caplog.messages[-1].endswith("reason=agent-lost")
 
 
 def test_all_are_ended_when_the_proxy_stops(caplog: pytest.LogCaptureFixture) -> None:

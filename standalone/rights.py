@@ -1,0 +1,54 @@
+"""Agents that may not serve any more, because their token was taken back or their backend registered for others.
+
+Each call is let in by itself, and its right is asked again before anything is handed out to it. This is about what an
+agent has between its calls: requests in its hands, and websockets. A right that ends does not end those at once: an
+agent whose token is replaced shows the new one with its next call.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+from broker.waiting import Key, PendingKey
+from standalone.identity.gate import Right
+from standalone.presence import GRACE, AgentName
+
+_AGENTS: Final = 10_000
+
+
+class Rights:
+    """What each agent has shown last. `wake` has its waiting polls look again: they end, and it polls anew.
+
+    Agents that do not name themselves cannot be told apart, so nothing is known of them here.
+    """
+
+    def __init__(self, wake: Callable[[Key], None], *, grace: timedelta = GRACE) -> None:
+        self._wake = wake
+        self._grace = grace
+        self._shown: OrderedDict[AgentName, Right] = OrderedDict()
+        self._ends: dict[AgentName, datetime] = {}
+
+    def show(self, agent: AgentName, right: Right) -> None:
+        """An agent has been let in."""
+        if not agent.agent_id:
+            return
+        self._shown[agent] = right
+        self._shown.move_to_end(agent)
+        if len(self._shown) > _AGENTS:
+            self._shown.popitem(last=False)
+
+    def has(self, agent: AgentName) -> bool:
+        """True for one that may serve, as far as is known, or whose right has ended just now."""
+        return agent in self._shown
+
+    def take_ended(self, now: datetime) -> list[AgentName]:
+        """The agents whose right has ended and who have not shown a better one since; each once."""
+        over = [agent for agent, right in self._shown.items() if not right()]
+        for agent in over:
+            self._wake(PendingKey(agent.backend_id))
+        self._ends = {agent: self._ends.get(agent, now + self._grace) for agent in over}
+        ended = [agent for agent, end in self._ends.items() if end <= now]
+        for agent in ended:
+            del self._shown[agent]
+        return ended

@@ -1,0 +1,87 @@
+"""`standalone.rights`: agents that may not serve any more, between their calls."""
+
+from broker.waiting import Key, PendingKey
+from standalone.presence import AgentName
+from standalone.rights import Rights
+from tests.factories import BACKEND, seconds
+from tests.fakes.clock import NOON
+
+FIRST = AgentName(BACKEND, "agent-1")
+SECOND = AgentName(BACKEND, "agent-2")
+
+
+class Bench:
+    """Rights, and what was woken."""
+
+    def __init__(self) -> None:
+        self.woken: list[Key] = []
+        self.rights = Rights(self.woken.append, grace=seconds(5))
+        self.good = {FIRST: True, SECOND: True}
+
+    def show(self, agent: AgentName) -> None:
+        self.rights.show(agent, lambda: self.good[agent])
+
+    def ended(self, after: float) -> list[AgentName]:
+        return self.rights.take_ended(NOON + seconds(after))
+
+
+def test_an_agent_whose_right_ends_is_named_once_when_its_grace_is_over() -> None:
+    bench = Bench()
+    bench.show(FIRST)
+    bench.show(SECOND)
+    before = bench.ended(0)
+    bench.good[FIRST] = False
+
+    assert [before, bench.ended(1), bench.ended(5.9), bench.ended(6), bench.ended(60)] == [[], [], [], [FIRST], []]
+    assert (bench.rights.has(FIRST), bench.rights.has(SECOND)) == (False, True)
+
+
+def test_its_polls_are_woken_as_soon_as_it_is_seen() -> None:
+    bench = Bench()
+    bench.show(FIRST)
+    bench.ended(0)
+    before = list(bench.woken)
+    bench.good[FIRST] = False
+    bench.ended(1)
+
+    assert (before, bench.woken) == ([], [PendingKey(BACKEND)])
+
+
+def test_an_agent_that_shows_a_better_right_in_time_has_lost_nothing() -> None:
+    bench = Bench()
+    bench.show(FIRST)
+    bench.good[FIRST] = False
+    bench.ended(1)
+    bench.rights.show(FIRST, lambda: True)
+
+    assert [bench.ended(6), bench.ended(600)] == [[], []]
+    assert bench.rights.has(FIRST)
+
+
+def test_a_right_that_comes_back_counts_anew_when_it_ends_again() -> None:
+    bench = Bench()
+    bench.show(FIRST)
+    bench.good[FIRST] = False
+    bench.ended(0)
+    bench.good[FIRST] = True
+    bench.ended(4)
+    bench.good[FIRST] = False
+
+    assert [bench.ended(6), bench.ended(11)] == [[], [FIRST]]
+
+
+def test_nothing_is_known_of_agents_that_do_not_name_themselves() -> None:
+    bench = Bench()
+    nameless = AgentName(BACKEND, "")
+    bench.rights.show(nameless, lambda: False)
+
+    assert (bench.ended(0), bench.ended(60), bench.rights.has(nameless)) == ([], [], False)
+
+
+def test_only_so_many_agents_are_remembered() -> None:
+    bench = Bench()
+    bench.show(FIRST)
+    for number in range(10_000):
+        bench.rights.show(AgentName(BACKEND, f"other-{number}"), lambda: True)
+
+    assert not bench.rights.has(FIRST)
