@@ -128,10 +128,13 @@ class _Admin:
         if not (self.trusts_cron_field and headers.get_all("X-Appengine-Cron") == ["true"]):
             self._require_admin(environ)
         now = self.clock.now()
-        exchanges = self.store.sweep(now=now)
-        return _as_json(
-            {"exchanges": exchanges, "backends": self._delete_stale() if self.deletes_stale_backends else []}
-        )
+
+        def is_over() -> bool:
+            return self.clock.now() - now >= self.policy.sweep_time
+
+        exchanges = self.store.sweep(now=now, is_over=is_over)
+        backends = self._delete_stale() if self.deletes_stale_backends else []
+        return _as_json({"exchanges": exchanges, "backends": backends, "complete": not is_over()})
 
     def _delete_stale(self) -> list[str]:
         """The IDs of the registrations that went. One that no agent ever asked for stays: it may be new."""

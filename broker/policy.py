@@ -32,6 +32,9 @@ class Policy:
     exchange_gone: timedelta = timedelta(minutes=2)
     """How long after its last deadline an exchange may still lie in the store before the sweep takes it."""
 
+    sweep_time: timedelta = timedelta(minutes=9)
+    """How long one sweep may last: App Engine gives a request ten minutes, one of cron as well."""
+
     backend_online: timedelta = timedelta(seconds=75)
     """A backend is online when an agent asked within this time: two polls, and the spacing of `touch_spacing`."""
 

@@ -15,7 +15,7 @@ service lag behind its writes, a poll may see a request late, and nobody sees it
 Every method raises `StoreUnavailable` when the service beneath fails.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -170,7 +170,10 @@ class Store(Protocol):
 
     # The sweep
 
-    def sweep(self, *, now: datetime) -> int:
+    def sweep(self, *, now: datetime, is_over: Callable[[], bool] = lambda: False) -> int:
         """Remove every exchange that has expired, and bytes that belong to none, until nothing is left; how many
-        exchanges went. What has not expired stays."""
+        exchanges went. What has not expired stays.
+
+        A store that is elsewhere asks now and then whether the time for it `is_over`, and leaves the rest to the next
+        sweep then."""
         ...

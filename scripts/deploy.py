@@ -1,4 +1,4 @@
-"""`make deploy`: the three services, dispatch rules, cron and indexes, in the order that App Engine asks for.
+"""`make deploy`: the three services, dispatch rules, cron, indexes, TTL policies, in the order that App Engine asks for.
 
 Before the first command everything is checked that would make a later one fail; afterwards come the real host names,
 whose region is only known then, and the next commands to type.
@@ -21,6 +21,9 @@ STEPS: Final = (
     ("dispatch.yaml", "cron.yaml", "index.yaml"),
 )
 
+EXPIRING_KINDS: Final = ("exchange", "requestPart", "answerPart", "lostPoll")
+"""Kinds whose entities Datastore itself removes some time after their `expires`: the net beneath the sweep."""
+
 _BACKEND_ID: Final = "my-backend"
 
 
@@ -30,11 +33,22 @@ def deploy(gcloud: Gcloud, *, is_dry_run: bool) -> None:
         check_all(gcloud)
     for files in STEPS:
         gcloud.run("app", "deploy", *files)
+    _set_time_to_live(gcloud)
     if is_dry_run:
         gcloud.run("app", "describe", "--format=value(defaultHostname)")
     else:
         host = gcloud.ask("app", "describe", "--format=value(defaultHostname)")
         print(next_steps(host, active_account(gcloud)))
+
+
+def _set_time_to_live(gcloud: Gcloud) -> None:
+    for kind in EXPIRING_KINDS:
+        policy = ("firestore", "fields", "ttls", "update", "expires", f"--collection-group={kind}", "--enable-ttl")
+        try:
+            gcloud.run(*policy, "--async")
+        except GcloudFailed as exc:
+            print(f"{exc}\nThe proxy works without it: what is abandoned, the sweep removes alone.", file=sys.stderr)
+            return
 
 
 def next_steps(host: str, account: str) -> str:

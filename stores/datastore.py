@@ -20,19 +20,11 @@ from broker.model import Answer, Backend, BackendStatus, Exchange, HandedOut, Lo
 from broker.policy import Policy
 from stores import exchange_records as records
 from stores.calls import TIMEOUT
-from stores.conditional import (
-    EQUAL,
-    UP_TO,
-    Conflict,
-    Datastore,
-    Versioned,
-    delete,
-    insert,
-    put,
-)
+from stores.conditional import EQUAL, UP_TO, Conflict, Datastore, Versioned, insert, put
 from stores.exchange_changes import Changes, Parts
 from stores.exchange_marks import ExchangeMarks
 from stores.exchange_records import EXCHANGE, Layout, RecentRecords, Record, Side, record_of
+from stores.exchange_removal import Removal
 from stores.registrations import Registrations
 from wire.protocol import MAX_ENTRY_BYTES, BackendId, RequestId
 
@@ -56,6 +48,7 @@ class DatastoreStore:
         self._layout = Layout(self._datastore)
         self._recent = RecentRecords()
         self._changes = Changes(self._datastore, self._layout, self._recent)
+        self._removal = Removal(self._datastore, self._layout, self._recent)
         self.marks = ExchangeMarks(self._datastore, self._layout)
 
     # Backends
@@ -74,12 +67,7 @@ class DatastoreStore:
 
     def delete_backend(self, backend_id: BackendId) -> None:
         self._registrations.delete(backend_id)
-        for page in self._datastore.query(EXCHANGE, (records.BACKEND, EQUAL, backend_id)):
-            gone = [record_of(found) for found in page]
-            keys = [key for record in gone for key in (self._changes.key(record), *self._layout.part_keys(record))]
-            self._datastore.commit_each([delete(key) for key in keys])
-            for record in gone:
-                self._recent.drop(record.exchange.request_id)
+        self._removal.of_backend(backend_id)
 
     def touch_backend(
         self, backend_id: BackendId, *, polled: datetime | None = None, used: datetime | None = None
@@ -219,28 +207,8 @@ class DatastoreStore:
 
     # The sweep
 
-    def sweep(self, *, now: datetime) -> int:
-        swept = 0
-        for page in self._datastore.query(EXCHANGE):
-            expired = [record for record in map(record_of, page) if rules.is_expired(record.exchange, now)]
-            gone = self._datastore.commit_each(
-                [delete(self._changes.key(record), record.version) for record in expired]
-            )
-            swept += len(gone) - gone.count(None)
-            for record in expired:
-                self._recent.drop(record.exchange.request_id)
-        for page in self._datastore.query(records.LOST_POLL, (records.EXPIRES, UP_TO, now), keys_only=True):
-            self._datastore.commit_each([delete(found.entity.key) for found in page])
-        for kind in records.PART_KINDS:
-            for page in self._datastore.query(kind, keys_only=True):
-                self._sweep_parts([found.entity.key for found in page])
-        return swept
-
-    def _sweep_parts(self, keys: list[datastore.Key]) -> None:
-        """Remove those that belong to no exchange. A part and the state that names it are written in one commit, so a
-        part without an exchange never gets one."""
-        living = self._datastore.lookup(list({key.parent for key in keys}))
-        self._datastore.commit_each([delete(key) for key in keys if key.parent not in living])
+    def sweep(self, *, now: datetime, is_over: Callable[[], bool] = lambda: False) -> int:
+        return self._removal.of_expired(now=now, is_over=is_over)
 
     # How requests are handed out
 

@@ -83,8 +83,7 @@ class Changes:
 
     def part_mutations(self, record: Record, side: Side, parts: Parts) -> Iterable[api.Mutation]:
         """How new parts are written."""
-        request_id = record.exchange.request_id
-        return (put(self._layout.part(request_id, side, start, data)) for start, data in parts.items())
+        return (put(self._layout.part(record.exchange, side, start, data)) for start, data in parts.items())
 
     def held_by(self, backend_id: BackendId, agent_id: str) -> Iterator[list[Record]]:
         """What this agent was offered or has fetched, answered or not, in pages."""

@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any, Final, Literal
 
@@ -29,6 +29,10 @@ PART_KINDS: Final = ("requestPart", "answerPart")
 
 LOST_POLL: Final = "lostPoll"
 EXPIRES: Final = "expires"
+"""When nobody needs an entity any more; the property of the TTL policies, of all kinds here."""
+
+PART_LASTS: Final = timedelta(days=1)
+"""So much longer than its exchange does when a part is written, because an answer may go on for long after it."""
 
 MAX_PART_BYTES: Final = 1_000_000
 """An entity holds 1,048,572 bytes."""
@@ -115,10 +119,11 @@ class Layout:
         """The key of a part."""
         return self._datastore.key(EXCHANGE, f"id:{request_id}", f"{side}Part", str(start))
 
-    def part(self, request_id: RequestId, side: Side, start: int, data: bytes) -> datastore.Entity:
+    def part(self, exchange: Exchange, side: Side, start: int, data: bytes) -> datastore.Entity:
         """The entity of a part."""
-        entity = datastore.Entity(self.part_key(request_id, side, start), exclude_from_indexes=("data",))
-        entity["data"] = data
+        key = self.part_key(exchange.request_id, side, start)
+        entity = datastore.Entity(key, exclude_from_indexes=("data", EXPIRES))
+        entity.update({"data": data, EXPIRES: exchange.expires + PART_LASTS})
         return entity
 
     def part_keys(self, record: Record) -> Iterator[datastore.Key]:
@@ -163,11 +168,16 @@ class Layout:
         return entity
 
 
+def request_id_of(key: datastore.Key) -> RequestId:
+    """The exchange that a key of one names."""
+    return RequestId(str(key.name).removeprefix("id:"))
+
+
 def record_of(found: Versioned) -> Record:
     """The record that an entity holds."""
     entity = found.entity
     exchange = Exchange(
-        request_id=RequestId(entity.key.name.removeprefix("id:")),
+        request_id=request_id_of(entity.key),
         backend_id=BackendId(entity[BACKEND]),
         end_user=entity["endUser"],
         method=entity["method"],

@@ -317,7 +317,7 @@ class MemoryStore:
 
     # The sweep
 
-    def sweep(self, *, now: datetime) -> int:
+    def sweep(self, *, now: datetime, is_over: Callable[[], bool] = lambda: False) -> int:
         with self._lock:
             gone = [name for name, record in self._records.items() if rules.is_expired(record.exchange, now)]
             for request_id in gone:

@@ -1,8 +1,9 @@
 """The administrators' API: what the original's curl lines do, and what is refused."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -35,8 +36,9 @@ class Api:
         trusts_cron_field: bool = False,
         deletes_stale_backends: bool = False,
         kind: type[MemoryStore] = MemoryStore,
+        clock: FakeClock | None = None,
     ) -> None:
-        self.clock = FakeClock()
+        self.clock = clock or FakeClock()
         self.store = kind(Policy())
         self.identity = FakeIdentity(admin_account="admin@example.com")
         self.client: FlaskClient = create_app(
@@ -249,7 +251,22 @@ def test_the_sweep_takes_what_was_abandoned_and_counts_it() -> None:
     api.store.add_exchange(an_exchange("new"), b"x", last=True)
     answered = api.client.post("/cron/delete")
 
-    assert answered.get_json() == {"exchanges": 1, "backends": []}
+    assert answered.get_json() == {"exchanges": 1, "backends": [], "complete": True}
+
+
+def test_a_sweep_that_has_not_come_to_its_end_in_nine_minutes_says_so() -> None:
+    clock = FakeClock()
+
+    class Endless(MemoryStore):
+        def sweep(self, *, now: datetime, is_over: Callable[[], bool] = lambda: False) -> int:
+            while not is_over():
+                clock.advance(timedelta(minutes=2))
+            return 1000
+
+    answered = Api(kind=Endless, clock=clock).client.post("/cron/delete")
+
+    assert answered.get_json() == {"exchanges": 1000, "backends": [], "complete": False}
+    assert clock.now() == NOON + timedelta(minutes=10)
 
 
 def test_the_platforms_timer_may_sweep_where_its_field_can_be_trusted() -> None:

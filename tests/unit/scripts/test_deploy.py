@@ -9,6 +9,7 @@ import pytest
 
 from scripts.deploy import main, next_steps
 from scripts.preflight import runtime
+from stores.exchange_records import EXCHANGE, LOST_POLL, PART_KINDS
 from tests.fakes.gcloud import FakeGcloud
 
 PROJECT = "--project=my-project"
@@ -17,6 +18,10 @@ DEPLOYMENTS = [
     f"app deploy app.yaml {PROJECT} --quiet",
     f"app deploy agent_service.yaml api_service.yaml {PROJECT} --quiet",
     f"app deploy dispatch.yaml cron.yaml index.yaml {PROJECT} --quiet",
+]
+POLICIES = [
+    f"firestore fields ttls update expires --collection-group={kind} --enable-ttl --async {PROJECT} --quiet"
+    for kind in (EXCHANGE, *PART_KINDS, LOST_POLL)
 ]
 HEALTHY = {
     "auth list": "ada@example.com",
@@ -53,6 +58,22 @@ def test_without_a_project_there_is_one_line_and_nothing_is_called(
 def test_the_default_service_comes_first_and_the_rules_for_all_services_last(gcloud: FakeGcloud) -> None:
     assert deploy() == 0
     assert [call for call in gcloud.calls if call.startswith("app deploy")] == DEPLOYMENTS
+
+
+def test_datastore_is_told_to_remove_what_the_sweep_has_left(gcloud: FakeGcloud) -> None:
+    deploy()
+    assert [call for call in gcloud.calls if call.startswith("firestore fields")] == POLICIES
+    assert gcloud.calls.index(POLICIES[0]) > gcloud.calls.index(DEPLOYMENTS[-1])
+
+
+def test_a_database_that_takes_no_such_policy_is_no_obstacle(
+    gcloud: FakeGcloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gcloud.fail("firestore fields", "ERROR: Optimistic With Entity Groups")
+    assert deploy() == 0
+    said = capsys.readouterr()
+    assert "The proxy works without it" in said.err
+    assert next_steps(HOST, "ada@example.com") in said.out
 
 
 def test_everything_is_checked_before_anything_is_deployed(gcloud: FakeGcloud) -> None:
@@ -97,7 +118,8 @@ def test_a_dry_run_prints_the_commands_and_calls_nothing(
     assert deploy("--dry-run") == 0
     assert gcloud.calls == []
     said = capsys.readouterr().out.splitlines()
-    assert said[:3] == [f"$ gcloud {command}" for command in DEPLOYMENTS]
+    commands = [*DEPLOYMENTS, *POLICIES]
+    assert said[: len(commands)] == [f"$ gcloud {command}" for command in commands]
 
 
 @pytest.mark.parametrize(

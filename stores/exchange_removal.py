@@ -1,0 +1,69 @@
+"""How exchanges leave Datastore in numbers: with their backend, or because nobody waits for them any more.
+
+Page by page, none of more than a few hundred entities, so that neither memory nor the time of a call grows with what is
+there; every page is over and done with when the next is asked for.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from google.cloud import datastore
+
+from stores import exchange_records as records
+from stores.conditional import EQUAL, UP_TO, Datastore, Versioned, delete
+from stores.exchange_records import EXCHANGE, Layout, RecentRecords, record_of
+from wire.protocol import BackendId
+
+
+class Removal:
+    """What removes many exchanges."""
+
+    def __init__(self, datastore_: Datastore, layout: Layout, recent: RecentRecords) -> None:
+        self._datastore = datastore_
+        self._layout = layout
+        self._recent = recent
+
+    def of_backend(self, backend_id: BackendId) -> None:
+        """Remove the exchanges of a backend, with their bytes."""
+        for page in self._datastore.query(EXCHANGE, (records.BACKEND, EQUAL, backend_id)):
+            gone = [record_of(found) for found in page]
+            keys = [found.entity.key for found in page]
+            keys += [key for record in gone for key in self._layout.part_keys(record)]
+            self._datastore.commit_each([delete(key) for key in keys])
+            for record in gone:
+                self._recent.drop(record.exchange.request_id)
+
+    def of_expired(self, *, now: datetime, is_over: Callable[[], bool]) -> int:
+        """The sweep: how many exchanges went. What is left when the time `is_over`, the next one finds."""
+        swept = 0
+        for went in self._pages(now):
+            swept += went
+            if is_over():
+                break
+        return swept
+
+    def _pages(self, now: datetime) -> Iterator[int]:
+        """How many exchanges each page of the sweep took."""
+        for page in self._datastore.query(EXCHANGE):
+            yield self._remove_expired(page, now)
+        for page in self._datastore.query(records.LOST_POLL, (records.EXPIRES, UP_TO, now), keys_only=True):
+            self._datastore.commit_each([delete(found.entity.key) for found in page])
+            yield 0
+        for kind in records.PART_KINDS:
+            for page in self._datastore.query(kind, keys_only=True):
+                self._remove_orphans([found.entity.key for found in page])
+                yield 0
+
+    def _remove_expired(self, page: list[Versioned], now: datetime) -> int:
+        """Those that nobody has prolonged meanwhile. Only their date is looked at, so that an entity goes that another
+        version wrote, and one that has none."""
+        expired = [found for found in page if not (expires := found.entity.get(records.EXPIRES)) or expires <= now]
+        gone = self._datastore.commit_each([delete(found.entity.key, found.version) for found in expired])
+        for found in expired:
+            self._recent.drop(records.request_id_of(found.entity.key))
+        return len(gone) - gone.count(None)
+
+    def _remove_orphans(self, keys: list[datastore.Key]) -> None:
+        """Remove the parts that belong to no exchange: where there is none, there never will be one again."""
+        living = self._datastore.lookup(list({key.parent for key in keys}))
+        self._datastore.commit_each([delete(key) for key in keys if key.parent not in living])
