@@ -5,6 +5,7 @@
     fleet           the services of the process; service: one of them, its poller and what goes with it
     workers/        further processes that serve the same; draining: how each ends
     endings         signals, and what else ends the process; service_manager: a word to systemd
+    allocation      what is free goes back to the system; descriptors: how many files it may have open
     healthcheck     a program of its own: the health check of the image
     poller          the loop: ask → skip what is known → run; slots, crew: room and threads; seen, backoff: its memory
     together        several requests in one thread

@@ -10,9 +10,10 @@ import os
 import sys
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from agent import descriptors
+from agent.allocation import GivingBack, c_library, share_one_heap
 from agent.commandline.flags import FlagError
 from agent.composition import build_service
 from agent.draining import drain
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("agent")
 
+LOOKING: Final = 1.0
+"""Seconds."""
+
 
 def main() -> int:
     if socket := os.environ.get(WORKER):
@@ -48,6 +52,7 @@ def main() -> int:
         return _refuse(str(error))
     logs.configure(settings.running.log_format, is_debugging=settings.running.debug)
     descriptors.allow_all()
+    share_one_heap(c_library())
     log_deaths()
     endings = Endings()
     reports = Reports(
@@ -70,7 +75,7 @@ def main() -> int:
             VERSION, agent.backend.host, agent.proxy.backend, agent.proxy.proxy,
         )  # fmt: skip
     notify(os.environ.get("NOTIFY_SOCKET", ""), READY)
-    ending = endings.wait()
+    ending = wait_for_ending(endings)
     notify(os.environ.get("NOTIFY_SOCKET", ""), STOPPING)
     if ending == FAILED:
         return give_up("a loop of the agent died: its error stands above", telemetry)
@@ -81,6 +86,14 @@ def main() -> int:
     telemetry.stop()
     logger.info("stopped")
     return 1 if ending == UNHEALTHY else 0
+
+
+def wait_for_ending(endings: Endings) -> int:
+    """Look after the process until something ends it."""
+    giving_back = GivingBack(c_library())
+    while (ending := endings.wait(LOOKING)) is None:
+        giving_back.look()
+    return ending
 
 
 def build_fleet(settings: Settings, reports: Reports) -> "Fleet | Team":

@@ -11,6 +11,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import Final
 
+from agent.allocation import GivingBack, c_library, share_one_heap
 from agent.composition import build_service
 from agent.draining import drain
 from agent.endings import DRAINED, FAILED, UNHEALTHY, Endings, log_deaths
@@ -37,6 +38,7 @@ def main(inherited: int) -> int:
     settings = said.settings
     logs.configure(settings.running.log_format, is_debugging=settings.running.debug)
     log_deaths()
+    share_one_heap(c_library())
     endings = Endings(signals=())
     try:
         fleet = build_fleet(settings, endings)
@@ -64,8 +66,10 @@ def build_fleet(settings: Settings, endings: Endings) -> Fleet:
 
 def serve(fleet: Fleet, endings: Endings, reports: "_Reports", settings: Settings) -> int:
     """Serve until something ends it; the exit status."""
+    giving_back = GivingBack(c_library())
     while (ending := endings.wait(_REPORTING)) is None:
         reports.send_counts()
+        giving_back.look()
     if ending == FAILED:
         return 1
     if ending == UNHEALTHY:
