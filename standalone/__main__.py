@@ -19,7 +19,7 @@ from standalone.connections.listeners import Listener, ListenError
 from standalone.doors.dispatch import Entrance
 from standalone.files import Files, open_files
 from standalone.process import descriptors
-from standalone.process.allocation import keep_freed_memory
+from standalone.process.allocation import c_library, keep_freed_memory
 from standalone.process.service_manager import notify
 from standalone.settings.load import Settings, load_settings
 from standalone.storage import check_database, open_registrations
@@ -55,7 +55,7 @@ def run(
 ) -> None:
     """Serve until a signal comes."""
     descriptors.allow_all()
-    keep_freed_memory()
+    keep_freed_memory(c_library())
     configure_logging(settings.log.format, level=settings.log.least)
     for warning in warnings_of(settings):
         print(f"WARNING: {warning}", file=sys.stderr, flush=True)

@@ -22,6 +22,7 @@ from standalone.doors.redirect import redirect_to_https
 from standalone.files import Files
 from standalone.identity.assembly import assemble
 from standalone.peers import Peers
+from standalone.process.allocation import GivingBack, c_library
 from standalone.process.service_manager import READY, STOPPING
 from standalone.settings.listen import UNIX
 from standalone.settings.load import Settings
@@ -149,7 +150,7 @@ def create_server(
     notify: Callable[[str], None] = lambda state: None,
 ) -> ProxyServer:
     """The server; `notify` tells a service manager where it stands. To be called in the event loop that will run it."""
-    app = create_app(settings, registrations, chores=[files.look])
+    app = create_app(settings, registrations, chores=[files.look, GivingBack(c_library()).look])
     keep_alive = math.ceil(settings.timeouts.keep_alive.total_seconds())
     https_port = next((listener.port for listener in listeners if listener.tls), 443)
     redirect = redirect_to_https(SystemClock(), port=https_port, challenges=settings.listen.acme_folder)

@@ -1,12 +1,17 @@
-from standalone.process.allocation import keep_freed_memory
+from standalone.process.allocation import GivingBack, OtherLibrary, c_library, keep_freed_memory
 
 
 class Glibc:
     def __init__(self) -> None:
         self.told: dict[int, int] = {}
+        self.trimmed: list[int] = []
 
     def mallopt(self, parameter: int, value: int) -> int:
         self.told[parameter] = value
+        return 1
+
+    def malloc_trim(self, padding: int) -> int:
+        self.trimmed.append(padding)
         return 1
 
 
@@ -18,4 +23,18 @@ def test_a_c_library_that_can_is_told_what_to_keep() -> None:
 
 
 def test_another_c_library_does_as_it_likes() -> None:
-    assert not keep_freed_memory(object())  # type: ignore[arg-type]
+    assert not keep_freed_memory(OtherLibrary())
+
+
+def test_what_is_free_is_given_back_three_times_a_minute() -> None:
+    glibc = Glibc()
+    giving_back = GivingBack(glibc)
+
+    for _ in range(60):
+        giving_back.look()
+
+    assert glibc.trimmed == [0, 0, 0]
+
+
+def test_there_is_always_a_c_library() -> None:
+    assert c_library().malloc_trim(0) in (0, 1)
