@@ -9,7 +9,6 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from benchmarks.streaming import peak_memory
 from tests.system.processes import Process, interpreter
 from tests.system.shapes import Site, Standalone
 from tests.system.slow_clients import SlowClients, at_a_rate, slowest, timed
@@ -37,7 +36,7 @@ def show(heads: int, bodies: int, readers: int) -> None:
         site.start_agent(f"--concurrency={bodies + readers + 100}")
         site.wait_until_online()
         before = at_a_rate(site.url, "/pour?n=10", per_second=PER_SECOND, goes_on=lambda passed: passed < CALM)
-        memory, descriptors = peak_memory(shape.process), count_descriptors(shape.process)
+        memory, descriptors = shape.process.peak_memory, count_descriptors(shape.process)
         print(f"alone: slowest 1% {slowest(before) * 1000:.0f} ms; {memory >> 20} MiB, {descriptors} descriptors")
         with SlowClients(site.url, every=EVERY, head=heads, body=bodies, reader=readers) as slow:
             # At first all buffers on the way to those who read fill: that is work, and not yet slowness.
@@ -55,7 +54,7 @@ def show(heads: int, bodies: int, readers: int) -> None:
             ends = ", ".join(f"{kind} {seconds:.0f} s" for kind, seconds in slow.longest().items())
             print(f"the last to be cut off: {ends}; left {slow.left}; told {dict(slow.statuses())}")
         wait_until(lambda: count_descriptors(shape.process) < 400, within=30, what="descriptors given back")
-        print(f"at most {peak_memory(shape.process) >> 20} MiB; {count_descriptors(shape.process)} descriptors left")
+        print(f"at most {shape.process.peak_memory >> 20} MiB; {count_descriptors(shape.process)} descriptors left")
         site.close()
         shape.stop()
         faucet.stop()

@@ -56,12 +56,6 @@ class Moved:
     processor: tuple[float, ...]
 
 
-def peak_memory(process: Process) -> int:
-    """The most resident memory that a process has had, in bytes (proc(5), `VmHWM`)."""
-    fields = dict(line.split(":", 1) for line in Path(f"/proc/{process.pid}/status").read_text().splitlines())
-    return int(fields["VmHWM"].split()[0]) * 1024
-
-
 def download(url: str, size: int) -> bool:
     """True when the pattern came, whole."""
     return _download(url, f"/pour?n={size}", size)
@@ -163,7 +157,7 @@ def measure(size: int, rounds: int) -> int:
                     rate = statistics.median(each.megabytes_per_second for each in moved)
                     columns = zip(*(each.processor for each in moved), strict=True)
                     spent = [statistics.median(column) for column in columns]
-                    memory = [peak_memory(process) for process in processes]
+                    memory = [process.peak_memory for process in processes]
                     is_lean = is_lean and (label == "nginx" or max(memory) <= MEMORY)
                     print(
                         f"| {label} | {way} | {rate:.0f} | {' + '.join(f'{each:.2f}' for each in spent)} "

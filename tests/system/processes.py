@@ -77,6 +77,21 @@ class Process:
     def is_running(self) -> bool:
         return self._popen.poll() is None
 
+    @property
+    def memory(self) -> int:
+        """What is resident, in bytes."""
+        return self._status("VmRSS")
+
+    @property
+    def peak_memory(self) -> int:
+        """The most that has been resident, in bytes."""
+        return self._status("VmHWM")
+
+    def _status(self, name: str) -> int:
+        """A size from `/proc/PID/status` (proc(5))."""
+        fields = dict(line.split(":", 1) for line in Path(f"/proc/{self.pid}/status").read_text().splitlines())
+        return int(fields[name].split()[0]) * 1024
+
     def printed(self) -> str:
         """All that this run of the program has printed."""
         with self.log.open("rb") as output:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.streaming import MEMORY, download, download_in_chunks, peak_memory, upload
+from benchmarks.streaming import MEMORY, download, download_in_chunks, upload
 from tests.system.backend_by_hand import BackendByHand, Taken, receive_until
 from tests.system.conftest import Serve
 from tests.system.processes import Process, interpreter
@@ -23,7 +23,7 @@ LATE = 200 * MS
 GONE = 3 * SECOND
 """Within this the backend has to see that its client has gone."""
 
-SIZE = 256 << 20
+SIZE = 2 << 30
 
 MIB = 1 << 20
 
@@ -237,7 +237,7 @@ def fill(send: socket.socket, piece: bytes, *, until_blocked_for: float) -> int:
 
 def largest(shape: Standalone, site: Site) -> int:
     """The most memory that proxy or agent has had."""
-    return max(peak_memory(shape.process), peak_memory(site.agents[0]))
+    return max(shape.process.peak_memory, site.agents[0].peak_memory)
 
 
 def test_a_client_that_does_not_read_holds_the_backend_back(

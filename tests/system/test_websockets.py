@@ -17,7 +17,6 @@ from websockets.exceptions import ConnectionClosed, ConnectionClosedError, Conne
 from websockets.sync.client import ClientConnection, connect
 
 from tests.system.old_agent import OldAgent
-from tests.system.processes import Process
 from tests.system.shapes import Site, Standalone
 from tests.system.websocket_backend import Backend, a_backend
 from tests.timing import SECOND, wait_until
@@ -223,20 +222,14 @@ def test_ten_thousand_mixed_messages_arrive_in_order_both_ways(site: Site) -> No
     assert received == messages
 
 
-def memory_of(process: Process) -> int:
-    """RSS in bytes."""
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmRSS:"))
-
-
 def test_a_user_who_does_not_read_stops_the_backend_and_memory_stays_bounded(site: Site, proxy: Standalone) -> None:
     size, count = MIB, 64
     with opened(site, f"/flood?n={count}&size={size}", max_queue=1) as websocket:
-        before = memory_of(proxy.process), memory_of(site.agents[0])
+        before = proxy.process.memory, site.agents[0].memory
         grown = [0, 0]
         for _ in range(20):
             time.sleep(0.1)
-            now = memory_of(proxy.process), memory_of(site.agents[0])
+            now = proxy.process.memory, site.agents[0].memory
             grown = [max(most, after - start) for most, after, start in zip(grown, now, before, strict=True)]
         received = sum(len(websocket.recv(20 * SECOND)) for _ in range(count))
 
@@ -249,14 +242,13 @@ def test_a_backend_that_does_not_read_stops_the_user_and_memory_stays_bounded(
 ) -> None:
     total, taken = 64 * MIB, 0
     with opened(site, "/stall") as websocket:
-        before = memory_of(proxy.process), memory_of(site.agents[0])
+        before = proxy.process.memory, site.agents[0].memory
         sender = threading.Thread(target=lambda: [websocket.send(b"x" * MIB) for _ in range(total // MIB)])
         sender.start()
         sender.join(2 * SECOND)
         was_stopped = sender.is_alive()
         grown = [
-            after - start
-            for after, start in zip((memory_of(proxy.process), memory_of(site.agents[0])), before, strict=True)
+            after - start for after, start in zip((proxy.process.memory, site.agents[0].memory), before, strict=True)
         ]
         backend.go_on()
         sender.join(60 * SECOND)
@@ -267,15 +259,21 @@ def test_a_backend_that_does_not_read_stops_the_user_and_memory_stays_bounded(
     assert max(grown) < 8 * MIB, grown
 
 
-def test_two_hundred_idle_websockets_are_alive_and_cost_no_threads(site: Site, proxy: Standalone) -> None:
+def test_five_hundred_idle_websockets_are_alive_and_cost_little_memory_and_no_threads(
+    site: Site, proxy: Standalone
+) -> None:
+    count, processes = 500, (proxy.process, site.agents[0])
     with ExitStack() as stack:
-        websockets = [stack.enter_context(opened(site, "/echo")) for _ in range(200)]
+        before = [process.memory for process in processes]
+        websockets = [stack.enter_context(opened(site, "/echo")) for _ in range(count)]
+        grown = [process.memory - then for process, then in zip(processes, before, strict=True)]
         for number, websocket in enumerate(websockets):
             websocket.send(str(number))
         answers = [websocket.recv(20 * SECOND) for websocket in websockets]
         threads = len(list(Path(f"/proc/{site.agents[0].pid}/task").iterdir()))
 
-    assert answers == [str(number) for number in range(200)]
+    assert answers == [str(number) for number in range(count)]
+    assert max(grown) < count * 30_000
     assert threads < 50
 
 
