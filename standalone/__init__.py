@@ -19,6 +19,7 @@
     storage        where registrations are kept
     files          what settings name as files, opened
     summary        what the settings mean, in words
+    advice         what they allow and hardly anybody wants
     tokens         the command that makes, lists and revokes tokens
 
 The event loop's thread does everything: no lock is needed but the store's own.

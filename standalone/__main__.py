@@ -11,9 +11,11 @@ from typing import Final
 
 import uvloop
 
+from broker.clock import SystemClock
 from broker.registrations import Registrations
 from edge.logs import configure_logging
 from edge.settings import SettingsError
+from standalone.advice import warnings_of
 from standalone.composition import create_server, open_listeners
 from standalone.connections.listeners import Listener, ListenError
 from standalone.doors.dispatch import Entrance
@@ -23,7 +25,7 @@ from standalone.process.allocation import c_library, keep_freed_memory
 from standalone.process.service_manager import notify
 from standalone.settings.load import Settings, load_settings
 from standalone.storage import check_database, open_registrations
-from standalone.summary import summary_of, warnings_of
+from standalone.summary import summary_of
 
 GARBAGE_THRESHOLD: Final = 10_000
 """So many more objects made than dropped, and the collector looks for cycles (Python: 700)."""
@@ -38,6 +40,7 @@ def main() -> int:
         if settings.only_checks:
             check_database(settings)
             print(summary_of(settings))
+            warn(settings)
             return 0
         with closing(open_registrations(settings)) as registrations:
             run(settings, files, open_listeners(settings, files), registrations)
@@ -57,8 +60,7 @@ def run(
     descriptors.allow_all()
     keep_freed_memory(c_library())
     configure_logging(settings.log.format, level=settings.log.least)
-    for warning in warnings_of(settings):
-        print(f"WARNING: {warning}", file=sys.stderr, flush=True)
+    warn(settings)
 
     async def serve() -> None:
         tell = partial(notify, os.environ.get("NOTIFY_SOCKET", ""))
@@ -69,6 +71,12 @@ def run(
     gc.set_threshold(GARBAGE_THRESHOLD)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve())
+
+
+def warn(settings: Settings) -> None:
+    """Say what an operator should know."""
+    for warning in warnings_of(settings, now=SystemClock().now()):
+        print(f"WARNING: {warning}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

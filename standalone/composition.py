@@ -160,9 +160,9 @@ def create_server(
         app.read_again()
 
     def announce() -> None:
-        # The first line is for programs, too.
-        for listener, entrance in listeners.items():
-            print(f"Listening on {listener.url} - {announcement_of(settings, entrance)}", flush=True)
+        # The first line is for programs, too; all come at once.
+        lines = (f"{each.url} - {announcement_of(settings, entrance)}" for each, entrance in listeners.items())
+        print("\n".join(f"Listening on {line}" for line in lines), flush=True)
         notify(READY)
 
     async def stop() -> None:

@@ -4,24 +4,12 @@ from collections.abc import Iterator
 
 from standalone.doors.dispatch import Door, Entrance
 from standalone.doors.entrances import entrances_of
-from standalone.settings.addresses import Address
 from standalone.settings.load import Settings
 
 OPEN = "OPEN: no passwords, for users or agents"
 REDIRECT = "everybody is sent to https"
 
 _WHO = {Door.USERS: "users", Door.AGENTS: "agents", Door.API: "administrators"}
-
-EVERYWHERE = (
-    "other machines can reach this address, and nothing asks them who they are: each can read and answer the requests "
-    "of all."
-)
-
-
-IN_THE_CLEAR = (
-    "tokens, cookies and what pages say travel in the clear at {}: give the proxy a certificate ([tls]), or listen "
-    "where only a server in front with one can connect"
-)
 
 
 def summary_of(settings: Settings) -> str:
@@ -62,22 +50,6 @@ def behind(entrance: Entrance) -> str:
         for door, who in _WHO.items()
         if door in entrance.doors
     )
-
-
-def warnings_of(settings: Settings) -> Iterator[str]:
-    """What an operator should know before it serves."""
-    if settings.is_open and not all(address.is_local for address, _ in entrances_of(settings)):
-        yield EVERYWHERE
-    exposed = [str(address) for address, _ in entrances_of(settings) if not _is_protected(settings, address)]
-    if exposed and not settings.is_open:
-        yield IN_THE_CLEAR.format(", ".join(exposed))
-    if settings.listen.api and not settings.administrators.knows_anybody:
-        yield "nobody is an administrator, so that nothing is at listen.api: set administrators.tokens, or oidc-issuer."
-
-
-def _is_protected(settings: Settings, address: Address) -> bool:
-    """True where nobody listens on the way, as far as one can know here."""
-    return settings.speaks_tls(address) or address.is_local or bool(settings.listen.trusted_peers)
 
 
 def _who_may_what(settings: Settings) -> Iterator[str]:

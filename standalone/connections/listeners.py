@@ -63,7 +63,10 @@ def listen(
         return Listener(_listen_tcp(address), None if address.scheme == "http" else tls, is_fronted)
     except OSError as exc:
         if exc.errno == errno.EADDRINUSE and address.scheme != "unix":
-            raise ListenError(f"port {address.port} on {address.host} is in use: choose another with --port") from exc
+            raise ListenError(
+                f"port {address.port} on {address.host} is in use, by another program or another address of [listen]: "
+                "choose another, there or with --port"
+            ) from exc
         where = address if address.scheme == "unix" else f"{address.host}, port {address.port}"
         raise ListenError(f"cannot listen on {where}: {exc.strerror or exc}") from exc
 

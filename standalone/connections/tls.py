@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.settings import SettingsError
+from standalone.settings.certificates import require_certificates
 
 logger = logging.getLogger(__name__)
 
@@ -48,8 +49,8 @@ class Certificate:
 
 def load_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
     """What a server needs for handshakes. Raises `SettingsError`, which names the file."""
-    for name, path in (("tls.certificate", certificate), ("tls.key", key)):
-        _require_readable(name, path)
+    require_certificates("tls.certificate", certificate)
+    _require_readable("tls.key", key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
@@ -72,17 +73,10 @@ def _require_readable(name: str, path: Path | None) -> None:
 
 
 def _explain(exc: ssl.SSLError, certificate: Path, key: Path | None) -> SettingsError:
-    if not _has_certificates(certificate):
-        return SettingsError(f"tls.certificate: {certificate} has no certificate in it, but must (PEM)")
+    if key is None and b"PRIVATE KEY-----" not in certificate.read_bytes():
+        return SettingsError(f"tls.key: is not set, but must be: {certificate} has a certificate alone")
     where = f"tls.key: {key}" if key else f"tls.certificate: {certificate}"
     if exc.reason == "KEY_VALUES_MISMATCH":
         return SettingsError(f"{where} has the key of another certificate than {certificate}")
-    return SettingsError(f"{where} has no key that can be used, but must (PEM, without a password): {exc.reason}")
-
-
-def _has_certificates(path: Path) -> bool:
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(path)
-    except ssl.SSLError:
-        return False
-    return True
+    reason = f": {exc.reason}" if exc.reason else ""
+    return SettingsError(f"{where} has no key that can be used, but must (PEM, without a password){reason}")

@@ -7,6 +7,8 @@
     table       what the tables have in common
     addresses   where to listen, as it is written in settings
     secrets     files with secrets, read when settings are
+    certificates
+                files with certificates, likewise
     urls        keys about OpenID providers
     listen, tls, agents, administrators, users, timeouts, limits, storage, log
                 one table of the file each: a frozen record with the keys' names as fields, and the keys themselves

@@ -7,7 +7,9 @@ from typing import Final, Literal, cast
 
 Scheme = Literal["", "http", "https", "unix"]
 
-ADDRESS: Final = "an address and a port like 127.0.0.1:8080, [::1]:8080 or https://0.0.0.0:443, or unix:///PATH"
+ADDRESS: Final = (
+    "an address and a port like 127.0.0.1:8080, [::1]:8080 or https://0.0.0.0:443, or unix:///PATH of up to 107 bytes"
+)
 
 _ADDRESS = re.compile(r"(?:(http|https)://)?(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})", re.ASCII)
 
@@ -38,10 +40,27 @@ class Address:
         except ValueError:
             return self.host == "localhost"
 
+    def excludes(self, other: "Address") -> bool:
+        """True where only one of the two can be listened at; names are not looked up."""
+        if not (self.is_fixed and other.is_fixed) or (self.scheme == "unix") != (other.scheme == "unix"):
+            return False
+        one, two = _place(self.host), _place(other.host)
+        if isinstance(one, str) or isinstance(two, str):
+            return (one, self.port) == (two, other.port)
+        is_same = one == two or (one.version == two.version and (one.is_unspecified or two.is_unspecified))
+        return is_same and self.port == other.port
+
     def __str__(self) -> str:
         if self.scheme == "unix":
             return f"unix://{self.host}"
         return f"{self.scheme}{'://' if self.scheme else ''}{bracketed(self.host)}:{self.port}"
+
+
+def _place(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | str:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return host
 
 
 def bracketed(host: str) -> str:

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import ClassVar
 
 from edge.identity import is_account
-from edge.settings import SettingsError
 from standalone.identity.tokens import MAX_FILE_BYTES, parse_tokens
+from standalone.settings.certificates import require_certificates
 from standalone.settings.keys import Key, file, text
 from standalone.settings.secrets import require_file
 from standalone.settings.table import Table
-from standalone.settings.urls import provider_keys, require_pair
+from standalone.settings.urls import provider_keys, require_provider
 
 
 def _parse_account(given: str) -> str:
@@ -35,12 +35,9 @@ class AdministratorSettings(Table):
         return bool(self.tokens or self.oidc_issuer)
 
     def check(self) -> None:
-        require_pair(self, "oidc-issuer", "oidc-audience")
+        require_provider(self, "oidc-audience", "accounts")
+        require_certificates("administrators.oidc-ca-file", self.oidc_ca_file)
         require_file("administrators.tokens", self.tokens, parse_tokens, max_bytes=MAX_FILE_BYTES)
-        if bool(self.accounts) != bool(self.oidc_issuer):
-            raise SettingsError(
-                "administrators.accounts: goes with administrators.oidc-issuer: who of its accounts is an administrator"
-            )
 
     NAME: ClassVar = "administrators"
     KEYS: ClassVar = (

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from standalone.identity.tokens import MAX_FILE_BYTES, parse_tokens
+from standalone.settings.certificates import require_certificates
 from standalone.settings.keys import file, text
 from standalone.settings.secrets import require_file
 from standalone.settings.table import Table
-from standalone.settings.urls import provider_keys, require_pair
+from standalone.settings.urls import provider_keys, require_provider
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +27,8 @@ class AgentSettings(Table):
         return bool(self.tokens or self.oidc_issuer)
 
     def check(self) -> None:
-        require_pair(self, "oidc-issuer", "oidc-audience")
+        require_provider(self, "oidc-audience")
+        require_certificates("agents.oidc-ca-file", self.oidc_ca_file)
         require_file("agents.tokens", self.tokens, parse_tokens, max_bytes=MAX_FILE_BYTES)
 
     NAME: ClassVar = "agents"

@@ -7,15 +7,18 @@ what the key does not take. An empty text stands for nothing where a key is opti
 import ipaddress
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 from edge.settings import SettingsError
-from edge.units import TIME, format_size, parse_size, parse_time
+from edge.units import TIME, format_size, format_time, parse_size, parse_time
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _LARGEST: Final = 1 << 50
+_LONGEST: Final = timedelta(hours=10_000)
+"""Added to a time of today it is still one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +78,24 @@ def text(name: str, default: str, help: str, *, expects: str = "a text", is_secr
     return Key(name=name, default=default, expects=expects, help=help, parse=str, is_secret=is_secret)
 
 
-def time(name: str, default: str, help: str) -> Key:
+def time(name: str, default: str, help: str, *, most: timedelta = _LONGEST) -> Key:
     """The value is a `timedelta` above zero, or None with an empty default."""
-    parse: Callable[[str], object] = parse_time if default else _optional(parse_time)
-    return Key(name=name, default=default, expects=TIME, help=help, parse=parse)
+
+    def parse(given: str) -> timedelta:
+        if (length := parse_time(given)) > most:
+            raise ValueError("too long")
+        return length
+
+    expects = f"{TIME}, at most {format_time(most)}"
+    return Key(name=name, default=default, expects=expects, help=help, parse=parse if default else _optional(parse))
 
 
 def size(name: str, default: int, help: str, *, least: int = 1, most: int = _LARGEST) -> Key:
     """The value is a number of bytes within bounds, both included."""
-    bounds = f"from {format_size(least)} to {format_size(most)}" if most < _LARGEST else "above zero"
     return Key(
         name=name,
         default=format_size(default),
-        expects=f"a size {bounds}, like 1048576, 64KiB or 32MB",
+        expects=f"a size from {format_size(least)} to {format_size(most)}, like 1048576, 64KiB or 32MB",
         help=help,
         parse=_bounded(parse_size, least, most),
     )

@@ -28,6 +28,12 @@ class LimitSettings(Table):
     window_bytes: int
     memory_bytes: int
 
+    def check(self) -> None:
+        self.require_order("connections-per-address", "connections")
+        self.require_order("queue", "backend-exchanges", "exchanges")
+        self.require_order("user-exchanges", "exchanges")
+        self.require_order("window-bytes", "memory-bytes")
+
     NAME: ClassVar = "limits"
     KEYS: ClassVar = (
         size("body-bytes", 100 << 30, "The longest body of a request: then 413."),

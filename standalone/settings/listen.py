@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -37,7 +38,8 @@ def _parse_peer(text: str) -> Network | str:
 
 
 def _parse_mode(text: str) -> int:
-    if not re.fullmatch(r"[0-7]{3}", text):
+    # Also 0o660 of TOML, which is the number 432, must not pass for a mode.
+    if not re.fullmatch(r"[67][0-7]{2}", text):
         raise ValueError("not a mode")
     return int(text, 8)
 
@@ -83,8 +85,24 @@ class ListenSettings(Table):
             raise SettingsError("listen.forwarded: Forwarded says all that the others say, and so stands alone")
         if self.proxy_protocol and not self.trusted_peers:
             raise SettingsError("listen.trusted-peers: is empty, but must name those who speak the PROXY protocol")
+        if self.says("forwarded") and not self.trusted_peers:
+            raise SettingsError("listen.trusted-peers: is empty, but must name those who set listen.forwarded")
+        if "redirect" in self.proxy_protocol and not self.redirect:
+            raise SettingsError("listen.proxy-protocol: names redirect, but there are no addresses in listen.redirect")
         if self.agents_host and self.agents_host == self.api_host:
             raise SettingsError("listen.api-host: is that of the agents, but must be another")
+        self._require_places()
+
+    def _require_places(self) -> None:
+        """Doors may share an address, where it is written alike; everything else needs a place of its own."""
+        places = [(key, address) for key, addresses in self.by_key.items() for address in addresses]
+        for (one, first), (other, second) in combinations(places, 2):
+            is_shared = first == second and one != other and other != "redirect"
+            if first.excludes(second) and not is_shared:
+                raise SettingsError(
+                    f"listen.{other}: {second} takes the place of {first} in listen.{one}: it must be another, or the "
+                    "same word for word, where doors share it"
+                )
 
     NAME: ClassVar = "listen"
     KEYS: ClassVar = (
@@ -101,14 +119,14 @@ class ListenSettings(Table):
         Key(
             name="socket-mode",
             default="660",
-            expects="an octal mode like 660",
+            expects="three octal digits like 660, the first of them 6 or 7",
             help="Who may connect to unix sockets.",
             parse=_parse_mode,
         ),
         Key(
             name="trusted-peers",
             default="",
-            expects=f"a network like 10.0.0.0/8, an address, or {UNIX} for unix sockets",
+            expects=f"a network by its first address, like 10.0.0.0/8, an address, or {UNIX} for unix sockets",
             help="Proxies in front, which are believed what they say of their clients.",
             parse=_parse_peer,
             is_list=True,

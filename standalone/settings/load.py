@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +16,7 @@ from standalone.settings.keys import Given
 from standalone.settings.limits import LimitSettings
 from standalone.settings.listen import ListenSettings
 from standalone.settings.log import LogSettings
-from standalone.settings.sources import PREFIX, GivenFile, read_environment, read_file
+from standalone.settings.sources import CONFIG, GivenFile, read_environment, read_file
 from standalone.settings.storage import StorageSettings
 from standalone.settings.table import Table
 from standalone.settings.timeouts import TimeoutSettings
@@ -37,8 +38,6 @@ TABLES: Final[tuple[type[Table], ...]] = (
 
 LISTS: Final[tuple[type[Table], ...]] = (BackendSettings,)
 """Those of which the file may have any number: `[[name]]`."""
-
-CONFIG: Final = f"{PREFIX}CONFIG"
 
 _NEEDS_AGENTS: Final = (
     "agents.tokens: is not set, and neither is agents.oidc-issuer, so that nobody could serve: name a file of tokens "
@@ -89,6 +88,8 @@ class Settings:
         if self.users.sign_in == "header" and not self.listen.trusted_peers:
             raise SettingsError(_NEEDS_FRONT)
         self._require_certificate()
+        self._require_own_hosts()
+        self._require_own_files()
 
     def _require_certificate(self) -> None:
         for key, addresses in self.listen.by_key.items():
@@ -97,6 +98,23 @@ class Settings:
                     raise SettingsError(f"tls.certificate: is missing, but must be a file for listen.{key}: {address}")
         if self.listen.redirect and not any(map(self.speaks_tls, self.listen.users)):
             raise SettingsError("listen.redirect: leads nowhere: none of listen.users speaks TLS (tls.certificate)")
+
+    def _require_own_hosts(self) -> None:
+        for key, host in (("agents-host", self.listen.agents_host), ("api-host", self.listen.api_host)):
+            if host and any(origin.host == host for origin in self.users.public_urls):
+                raise SettingsError(f"listen.{key}: is a host of users.public-urls, where users would not get in")
+
+    def _require_own_files(self) -> None:
+        """A file with secrets has those of one kind: who serves a backend shall not be an administrator by that."""
+        files = {
+            "agents.tokens": self.agents.tokens,
+            "administrators.tokens": self.administrators.tokens,
+            "users.oidc-client-secret": self.users.oidc_client_secret,
+            "users.session-keys": self.users.session_keys,
+        }
+        for (one, first), (other, second) in combinations(files.items(), 2):
+            if first and second and first.samefile(second):
+                raise SettingsError(f"{other}: is the file of {one}, but must be another")
 
     def speaks_tls(self, address: Address) -> bool:
         """True for an address where connections begin with a handshake."""

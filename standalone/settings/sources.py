@@ -4,11 +4,11 @@
     response = "2m"
 
 is `INVERTING_PROXY_TIMEOUTS_RESPONSE=2m` in the environment. What nobody knows is refused: in the file any table or
-key, in the environment any name of a known table. Other names that begin alike are not ours: Kubernetes makes some for
-a service of this name.
+key, in the environment any name that begins so, but for those that others make.
 """
 
 import difflib
+import re
 import tomllib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -20,6 +20,15 @@ from standalone.settings.keys import Given, Key
 from standalone.settings.table import Table
 
 PREFIX: Final = "INVERTING_PROXY_"
+CONFIG: Final = f"{PREFIX}CONFIG"
+
+_OF_OTHERS: Final = re.compile(
+    # The agent's, for its workers.
+    rf"{PREFIX}AGENT_WORKER="
+    # Kubernetes tells every container where a service is that is called inverting-proxy, or inverting-proxy-…
+    # (https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables).
+    rf"|{PREFIX}(\w+_)?(SERVICE_HOST=|SERVICE_PORT(_\w+)?=|PORT=\w+://|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?=)"
+)
 
 Tables = Iterable[type[Table]]
 GivenTables = dict[str, dict[str, Given]]
@@ -41,16 +50,14 @@ def environment_name(table: str, key: str) -> str:
 
 def read_environment(tables: Tables, environ: Mapping[str, str]) -> GivenTables:
     """What the environment says; an empty variable counts as absent. Raises `SettingsError`."""
-    tables = list(tables)
     known = {environment_name(table.NAME, key.name): (table, key) for table in tables for key in table.KEYS}
-    prefixes = tuple(environment_name(table.NAME, "") for table in tables)
-    given: GivenTables = {table.NAME: {} for table in tables}
+    given: GivenTables = {table.NAME: {} for table, _ in known.values()}
     for name, text in environ.items():
         if name in known and text:
             table, key = known[name]
             given[table.NAME][key.name] = Given(key.split(text), name)
-        elif name.startswith(prefixes) and name not in known:
-            raise SettingsError(f"{name}: no such setting{_guess(name, known)}")
+        elif name.startswith(PREFIX) and name not in (*known, CONFIG) and not _OF_OTHERS.match(f"{name}={text}"):
+            raise SettingsError(f"{name}: no such setting{_guess(name, [*known, CONFIG], prefix=PREFIX)}")
     return given
 
 
@@ -106,6 +113,9 @@ def _texts_of(value: Any, key: Key, *, origin: str) -> tuple[str, ...]:
     return tuple(str(each).lower() if isinstance(each, bool) else str(each) for each in values)
 
 
-def _guess(name: str, known: Collection[str]) -> str:
-    similar = difflib.get_close_matches(name, known, n=1)
-    return f": did you mean {similar[0]}?" if similar else f" (there are {', '.join(known)})" if len(known) < 9 else ""
+def _guess(name: str, known: Collection[str], *, prefix: str = "") -> str:
+    """What was meant, in words; what all begin with makes none similar."""
+    similar = difflib.get_close_matches(name.removeprefix(prefix), [each.removeprefix(prefix) for each in known], n=1)
+    if similar:
+        return f": did you mean {prefix}{similar[0]}?"
+    return f" (there are {', '.join(known)})" if len(known) < 9 else ""

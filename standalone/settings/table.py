@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
+from itertools import combinations
 from typing import Any, ClassVar, Self
 
+from edge.settings import SettingsError
 from standalone.settings.keys import Given, Key
 
 
@@ -26,3 +28,18 @@ class Table:
 
     def check(self) -> None:
         """Raises `SettingsError` for values that do not fit together; its text begins with `table.key: `."""
+
+    def says(self, name: str) -> bool:
+        """True where a key has another value than its default."""
+        key = next(key for key in self.KEYS if key.name == name)
+        return bool(self._value(name) != key.value_of(None))
+
+    def require_order(self, *names: str) -> None:
+        """Raises `SettingsError` where a key is more than one that is named after it; but a default may be, so that
+        who says less of the other need not say both."""
+        for name, other in combinations(names, 2):
+            if self.says(name) and self._value(name) > self._value(other):
+                raise SettingsError(f"{self.NAME}.{name}: is more than {self.NAME}.{other}, but must not be")
+
+    def _value(self, name: str) -> Any:
+        return getattr(self, name.replace("-", "_"))

@@ -25,11 +25,19 @@ class TimeoutSettings(Table):
     shutdown: timedelta
     websocket_idle: timedelta
 
+    def check(self) -> None:
+        self.require_order("offer", "fetch", "response")
+
     NAME: ClassVar = "timeouts"
     KEYS: ClassVar = (
         time("response", "30s", "From a request to the first byte of its answer: then 504."),
         time("idle", "30s", "The longest silence within a body, either way."),
-        time("list", "30s", "How long a poll of an agent waits for work."),
+        time(
+            "list",
+            "30s",
+            "How long a poll of an agent waits for work: less than `--proxy-timeout` of the agents, which is 60s.",
+            most=timedelta(minutes=5),
+        ),
         time("offer", "5s", "How long a request that an agent was told of is hidden from others, until it is fetched."),
         time("fetch", "15s", "From a request to its fetching by an agent, at most `response`: then 503."),
         time("head", "20s", "For the head of a request: then 408."),

@@ -18,7 +18,7 @@ def provider_keys(help: str) -> tuple[Key, Key]:
         Key(
             name="oidc-issuer",
             default="",
-            expects="an https:// URL, exactly as the provider writes its issuer",
+            expects="an https:// URL (http:// on this machine), exactly as the provider writes its issuer",
             help=help,
             parse=_parse_issuer,
         ),
@@ -26,10 +26,12 @@ def provider_keys(help: str) -> tuple[Key, Key]:
     )
 
 
-def require_pair(table: Table, *names: str) -> None:
-    """Raises `SettingsError` where one of some keys is given and another is not."""
-    given = {name: bool(getattr(table, name.replace("-", "_"))) for name in names}
-    missing = [name for name, is_given in given.items() if not is_given]
-    if missing and len(missing) < len(names):
-        one = next(name for name, is_given in given.items() if is_given)
-        raise SettingsError(f"{table.NAME}.{missing[0]}: is not set, but must be, with {table.NAME}.{one}")
+def require_provider(table: Table, *needed: str) -> None:
+    """Raises `SettingsError` where `oidc-issuer` lacks a key that it needs, or one about it is given without it."""
+    has_issuer = table.says("oidc-issuer")
+    for name in needed:
+        if has_issuer and not table.says(name):
+            raise SettingsError(f"{table.NAME}.{name}: is not set, but must be, with {table.NAME}.oidc-issuer")
+    for name in (*needed, "oidc-ca-file"):
+        if table.says(name) and not has_issuer:
+            raise SettingsError(f"{table.NAME}.oidc-issuer: is not set, but must be, with {table.NAME}.{name}")

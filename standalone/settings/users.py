@@ -11,6 +11,7 @@ from edge.identity import is_email
 from edge.settings import SettingsError
 from standalone.identity.origins import Origin, parse_origin
 from standalone.identity.sealing import MAX_FILE_BYTES, parse_keys
+from standalone.settings.certificates import require_certificates
 from standalone.settings.keys import Key, file, switch, text, time
 from standalone.settings.secrets import MAX_SECRET_BYTES, parse_secret, require_file
 from standalone.settings.table import Table
@@ -21,6 +22,16 @@ SIGN_IN: Final = ("public", "header", "oidc")
 _FIELD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 _NEVER: Final = {"authorization", "connection", "content-length", "cookie", "host", "transfer-encoding"}
 _ORIGIN: Final = "an origin as browsers write it: https://proxy.example.org, or http:// on localhost"
+
+
+_NEEDED: Final = {"header", "public-urls", "oidc-issuer", "oidc-client-id"}
+
+
+def _way_of(name: str) -> str:
+    """The way of signing in that a key is about; empty for all."""
+    if name.startswith(("oidc-", "session-")) or name in ("public-urls", "allowed-origins"):
+        return "oidc"
+    return "header" if name.startswith("header") else ""
 
 
 def _parse_sign_in(given: str) -> str:
@@ -41,6 +52,12 @@ def _parse_allowed(given: str) -> str:
     if not is_email(given) and not (given.startswith("@") and is_email(f"x{given}")):
         raise ValueError("neither an address nor a domain")
     return given.lower()
+
+
+def _parse_scopes(given: str) -> str:
+    if "openid" not in given.split():
+        raise ValueError("no scopes of OpenID Connect")
+    return given
 
 
 def _parse_exact_origin(given: str) -> str:
@@ -74,25 +91,26 @@ class UserSettings(Table):
     allowed_origins: tuple[str, ...]
 
     def check(self) -> None:
-        if (self.sign_in == "header") != bool(self.header):
-            raise SettingsError('users.header: goes with users.sign-in = "header": the field that names the user')
-        needed = {
-            "public-urls": bool(self.public_urls),
-            "oidc-issuer": bool(self.oidc_issuer),
-            "oidc-client-id": bool(self.oidc_client_id),
-        }
-        for name, is_given in needed.items():
-            if is_given != (self.sign_in == "oidc"):
-                raise SettingsError(f'users.{name}: goes with users.sign-in = "oidc", which needs it')
+        for key in self.KEYS:
+            self._require_way(key.name)
+        if self.allowed and self.sign_in in ("", "public"):
+            raise SettingsError("users.allowed: goes with users.sign-in that asks who users are: header or oidc")
         if self.sign_in == "oidc" and not self.allowed:
             raise SettingsError(
                 'users.allowed: is not set, but must be, with users.sign-in = "oidc": addresses, domains like '
                 f"@example.org, or {ALL_USERS} for everybody whom the provider knows"
             )
-        if self.session_idle > self.session_lifetime:
-            raise SettingsError("users.session-idle: is longer than users.session-lifetime, but must not be")
+        self.require_order("session-idle", "session-lifetime")
+        require_certificates("users.oidc-ca-file", self.oidc_ca_file)
         require_file("users.session-keys", self.session_keys, parse_keys, max_bytes=MAX_FILE_BYTES)
         require_file("users.oidc-client-secret", self.oidc_client_secret, parse_secret, max_bytes=MAX_SECRET_BYTES)
+
+    def _require_way(self, name: str) -> None:
+        way = _way_of(name)
+        if way == self.sign_in and name in _NEEDED and not self.says(name):
+            raise SettingsError(f'users.{name}: is not set, but must be, with users.sign-in = "{way}"')
+        if way not in ("", self.sign_in) and self.says(name):
+            raise SettingsError(f'users.{name}: goes with users.sign-in = "{way}" alone')
 
     NAME: ClassVar = "users"
     KEYS: ClassVar = (
@@ -116,7 +134,7 @@ class UserSettings(Table):
         Key(
             name="header",
             default="",
-            expects="the name of a header field, of letters, digits and dashes",
+            expects="the name of a header field, of letters, digits and dashes, but none like Cookie or Host",
             help="With `header`: the field that names the user. It is believed from `listen.trusted-peers` alone.",
             parse=_parse_field,
         ),
@@ -134,7 +152,13 @@ class UserSettings(Table):
         file(
             "oidc-client-secret", "Has the client's secret; without it the proxy is a public client, with PKCE alone."
         ),
-        text("oidc-scopes", "openid email", "What the provider is asked for."),
+        Key(
+            name="oidc-scopes",
+            default="openid email",
+            expects="words with spaces between, one of them openid",
+            help="What the provider is asked for.",
+            parse=_parse_scopes,
+        ),
         switch("oidc-trusts-addresses", False, "Take e-mail addresses that the provider does not call verified."),
         switch("oidc-signs-out", True, "Who signs out here signs out at the provider, if it has a page for that."),
         file(

@@ -7,8 +7,10 @@ from typing import Final
 import pytest
 
 import standalone.settings
+from agent.workers.command import WORKER
 from standalone.settings.load import LISTS, TABLES
 from standalone.settings.rows import rows_of
+from standalone.settings.sources import read_environment
 from standalone.settings.table import Table
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -30,6 +32,10 @@ def test_every_key_is_documented_with_its_default_and_what_it_must_be(table: typ
 def test_no_table_is_documented_that_there_is_not() -> None:
     documented = re.findall(r"^### \[+([a-z-]+)\]+$", DOCUMENT, re.MULTILINE)
     assert documented == [table.NAME for table in (*TABLES, *LISTS)]
+
+
+def test_what_an_agent_tells_its_workers_is_no_setting_of_the_proxy() -> None:
+    assert not any(read_environment(TABLES, {WORKER: "1"}).values())
 
 
 def test_every_module_is_in_the_map() -> None:

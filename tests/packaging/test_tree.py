@@ -40,7 +40,6 @@ TESTED_THROUGH: Final = {
         *[f"standalone/settings/{table}" for table in ("limits", "listen", "log", "storage", "timeouts", "tls")],
     ],
     "tests/standalone/test_fronted.py": ["standalone/connections/fronted"],
-    "tests/unit/standalone/settings/test_sources.py": ["standalone/settings/table"],
     "tests/agent/test_google_identity.py": [
         *[f"agent/identity/{part}" for part in ("accounts", "errors", "google", "google_calls", "machine")],
         *[f"agent/identity/{part}" for part in ("metadata", "opening", "search", "vm")],

@@ -1,15 +1,13 @@
 """docs/troubleshooting.md has every line with which the agent ends or complains, in the words in which it says them."""
 
 import ast
-import re
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Final
 
 import pytest
 
-ROOT: Final = Path(__file__).resolve().parents[2]
+from tests.lines import ROOT, is_of, letters_of, quotes, template_of
 
 ERRORS: Final = {
     "CredentialsError", "FlagError", "MonitoringError", "NotAProxy", "NotHttp2", "NotWritten", "ProxyError",
@@ -25,16 +23,8 @@ OTHERS: Final = {
 }
 """Lines of operating systems, libraries and backends."""
 
-_PLACEHOLDER: Final = re.compile(r"%[.\d]*[sdgf]")
 _TELLING: Final = 8
 """Letters of a line that are always there: with fewer of them nobody can look it up."""
-
-
-def template_of(node: ast.expr) -> str | None:
-    """A text in the source, `…` for each value in it."""
-    if isinstance(node, ast.JoinedStr):
-        return "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
-    return _PLACEHOLDER.sub("…", node.value) if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
 @cache
@@ -57,7 +47,7 @@ def error_lines() -> set[str]:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and node.args and is_error(node.func):
                 found |= {text for argument in node.args if (text := template_of(argument))}
-    return {text for text in found if len(re.findall("[a-z]", text)) >= _TELLING}
+    return {text for text in found if letters_of(text) >= _TELLING}
 
 
 def is_error(function: ast.expr) -> bool:
@@ -66,18 +56,8 @@ def is_error(function: ast.expr) -> bool:
     return isinstance(function, ast.Name) and function.id in ERRORS
 
 
-@cache
-def quotes() -> list[str]:
-    """The lines that the guide quotes."""
-    guide = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
-    agents = guide[guide.index("## What the agent says") : guide.index("## What administrators see")]
-    return [" ".join(quote.split()) for quote in re.findall(r'\*"(.+?)"\*', agents, re.DOTALL)]
-
-
-def is_of(quote: str, line: str) -> bool:
-    """True if the parts of the quote stand in the line, in this order."""
-    parts = [part for part in re.split(r"\s*…\s*", quote) if part]
-    return re.search(".*".join(map(re.escape, parts)), line, re.DOTALL) is not None
+AGENTS: Final = ("What the agent says", "What administrators see")
+"""The headings between which the guide quotes the agent."""
 
 
 def test_a_quote_is_of_a_line_that_has_its_parts_in_order() -> None:
@@ -88,9 +68,9 @@ def test_a_quote_is_of_a_line_that_has_its_parts_in_order() -> None:
 
 @pytest.mark.parametrize("line", sorted(error_lines()))
 def test_every_error_line_of_the_agent_is_in_the_guide(line: str) -> None:
-    assert any(is_of(quote, line) for quote in quotes())
+    assert any(is_of(quote, line) for quote in quotes(*AGENTS))
 
 
-@pytest.mark.parametrize("quote", sorted(set(quotes()) - OTHERS))
+@pytest.mark.parametrize("quote", sorted(set(quotes(*AGENTS)) - OTHERS))
 def test_every_line_that_the_guide_quotes_is_one_of_the_agents(quote: str) -> None:
     assert any(is_of(quote, text) for text in texts())

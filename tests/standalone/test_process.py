@@ -51,7 +51,8 @@ def test_a_port_in_use_is_one_clear_line() -> None:
         ended = run("--open", f"--port={port}")
 
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert ended.stderr == f"port {port} on 127.0.0.1 is in use: choose another with --port\n"
+    assert ended.stderr.startswith(f"port {port} on 127.0.0.1 is in use, by another program or another address of")
+    assert len(ended.stderr.splitlines()) == 1
 
 
 def test_an_address_of_another_machine_is_one_clear_line() -> None:
@@ -92,6 +93,22 @@ def test_settings_can_be_checked_without_serving(tmp_path: Path) -> None:
 
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout == "127.0.0.1:1 - users, agents\nOPEN: no passwords, for users or agents\n"
+
+
+@pytest.mark.parametrize("flags", [[], ["--check-config"]])
+def test_two_addresses_in_one_place_are_found_before_it_serves(flags: list[str], tmp_path: Path) -> None:
+    settings = write(tmp_path, users=["0.0.0.0:8080", "127.0.0.1:8080"])
+    ended = run("--open", f"--config={settings}", *flags)
+
+    assert (ended.returncode, ended.stdout, len(ended.stderr.splitlines())) == (2, "", 1)
+    assert ended.stderr.startswith("listen.users: 127.0.0.1:8080 takes the place of 0.0.0.0:8080 in listen.users")
+
+
+def test_a_check_warns_as_the_start_does(tmp_path: Path) -> None:
+    ended = run("--open", "--check-config", f"--config={write(tmp_path, users='0.0.0.0:1')}")
+
+    assert (ended.returncode, len(ended.stdout.splitlines())) == (0, 2)
+    assert ended.stderr.startswith("WARNING: other machines can reach this address")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

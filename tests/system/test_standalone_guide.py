@@ -73,6 +73,7 @@ def settings(app: Path, folder: Path) -> Path:
     pair = Authority(folder).issue("127.0.0.1", is_split=True)
     shutil.copy(pair, folder / "certificate.pem")
     shutil.copy(pair.with_suffix(".key"), folder / "key.pem")
+    (folder / "key.pem").chmod(0o640)
     added = run(app, "-m", "standalone.tokens", "add", "notebook-agent", "--file", str(folder / "agents.tokens"))
     assert added.returncode == 0, added.stderr
     (folder / "token").write_text(added.stdout)

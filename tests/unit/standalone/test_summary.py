@@ -1,10 +1,8 @@
 from pathlib import Path
 
-import pytest
-
 from standalone.doors.dispatch import Door, Entrance
 from standalone.settings.load import Settings, load_settings
-from standalone.summary import behind, summary_of, warnings_of
+from standalone.summary import behind, summary_of
 
 
 def settings(**listen: str) -> Settings:
@@ -35,42 +33,6 @@ def test_names_are_told_where_they_decide() -> None:
         "users, agents (as agents.example), administrators (as api.example)"
     )
     assert behind(Entrance(doors=frozenset({Door.AGENTS}), **names)) == "agents"
-
-
-@pytest.mark.parametrize(
-    ("listen", "warns"),
-    [({}, False), ({"users": "0.0.0.0:80"}, True), ({"agents": "[::]:80"}, True), ({"users": "unix:///x"}, False)],
-)
-def test_an_open_proxy_that_others_can_reach_is_warned_of(listen: dict[str, str], warns: bool) -> None:
-    assert bool(list(warnings_of(settings(**listen)))) == warns
-
-
-@pytest.mark.parametrize(
-    ("listen", "warns"),
-    [
-        ({"USERS": "0.0.0.0:80"}, True),
-        ({"USERS": "127.0.0.1:80", "AGENTS": "0.0.0.0:80"}, True),
-        ({"USERS": "127.0.0.1:80"}, False),
-        ({"USERS": "0.0.0.0:80", "TRUSTED_PEERS": "10.0.0.0/8"}, False),
-        ({"USERS": "0.0.0.0:443", "certificate": "yes"}, False),
-        ({"USERS": "http://0.0.0.0:80", "certificate": "yes"}, True),
-    ],
-)
-def test_secrets_that_travel_in_the_clear_are_warned_of(listen: dict[str, str], warns: bool, tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    environ = {"USERS_SIGN_IN": "public", "AGENTS_TOKENS": str(tmp_path / "file")}
-    if listen.pop("certificate", ""):
-        environ["TLS_CERTIFICATE"] = str(tmp_path / "file")
-    environ |= {f"LISTEN_{name}": text for name, text in listen.items()}
-    told = load_settings([], {f"INVERTING_PROXY_{name}": value for name, value in environ.items()})
-
-    assert any("in the clear" in warning for warning in warnings_of(told)) == warns
-
-
-def test_an_address_for_administrators_that_nobody_is_is_warned_of() -> None:
-    [warning] = warnings_of(settings(api="127.0.0.1:81"))
-
-    assert warning.startswith("nobody is an administrator, so that nothing is at listen.api")
 
 
 def test_it_names_the_backends_of_the_file(tmp_path: Path) -> None:

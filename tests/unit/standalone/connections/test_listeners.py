@@ -22,7 +22,9 @@ def test_a_port_in_use_is_named() -> None:
     with listen(LOOPBACK).socket as taken:
         port = taken.getsockname()[1]
 
-        with pytest.raises(ListenError, match=f"port {port} on 127.0.0.1 is in use"):
+        with pytest.raises(
+            ListenError, match=f"port {port} on 127.0.0.1 is in use, by another program or another address of"
+        ):
             listen(replace(LOOPBACK, port=port))
 
 

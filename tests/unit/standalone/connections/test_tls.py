@@ -128,7 +128,10 @@ def test_a_file_that_cannot_be_used_is_named(authority: Authority, tmp_path: Pat
     assert refusal(tmp_path / "none", None) == "tls.certificate: none cannot be read: No such file or directory"
     assert refusal(pair, tmp_path) == f"tls.key: {tmp_path} cannot be read: Is a directory"
     assert refusal(nonsense, None) == "tls.certificate: nonsense.pem has no certificate in it, but must (PEM)"
-    assert refusal(pair, None).startswith("tls.certificate: a.example.pem has no key that can be used, but must (PEM")
+    assert refusal(pair, None) == "tls.key: is not set, but must be: a.example.pem has a certificate alone"
+    assert (
+        refusal(pair, pair) == "tls.key: a.example.pem has no key that can be used, but must (PEM, without a password)"
+    )
     assert refusal(pair, locked).startswith("tls.key: locked.pem has no key that can be used, but must (PEM, without")
     assert refusal(pair, nonsense).startswith("tls.key: nonsense.pem has no key that can be used")
     assert refusal(pair, other.with_suffix(".key")) == (

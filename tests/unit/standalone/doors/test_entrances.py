@@ -8,14 +8,15 @@ from standalone.settings.addresses import parse_address
 from standalone.settings.load import load_settings
 
 
-def doors(tokens: Path | None = None, **listen: str) -> list[tuple[str, str]]:
-    """Each address, and the first letters of its doors. `tokens`: there are administrators, whose tokens it lists."""
+def doors(folder: Path | None = None, **listen: str) -> list[tuple[str, str]]:
+    """Each address, and the first letters of its doors. `folder`: there are administrators, whose tokens are there."""
     environ = {f"INVERTING_PROXY_LISTEN_{name.upper()}": text for name, text in listen.items()}
-    if tokens is not None:
-        tokens.touch()
-        environ |= {f"INVERTING_PROXY_{table}_TOKENS": str(tokens) for table in ("AGENTS", "ADMINISTRATORS")}
+    if folder is not None:
+        for table in ("AGENTS", "ADMINISTRATORS"):
+            (folder / table).touch()
+            environ[f"INVERTING_PROXY_{table}_TOKENS"] = str(folder / table)
         environ["INVERTING_PROXY_USERS_SIGN_IN"] = "public"
-    found = entrances_of(load_settings(["--open"] if tokens is None else [], environ))
+    found = entrances_of(load_settings(["--open"] if folder is None else [], environ))
     return [(str(address), "".join(sorted(door.value[:2] for door in entrance.doors))) for address, entrance in found]
 
 
@@ -47,7 +48,7 @@ def test_who_has_no_address_of_its_own_shares_the_users(
 def test_where_there_are_administrators_they_have_a_door(
     tmp_path: Path, listen: dict[str, str], expected: list[tuple[str, str]]
 ) -> None:
-    assert doors(tmp_path / "tokens", **listen) == expected
+    assert doors(tmp_path, **listen) == expected
 
 
 def test_free_ports_are_never_shared() -> None:

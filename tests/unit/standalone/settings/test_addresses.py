@@ -28,6 +28,30 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("one", "other", "excludes"),
+    [
+        ("0.0.0.0:1", "10.0.0.1:1", True),
+        ("[::]:1", "[::1]:1", True),
+        ("[::1]:1", "[0:0::1]:1", True),
+        ("http://a:1", "https://a:1", True),
+        ("unix:///a", "unix:///a", True),
+        ("0.0.0.0:1", "[::]:1", False),
+        ("0.0.0.0:1", "10.0.0.1:2", False),
+        ("10.0.0.1:1", "10.0.0.2:1", False),
+        ("10.0.0.1:0", "10.0.0.1:0", False),
+        ("a:1", "b:1", False),
+        ("a:1", "10.0.0.1:1", False),
+        ("unix:///a", "unix:///b", False),
+        ("unix:///a", "a:1", False),
+    ],
+)
+def test_two_addresses_in_one_place_exclude_each_other(one: str, other: str, excludes: bool) -> None:
+    first, second = parse_address(one), parse_address(other)
+
+    assert (first.excludes(second), second.excludes(first)) == (excludes, excludes)
+
+
+@pytest.mark.parametrize(
     ("text", "is_local"),
     [("127.0.0.1:1", True), ("127.9.9.9:1", True), ("[::1]:1", True), ("localhost:1", True), ("unix:///x", True)]
     + [("0.0.0.0:1", False), ("192.0.2.1:1", False), ("proxy.example:1", False), ("[::]:1", False)],

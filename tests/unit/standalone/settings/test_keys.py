@@ -48,8 +48,14 @@ def test_what_is_given_is_read_by_its_kind(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "text", "expects"),
     [
-        (keys.time("key", "30s", ""), "30", "a time above zero, like 30s, 500ms or 2m"),
-        (keys.size("key", 1, ""), "0", "a size above zero, like 1048576, 64KiB or 32MB"),
+        (keys.time("key", "30s", ""), "30", "a time above zero, like 30s, 500ms or 2m, at most 10000h"),
+        (
+            keys.time("key", "", "", most=timedelta(minutes=1)),
+            "61s",
+            "a time above zero, like 30s, 500ms or 2m, at most 1m",
+        ),
+        (keys.size("key", 1, ""), "0", "a size from 1 to 1048576GiB, like 1048576, 64KiB or 32MB"),
+        (keys.size("key", 5, "", least=4), "3", "a size from 4 to 1048576GiB, like 1048576, 64KiB or 32MB"),
         (keys.size("key", 9, "", least=2, most=9), "10", "a size from 2 to 9, like 1048576, 64KiB or 32MB"),
         (keys.count("key", 1, ""), "0", "a whole number from 1 to 1000000000"),
         (keys.count("key", 1, "", most=5), "6", "a whole number from 1 to 5"),

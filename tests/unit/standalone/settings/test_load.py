@@ -117,8 +117,17 @@ def listen(**keys: str) -> Settings:
         ({"agents_host": "a.example", "api_host": "A.example"}, "listen.api-host: is that of the agents"),
         ({"acme_folder": "/"}, "listen.redirect: is empty, but must be an address (port 80) for listen.acme-folder"),
         ({"proxy_protocol": "users"}, "listen.trusted-peers: is empty, but must name those who speak the PROXY"),
+        (
+            {"forwarded": "X-Forwarded-For"},
+            "listen.trusted-peers: is empty, but must name those who set listen.forwarded",
+        ),
+        (
+            {"proxy_protocol": "redirect", "trusted_peers": "10.0.0.1"},
+            "listen.proxy-protocol: names redirect, but there are no addresses in listen.redirect",
+        ),
+        ({"socket_mode": "432"}, "INVERTING_PROXY_LISTEN_SOCKET_MODE: is '432', but must be three octal digits"),
         ({"agents_host": "a b"}, "INVERTING_PROXY_LISTEN_AGENTS_HOST: is 'a b', but must be a host name"),
-        ({"socket_mode": "999"}, "INVERTING_PROXY_LISTEN_SOCKET_MODE: is '999', but must be an octal mode"),
+        ({"socket_mode": "999"}, "INVERTING_PROXY_LISTEN_SOCKET_MODE: is '999', but must be three octal digits"),
         (
             {"trusted_peers": "10.0.0.1/8"},
             "INVERTING_PROXY_LISTEN_TRUSTED_PEERS: is '10.0.0.1/8', but must be a network",
@@ -128,6 +137,62 @@ def listen(**keys: str) -> Settings:
 def test_what_does_not_fit_together_is_named(keys: dict[str, str], error: str) -> None:
     with pytest.raises(SettingsError, match=f"^{re.escape(error)}"):
         listen(**keys)
+
+
+@pytest.mark.parametrize(
+    ("keys", "key", "second", "one", "first"),
+    [
+        ({"users": "127.0.0.1:1,127.0.0.1:1"}, "users", "127.0.0.1:1", "users", "127.0.0.1:1"),
+        ({"users": "0.0.0.0:1", "agents": "127.0.0.1:1"}, "agents", "127.0.0.1:1", "users", "0.0.0.0:1"),
+        ({"users": "[::]:1", "api": "[::1]:1"}, "api", "[::1]:1", "users", "[::]:1"),
+        ({"users": "a:1", "agents": "http://a:1"}, "agents", "http://a:1", "users", "a:1"),
+        ({"users": "unix:///a", "agents": "unix:///a,unix:///a"}, "agents", "unix:///a", "users", "unix:///a"),
+        ({"users": "a:1", "redirect": "a:1"}, "redirect", "a:1", "users", "a:1"),
+        ({"users": "a:1", "redirect": "b:1,b:1"}, "redirect", "b:1", "redirect", "b:1"),
+    ],
+)
+def test_two_addresses_in_one_place_are_named(
+    keys: dict[str, str], key: str, second: str, one: str, first: str
+) -> None:
+    with pytest.raises(SettingsError, match=re.escape(f"listen.{key}: {second} takes the place of {first} in listen.")):
+        listen(**keys)
+
+
+def test_doors_may_share_an_address() -> None:
+    shared = "127.0.0.1:1,unix:///a,127.0.0.1:0"
+
+    assert listen(users=shared, agents=shared, api=shared).listen.agents == listen(users=shared).listen.users
+
+
+def oidc(**environ: str) -> Settings:
+    known = {
+        "AGENTS_OIDC_ISSUER": "https://id.example",
+        "AGENTS_OIDC_AUDIENCE": "proxy",
+        "USERS_SIGN_IN": "oidc",
+        "USERS_PUBLIC_URLS": "https://proxy.example,https://*.proxy.example",
+        "USERS_OIDC_ISSUER": "https://id.example",
+        "USERS_OIDC_CLIENT_ID": "proxy",
+        "USERS_ALLOWED": "allUsers",
+    }
+    return load_settings([], {f"INVERTING_PROXY_{name}": value for name, value in (known | environ).items()})
+
+
+@pytest.mark.parametrize("door", ["agents", "api"])
+def test_users_are_not_sent_to_the_name_of_another_door(door: str) -> None:
+    assert oidc(LISTEN_AGENTS_HOST="agents.proxy.example").listen.agents_host
+    with pytest.raises(SettingsError, match=f"^listen.{door}-host: is a host of users.public-urls, where users would"):
+        oidc(**{f"LISTEN_{door.upper()}_HOST": "proxy.example"})
+
+
+def test_secrets_of_two_kinds_are_not_in_one_file(tmp_path: Path) -> None:
+    (tmp_path / "tokens").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "tokens")
+    files = {"AGENTS_TOKENS": f"{tmp_path}/tokens", "ADMINISTRATORS_TOKENS": f"{tmp_path}/link"}
+
+    with pytest.raises(
+        SettingsError, match="^administrators.tokens: is the file of agents.tokens, but must be another$"
+    ):
+        oidc(**files)
 
 
 def test_an_address_speaks_tls_where_there_is_a_certificate_and_nothing_against_it(tmp_path: Path) -> None:

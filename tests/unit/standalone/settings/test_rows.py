@@ -5,7 +5,7 @@ from standalone.settings.rows import row_of, rows_of, with_rows
 
 def test_a_row_has_what_an_operator_looks_for() -> None:
     assert row_of(keys.time("idle", "30s", "Silence.")) == (
-        "| `idle` | `30s` | a time above zero, like 30s, 500ms or 2m | Silence. |"
+        "| `idle` | `30s` | a time above zero, like 30s, 500ms or 2m, at most 10000h | Silence. |"
     )
     assert row_of(keys.text("name", "", "A name.")) == "| `name` | | a text | A name. |"
 

@@ -112,10 +112,38 @@ def test_the_environment_has_a_name_for_each_key() -> None:
     }
 
 
-def test_an_unknown_name_of_a_known_table_is_refused_and_others_are_left_alone() -> None:
-    with pytest.raises(SettingsError, match="^INVERTING_PROXY_CHEESE_AGES: no such setting: did you mean INV.*_AGE"):
-        read_environment([Cheese], {environment_name("cheese", "ages"): "1"})
-    with pytest.raises(SettingsError, match="^INVERTING_PROXY_CHEESE_: no such setting"):
-        read_environment([Cheese], {"INVERTING_PROXY_CHEESE_": "1"})
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        (environment_name("cheese", "ages"), "CHEESE_AGE"),
+        ("INVERTING_PROXY_CHESE_AGE", "CHEESE_AGE"),
+        ("INVERTING_PROXY_CONFG", "CONFIG"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_what_was_meant(name: str, meant: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name}: no such setting: did you mean INVERTING_PROXY_{meant}[?]$"):
+        read_environment([Cheese], {name: "1"})
 
-    assert read_environment([Cheese], {"INVERTING_PROXY_PORT": "tcp://10.0.0.1:80"}) == {"cheese": {}}
+
+@pytest.mark.parametrize("name", ["", "PORT", "CHEESE_", "AGENT_WORKERS"])
+def test_an_unknown_name_that_is_like_none_is_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"^INVERTING_PROXY_{name}: no such setting"):
+        read_environment([Cheese], {f"INVERTING_PROXY_{name}": "8080"})
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("INVERTING_PROXY_CONFIG", "proxy.toml"),
+        ("INVERTING_PROXY_AGENT_WORKER", "1"),
+        ("INVERTING_PROXY_PORT", "tcp://10.0.0.1:80"),
+        ("INVERTING_PROXY_PORT_80_TCP", "tcp://10.0.0.1:80"),
+        ("INVERTING_PROXY_PORT_80_TCP_ADDR", "10.0.0.1"),
+        ("INVERTING_PROXY_SERVICE_HOST", "10.0.0.1"),
+        ("INVERTING_PROXY_SERVICE_PORT", "80"),
+        ("INVERTING_PROXY_CHEESE_SERVICE_PORT_HTTP", "80"),
+        ("INVERTING", "1"),
+    ],
+)
+def test_names_that_others_make_are_left_alone(name: str, text: str) -> None:
+    assert read_environment([Cheese], {name: text}) == {"cheese": {}}

@@ -1,5 +1,7 @@
 """`standalone.settings.urls`: what several tables say of OpenID providers."""
 
+from pathlib import Path
+
 import pytest
 
 from edge.settings import SettingsError
@@ -31,3 +33,12 @@ def test_an_issuer_needs_an_audience_and_the_other_way_round() -> None:
         agents(oidc_issuer="https://id")
     with pytest.raises(SettingsError, match="^agents.oidc-issuer: is not set, but must be, with agents.oidc-audience$"):
         agents(oidc_audience="a")
+
+
+def test_who_signs_a_providers_certificate_is_said_of_a_provider(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("nonsense")
+    ca_file = {"oidc_ca_file": str(tmp_path / "ca.pem")}
+    with pytest.raises(SettingsError, match="^agents.oidc-issuer: is not set, but must be, with agents.oidc-ca-file$"):
+        agents(**ca_file)
+    with pytest.raises(SettingsError, match="^agents.oidc-ca-file: .*/ca.pem has no certificate in it, but must"):
+        agents(**ca_file, oidc_issuer="https://id", oidc_audience="a")

@@ -22,8 +22,14 @@ def test_how_users_sign_in_is_one_of_some_ways() -> None:
 
 
 def test_all_that_are_known_may_come_in_unless_some_are_named() -> None:
-    assert users().allowed == ()
-    assert users(allowed=["Ada@Example.org", "@Example.com"]).allowed == ("ada@example.org", "@example.com")
+    front = {"sign_in": "header", "header": "X-User"}
+    assert users(**front).allowed == ()
+    assert users(**front, allowed=["Ada@Example.org", "@Example.com"]).allowed == ("ada@example.org", "@example.com")
+
+
+def test_nobody_is_kept_out_where_nobody_is_asked() -> None:
+    with pytest.raises(SettingsError, match="^users.allowed: goes with users.sign-in that asks who users are"):
+        users(sign_in="public", allowed=["ada@example.org"])
 
 
 @pytest.mark.parametrize("allowed", ["ada", "@", "example.org", "@a@b", "*", "@a b"])
@@ -34,9 +40,13 @@ def test_somebody_who_may_come_in_has_an_address_or_a_domain(allowed: str) -> No
 
 def test_a_field_goes_with_its_way_of_signing_in() -> None:
     assert users(sign_in="header", header="X-Auth-Request-Email").header == "X-Auth-Request-Email"
-    for keys in ({"sign_in": "header"}, {"sign_in": "public", "header": "X-User"}):
-        with pytest.raises(SettingsError, match="^users.header: goes with users.sign-in"):
-            users(**keys)
+    with pytest.raises(SettingsError, match='^users.header: is not set, but must be, with users.sign-in = "header"$'):
+        users(sign_in="header")
+    for name in ("header", "header_prefix"):
+        with pytest.raises(
+            SettingsError, match=f'^users.{name}: goes with users.sign-in = "header" alone$'.replace("_", "-")
+        ):
+            users(sign_in="public", **{name: "X-User"})
 
 
 @pytest.mark.parametrize("name", ["X User", "X_User", "Cookie", "authorization", "Host", ":path", "-X"])
@@ -66,12 +76,39 @@ def test_signing_in_needs_a_provider_and_to_know_where_it_is_reached() -> None:
 
 
 @pytest.mark.parametrize("name", ["public_urls", "oidc_issuer", "oidc_client_id"])
-def test_what_signing_in_needs_goes_with_it_and_with_nothing_else(name: str) -> None:
+def test_what_signing_in_needs_has_to_be_said(name: str) -> None:
     key = name.replace("_", "-")
-    with pytest.raises(SettingsError, match=f"^users.{key}: goes with users.sign-in"):
+    with pytest.raises(SettingsError, match=f'^users.{key}: is not set, but must be, with users.sign-in = "oidc"$'):
         users(**{given: value for given, value in OIDC.items() if given != name})
-    with pytest.raises(SettingsError, match=f"^users.{key}: goes with users.sign-in"):
-        users(sign_in="public", **{name: OIDC[name]})
+
+
+@pytest.mark.parametrize("sign_in", ["", "public", "header"])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("public-urls", "https://proxy.example.org"),
+        ("oidc-issuer", "https://id.example.org"),
+        ("oidc-client-id", "proxy"),
+        ("oidc-scopes", "openid profile"),
+        ("oidc-trusts-addresses", "true"),
+        ("oidc-signs-out", "false"),
+        ("session-lifetime", "1h"),
+        ("session-idle", "1m"),
+        ("allowed-origins", "https://app.example.org"),
+    ],
+)
+def test_what_is_about_signing_in_goes_with_nothing_else(key: str, value: str, sign_in: str) -> None:
+    way = {"sign_in": sign_in} | ({"header": "X-User"} if sign_in == "header" else {})
+    with pytest.raises(SettingsError, match=f'^users.{key}: goes with users.sign-in = "oidc" alone$'):
+        users(**way, **{key: value})
+
+
+def test_an_id_token_has_to_be_asked_for() -> None:
+    assert users(**OIDC | {"oidc_scopes": "profile openid"}).oidc_scopes == "profile openid"
+    with pytest.raises(
+        SettingsError, match="^users.oidc-scopes: is 'email', but must be words .*, one of them openid$"
+    ):
+        users(**OIDC | {"oidc_scopes": "email"})
 
 
 def test_who_may_sign_in_has_to_be_said_because_a_provider_may_know_the_whole_world() -> None:
@@ -93,8 +130,10 @@ def test_an_origin_that_may_change_something_is_one(origin: str) -> None:
 
 
 def test_nobody_can_be_idle_for_longer_than_a_session_lasts() -> None:
-    with pytest.raises(SettingsError, match="^users.session-idle: is longer than users.session-lifetime"):
-        users(**OIDC | {"session_lifetime": "10m"})
+    with pytest.raises(
+        SettingsError, match="^users.session-idle: is more than users.session-lifetime, but must not be$"
+    ):
+        users(**OIDC | {"session_lifetime": "10m", "session_idle": "11m"})
 
 
 def test_its_files_are_read(tmp_path: Path) -> None:

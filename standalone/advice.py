@@ -1,0 +1,117 @@
+"""What the settings allow and hardly anybody wants: said by `--check-config` and at the start, which goes on."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from broker.model import ALL_USERS
+from standalone.doors.dispatch import Door
+from standalone.doors.entrances import entrances_of
+from standalone.identity.sign_in import may_sign_in
+from standalone.identity.tokens import MAX_FILE_BYTES, Tokens, parse_tokens
+from standalone.settings.addresses import Address
+from standalone.settings.load import Settings
+from standalone.settings.secrets import watch
+
+_READABLE, _WRITABLE = 0o004, 0o002
+
+EVERYWHERE: Final = (
+    "other machines can reach this address, and nothing asks them who they are: each can read and answer the requests "
+    "of all."
+)
+
+
+def warnings_of(settings: Settings, *, now: datetime) -> Iterator[str]:
+    """What an operator should know before it serves. Raises `SettingsError` for a file that has become useless since
+    settings were read."""
+    yield from _about_addresses(settings)
+    yield from _about_doors(settings)
+    yield from _about_files(settings)
+    yield from _about_backends(settings)
+    yield from _about_tokens(settings, now)
+
+
+def _about_addresses(settings: Settings) -> Iterator[str]:
+    listen, entrances = settings.listen, entrances_of(settings)
+    if settings.is_open and not all(address.is_local for address, _ in entrances):
+        yield EVERYWHERE
+    exposed = [str(address) for address, _ in entrances if not _is_protected(settings, address)]
+    if exposed and not settings.is_open:
+        yield (
+            f"tokens, cookies and what pages say travel in the clear at {', '.join(exposed)}: give the proxy a "
+            "certificate ([tls]), or listen where only a server in front with one can connect"
+        )
+    if settings.tls.certificate and not any(settings.speaks_tls(address) for address, _ in entrances):
+        yield "tls.certificate: is not shown to anybody: no address speaks TLS"
+    for network in listen.networks:
+        if network.prefixlen == 0:
+            yield f"listen.trusted-peers: everybody is in {network}, and is believed whatever he says of himself"
+
+
+def _is_protected(settings: Settings, address: Address) -> bool:
+    """True where nobody listens on the way, as far as one can know here."""
+    return settings.speaks_tls(address) or address.is_local or bool(settings.listen.trusted_peers)
+
+
+def _about_doors(settings: Settings) -> Iterator[str]:
+    listen = settings.listen
+    if (listen.api or listen.api_host) and not settings.administrators.knows_anybody:
+        yield "nobody is an administrator, so that there is no API: set administrators.tokens, or oidc-issuer"
+    shared = [entrance.doors for _, entrance in entrances_of(settings) if len(entrance.doors) > 1]
+    for key, host, door in (("agents", listen.agents_host, Door.AGENTS), ("api", listen.api_host, Door.API)):
+        if host and listen.by_key[key] and not any(door in doors for doors in shared):
+            yield f"listen.{key}-host: decides nothing, because no other door is at the addresses of listen.{key}"
+
+
+def _about_files(settings: Settings) -> Iterator[str]:
+    """Secrets must not be read, and whoever can write a list of tokens lets himself in."""
+    files = {
+        "tls.key": (settings.tls.key or settings.tls.certificate, _READABLE),
+        "users.oidc-client-secret": (settings.users.oidc_client_secret, _READABLE),
+        "users.session-keys": (settings.users.session_keys, _READABLE),
+        "agents.tokens": (settings.agents.tokens, _WRITABLE),
+        "administrators.tokens": (settings.administrators.tokens, _WRITABLE),
+    }
+    for key, (path, mode) in files.items():
+        if path and path.stat().st_mode & mode:
+            yield f"{key}: everybody on this machine can {_can(mode)} {path}: chmod o-rwx {path}"
+
+
+def _can(mode: int) -> str:
+    return "read" if mode == _READABLE else "write"
+
+
+def _about_backends(settings: Settings) -> Iterator[str]:
+    """Those that no user can reach."""
+    users = settings.users
+    for each in settings.backends:
+        if users.sign_in in ("", "public") and each.end_user != ALL_USERS:
+            yield f"backends.end-user: {each.id} is for {each.end_user}, but nobody is asked who he is"
+        elif users.allowed and not _may_come_in(each.end_user or "", frozenset(users.allowed)):
+            yield f"backends.end-user: {each.id} is for {each.end_user}, whom users.allowed does not let in"
+
+
+def _may_come_in(end_user: str, allowed: frozenset[str]) -> bool:
+    """True where somebody of this name, or of this domain, may."""
+    if not end_user.startswith("@"):
+        return end_user == ALL_USERS or may_sign_in(end_user, allowed)
+    return any(each == ALL_USERS or each.endswith(end_user.lower()) for each in allowed)
+
+
+def _about_tokens(settings: Settings, now: datetime) -> Iterator[str]:
+    agents = _tokens("agents.tokens", settings.agents.tokens)
+    administrators = _tokens("administrators.tokens", settings.administrators.tokens)
+    both = {entry.digest for entry in agents} & {entry.digest for entry in administrators}
+    for account in sorted({entry.account for entry in agents if entry.digest in both}):
+        yield f"administrators.tokens: a token of {account} is in agents.tokens, too: it opens both doors"
+    if settings.agents.tokens is None or settings.agents.oidc_issuer:
+        return
+    known = {entry.account for entry in agents if entry.is_good(now)}
+    for each in settings.backends:
+        if (each.backend_user or "").lower() not in known:
+            yield f"backends.backend-user: {each.backend_user} of {each.id} has no token in agents.tokens that is good"
+
+
+def _tokens(where: str, path: Path | None) -> Tokens:
+    return watch(where, path, parse_tokens, max_bytes=MAX_FILE_BYTES).value if path else Tokens()
