@@ -89,14 +89,14 @@ FIELDS: Final[Mapping[str, Field]] = {
     ),
     "pathPrefixes": Field(
         _are_prefixes,
-        'a list of paths as they stand in URLs, each beginning with "/" and without "?", "#", "." and ".." segments; '
-        '["/"] for all',
+        f'a list of up to {MAX_LIST} paths as they stand in URLs, each beginning with "/" and without "?", "#", "." and '
+        '".." segments; ["/"] for all',
         is_required=True,
     ),
     "hosts": Field(
         _are_hosts,
-        'a list of names of hosts as browsers send them, without ports, like "app.example.org" or "*.example.org" for '
-        "all below it",
+        f'a list of up to {MAX_LIST} names of hosts as browsers send them, without ports, like "app.example.org" or '
+        '"*.example.org" for all below it',
     ),
     "agents": Field(
         lambda value: value in [each.value for each in Sharing],

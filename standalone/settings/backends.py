@@ -24,7 +24,7 @@ def _key(name: str, help: str, *, default: str = "", is_list: bool = False, is_c
 
     def parse(text: str) -> object:
         value = int(text) if is_count and text.isascii() and text.isdigit() else text
-        if text and not field.is_valid([value] if is_list else value):
+        if (text or is_list) and not field.is_valid([value] if is_list else value):
             raise ValueError("not valid")
         return value or None
 
@@ -59,10 +59,13 @@ class BackendSettings(Table):
     )
 
     def check(self) -> None:
-        """Raises `SettingsError` for one that lacks what is required."""
+        """Raises `SettingsError` for one that lacks what is required, or has too much."""
         for key in self.KEYS:
-            if FIELDS[_json_name(key.name)].is_required and not getattr(self, key.field):
+            field, value = FIELDS[_json_name(key.name)], getattr(self, key.field)
+            if field.is_required and not value:
                 raise SettingsError(f"backends.{key.name}: is missing{f' at {self.id!r}' if self.id else ''}")
+            if key.is_list and value and not field.is_valid(list(value)):
+                raise SettingsError(f"backends.{key.name}: has {len(value)} at {self.id!r}, but must be {field.wanted}")
 
     def backend(self) -> Backend:
         """The registration."""

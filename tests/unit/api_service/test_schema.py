@@ -62,7 +62,11 @@ def test_hosts_and_the_shims_path_are_registered_as_they_are_compared() -> None:
 @pytest.mark.parametrize(
     ("field", "wrong", "wanted"),
     [
-        ("hosts", ["a.org:80"], "hosts: must be a list of names of hosts as browsers send them, without ports"),
+        (
+            "hosts",
+            ["a.org:80"],
+            "hosts: must be a list of up to 100 names of hosts as browsers send them, without ports",
+        ),
         ("agents", "all", "agents: must be one of pull, standby, sticky"),
         ("maxQueue", 0, "maxQueue: must be a whole number from 1 to 1000000"),
         ("shimPath", "..", "shimPath: must be the --shim-path of its agents, like websocket-shim"),
