@@ -50,13 +50,15 @@ class DuplicateRequest(BrokerError):
 
 
 class NotAllowed(BrokerError):
-    """`authenticated` tells a caller without identity (401) from one with the wrong identity (403)."""
+    """`authenticated` tells a caller without identity (401) from one with the wrong identity (403). `challenge` says to
+    one without how to show one (RFC 9110 section 11.6.1)."""
 
     reason = "not-allowed"
 
-    def __init__(self, text: str, *, authenticated: bool) -> None:
+    def __init__(self, text: str, *, authenticated: bool, challenge: str = "Bearer") -> None:
         super().__init__(text)
         self.authenticated = authenticated
+        self.challenge = challenge
 
 
 class BackendOffline(BrokerError):

@@ -203,7 +203,6 @@ UNAUTHENTICATED: Final = replace(
     status=401,
     reason="not-authenticated",
     text="The proxy does not know who is calling: send valid credentials.",
-    headers=(("WWW-Authenticate", "Bearer"),),
 )
 INTERNAL: Final = Failure(
     status=500,
@@ -234,7 +233,7 @@ def describe(exc: Exception) -> Failure:
         return exc.failure
     failure = next((FAILURES[kind] for kind in type(exc).__mro__ if kind in FAILURES), INTERNAL)
     if isinstance(exc, NotAllowed) and not exc.authenticated:
-        failure = UNAUTHENTICATED
+        failure = replace(UNAUTHENTICATED, headers=(("WWW-Authenticate", exc.challenge),))
     if isinstance(exc, BrokenAnswer):
         failure = BROKEN_ANSWERS.get(exc.reason) or replace(failure, reason=exc.reason)
     if isinstance(exc, MessageTooLarge):

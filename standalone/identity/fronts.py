@@ -15,6 +15,9 @@ from wire.headers import Headers, connection_options, normalise
 
 _MAX_USER: Final = 256
 
+_CHALLENGE: Final = 'Header realm="inverting-proxy"'
+"""A 401 has to have one. None of the registered schemes fits: there is nothing that a client could show by itself."""
+
 
 def is_user(text: str) -> bool:
     """True for what can name a user: an address, or another name that cannot be taken for one, or for many."""
@@ -22,6 +25,11 @@ def is_user(text: str) -> bool:
         return is_email(text) and text.isascii() and len(text) <= _MAX_USER
     is_word = text.isascii() and text.isprintable() and " " not in text and text.lower() != ALL_USERS.lower()
     return is_word and 0 < len(text) <= _MAX_USER
+
+
+def spelled(user: str) -> str:
+    """A user as he is looked for and counted: an address in lower case. Other names may differ by case alone."""
+    return user.lower() if "@" in user else user
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +46,7 @@ class Front:
         stands twice, or `Connection` says that it is to be taken out.
         """
         if not is_trusted:
-            raise NotAllowed("users come through the proxy in front of this one", authenticated=False)
+            raise _nobody("users come through the proxy in front of this one")
         wanted = normalise(self.field)
         if wanted in {normalise(option) for option in connection_options(caller.headers)}:
             raise MalformedMessage(f"Connection: names {self.field}")
@@ -47,10 +55,14 @@ class Front:
             raise MalformedMessage(f"{self.field}: stands more than once")
         user = values[0].removeprefix(self.prefix) if values and values[0].startswith(self.prefix) else ""
         if not is_user(user):
-            raise NotAllowed(f"{self.field}: missing, or not the name of a user", authenticated=False)
-        return user
+            raise _nobody(f"{self.field}: missing, or not the name of a user")
+        return spelled(user)
 
     def without(self, headers: Headers) -> Headers:
         """The fields that go on: without this one, in any spelling."""
         wanted = normalise(self.field)
         return headers.where(lambda name: normalise(name) != wanted)
+
+
+def _nobody(why: str) -> NotAllowed:
+    return NotAllowed(why, authenticated=False, challenge=_CHALLENGE)

@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 from broker.errors import NotAllowed
 from broker.model import ALL_USERS
 from standalone.identity.encoding import encode_base64url
-from standalone.identity.fronts import is_user
+from standalone.identity.fronts import is_user, spelled
 from standalone.identity.returning import return_target
 from standalone.identity.sealing import Keys, seal, unseal
 
@@ -133,7 +133,7 @@ def user_of(claims: Mapping[str, object], *, trusts_addresses: bool) -> str:
         raise NotAllowed(
             "the identity provider names neither an e-mail address nor a usable subject", authenticated=True
         )
-    return user.lower() if "@" in user else user
+    return spelled(user)
 
 
 def may_sign_in(user: str, allowed: frozenset[str]) -> bool:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.errors import NotAllowed
+from edge.errors import describe
 from edge.identity import Caller
 from standalone.identity.fronts import Front, is_user
 from wire.errors import MalformedMessage
@@ -21,10 +22,20 @@ def test_the_user_is_whom_the_proxy_in_front_names() -> None:
     assert user_of(("x-auth-request-email", "ada@example.org")) == "ada@example.org"
 
 
-def test_nobody_else_is_believed() -> None:
+@pytest.mark.parametrize(
+    ("named", "user"),
+    [("Ada@Example.ORG", "ada@example.org"), ("Ada", "Ada"), ("google-oauth2|aB", "google-oauth2|aB")],
+)
+def test_an_address_is_one_user_in_whatever_spelling_and_another_name_is_left_alone(named: str, user: str) -> None:
+    assert user_of((FRONT.field, named)) == user
+
+
+@pytest.mark.parametrize(("field", "is_trusted"), [("X-Auth-Request-Email", False), ("X-Other", True)])
+def test_nobody_else_is_believed_nor_asked_for_what_he_cannot_show(field: str, is_trusted: bool) -> None:
     with pytest.raises(NotAllowed) as caught:
-        user_of(("X-Auth-Request-Email", "ada@example.org"), is_trusted=False)
+        user_of((field, "ada@example.org"), is_trusted=is_trusted)
     assert not caught.value.authenticated
+    assert describe(caught.value).headers == (("WWW-Authenticate", 'Header realm="inverting-proxy"'),)
 
 
 def test_what_stands_before_the_name_is_taken_off_and_has_to_be_there() -> None:
