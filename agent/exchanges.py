@@ -85,7 +85,7 @@ class Exchanges:
         except WireError as exc:
             logger.warning("%.8s the proxy's message is not a request: %s", request_id, exc)
             self._observer.fetch_failed()
-            response = failure_response(REQUEST_BROKE, method="GET")
+            response = failure_response(REQUEST_BROKE, request_id, method="GET")
             self._proxy.respond(request_id, response, method="GET", told=partial(_report_failed, request_id, ended))
             return None
         except Gone as exc:
@@ -153,7 +153,7 @@ class Exchange:
             return handler(self._request)
         except Exception:
             logger.exception("%.8s the agent failed", self._request.request_id)
-            return failure_response(AGENT_FAILED, method=self._request.head.method)
+            return failure_response(AGENT_FAILED, self._request.request_id, method=self._request.head.method)
 
     def _counting(self, events: Iterator[bytes | End]) -> Iterator[bytes | End]:
         for event in events:
@@ -178,7 +178,7 @@ class Exchange:
         def end() -> None:
             self.end(failure.status, failure.reason)
 
-        response = failure_response(failure, method=method)
+        response = failure_response(failure, request_id, method=method)
         self._proxy.respond(request_id, response, method=method, told=partial(_report_failed, request_id, end))
 
     def end(self, status: int, reason: str) -> None:

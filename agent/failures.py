@@ -7,7 +7,7 @@ from agent.messages import Response, whole_body
 from agent.transport.errors import NotHttp2, SourceBroke, TimedOut, TlsFailed, TransportError, Unreachable
 from wire.headers import Headers
 from wire.http1 import ResponseHead
-from wire.protocol import ERROR
+from wire.protocol import ERROR, RequestId, trace_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,9 @@ def failure_of(exc: TransportError | SourceBroke) -> Failure:
     return REQUEST_BROKE if isinstance(exc, SourceBroke) else BROKE
 
 
-def failure_response(failure: Failure, *, method: str) -> Response:
+def failure_response(failure: Failure, request_id: RequestId, *, method: str) -> Response:
     """The whole answer for a failure; `method` is the request's, because HEAD gets no body."""
-    text = f"{failure.text}\n".encode("ascii")
+    text = f"{failure.text}\n({failure.reason}, trace {trace_of(request_id)})\n".encode("ascii")
     headers = Headers(
         [("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store"), (ERROR, failure.reason)]
     )

@@ -57,10 +57,10 @@ def answering_failures(handler: Handler) -> Handler:
             return handler(request)
         except (TransportError, SourceBroke) as exc:
             if request.interrupt.is_triggered:
-                return failure_response(CLIENT_GONE, method=request.head.method)
+                return failure_response(CLIENT_GONE, request.request_id, method=request.head.method)
             failure = failure_of(exc)
             logger.warning("%.8s %s: %s", request.request_id, failure.reason, exc)
-            return failure_response(failure, method=request.head.method)
+            return failure_response(failure, request.request_id, method=request.head.method)
 
     return handle
 

@@ -23,14 +23,22 @@ from edge.agent_batches import RECEIPT_FIELDS, batch_of, lost_polls_of, poll_of
 from edge.agent_calls import agent_id_of, backend_id_of, named_agent_of, request_fields, request_id_of
 from edge.departures import Departures
 from edge.identity import Identity, require_agent
-from edge.logs import trace_of
 from edge.service import Record, current_record, make_service, new_request_id
 from edge.wsgi import Environ, PlainResponse, caller_of, cut_into_parts, read_body, request_head, streamed, whole
 from wire.batches import ANSWERS, BatchParser
 from wire.headers import Headers
 from wire.http1 import RequestHead, ResponseHead
 from wire.negotiation import boundary_of, encode_receipt
-from wire.protocol import ERROR, PENDING_PATH, REQUEST_PATH, RESPONSE_PATH, BackendId, RequestId, encode_pending
+from wire.protocol import (
+    ERROR,
+    PENDING_PATH,
+    REQUEST_PATH,
+    RESPONSE_PATH,
+    BackendId,
+    RequestId,
+    encode_pending,
+    trace_of,
+)
 
 _POSTING: Final = 16
 """How many answers out of batches are stored at once, in one process: to a store that is elsewhere each is a call."""

@@ -5,13 +5,13 @@ from typing import Final
 
 from broker.errors import BrokenAnswer, ClaimedElsewhere, ConflictingBytes, is_reason
 from broker.forwarding import forwarded_response
-from broker.model import Part
+from broker.model import Exchange, Part
 from broker.policy import Policy
 from broker.store import Store
 from broker.waiting import Clock, Waiting, append_all_of_answer
 from wire.errors import MalformedMessage, WireError
 from wire.http1 import Event, ResponseHead, ResponseParser
-from wire.protocol import ERROR, BackendId, RequestId
+from wire.protocol import ERROR, TRACE_ID, BackendId, RequestId, trace_of
 
 EMPTY_ANSWER: Final = "empty-answer"
 AGENT_ERROR: Final = "agent-error"
@@ -56,15 +56,16 @@ def post_answer(
 class AnswerReader:
     """From the bytes of an answer, as they come out of a store, to what its client is sent."""
 
-    def __init__(self, method: str) -> None:
-        self._parser = ResponseParser(method, forgives_empty_chunks=True)
+    def __init__(self, exchange: Exchange) -> None:
+        self._parser = ResponseParser(exchange.method, forgives_empty_chunks=True)
+        self._trace = trace_of(exchange.request_id)
 
     def read(self, part: Part) -> list[Event]:
         """The events that a part completes, the head as it travels on. Parts come in order, each once.
 
         Raises `BrokenAnswer` for bytes that are not an answer, and for a last part that does not complete one.
         """
-        return [_forwarded(event) for event in self._parse(part)]
+        return [self._forwarded(event) for event in self._parse(part)]
 
     def _parse(self, part: Part) -> list[Event]:
         try:
@@ -73,13 +74,15 @@ class AnswerReader:
         except WireError as exc:
             raise BrokenAnswer(f"not an HTTP answer: {exc}") from exc
 
+    def _forwarded(self, event: Event) -> Event:
+        return self._explained(forwarded_response(event)) if isinstance(event, ResponseHead) else event
 
-def _forwarded(event: Event) -> Event:
-    return _with_a_reason(event, forwarded_response(event)) if isinstance(event, ResponseHead) else event
-
-
-def _with_a_reason(head: ResponseHead, forwarded: ResponseHead) -> ResponseHead:
-    """The forwarded head; where the agent's reason is not a word, with one: the client shall learn who failed."""
-    if all(is_reason(reason) for reason in head.headers.get_all(ERROR)):
-        return forwarded
-    return replace(forwarded, headers=forwarded.headers.without(ERROR).adding((ERROR, AGENT_ERROR)))
+    def _explained(self, head: ResponseHead) -> ResponseHead:
+        """A head, and of a failure of the agent's what there is on one of the proxy's: a reason that is a word, and the
+        name of the request in the logs."""
+        reasons = head.headers.get_all(ERROR)
+        if not reasons:
+            return head
+        if not all(is_reason(reason) for reason in reasons):
+            head = replace(head, headers=head.headers.without(ERROR).adding((ERROR, AGENT_ERROR)))
+        return replace(head, headers=head.headers.adding((TRACE_ID, self._trace)))

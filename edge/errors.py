@@ -28,10 +28,7 @@ from broker.errors import (
 )
 from wire.errors import MalformedMessage, MessageTooLarge
 from wire.headers import Headers
-from wire.protocol import ERROR
-
-TRACE_ID: Final = "X-Inverting-Proxy-Trace-ID"
-"""Names a failed request to people: the first characters of its ID, which alone open nothing (`edge.logs.trace_of`)."""
+from wire.protocol import ERROR, TRACE_ID
 
 Party = Literal["client", "proxy", "agent", "backend"]
 Form = Literal["text", "html", "json"]

@@ -15,7 +15,6 @@ from broker.routing import path_of
 
 LogFormat = Literal["text", "json"]
 
-_TRACE_LENGTH: Final = 8  # 48 bits of a base64 ID: enough to find a line, and 80 bits short of the ID
 _MAX_FIELD: Final = 1024
 _UNSAFE = re.compile(r"[^ -\[\]-~]")
 _CLOUD_TRACE = re.compile(r"[0-9a-fA-F]{32}")
@@ -35,11 +34,6 @@ class Access(NamedTuple):
     backend: str = ""
     reason: str = ""
     """Of a failure; for an answer that broke off after its status was sent, too."""
-
-
-def trace_of(request_id: str) -> str:
-    """The part of a request ID that logs and error pages may show."""
-    return request_id[:_TRACE_LENGTH]
 
 
 def escaped(text: str) -> str:

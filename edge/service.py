@@ -18,11 +18,11 @@ from broker.errors import NotAllowed
 from broker.waiting import Clock
 from edge.audit import log_refusal
 from edge.errors import INTERNAL, NO_SUCH_PATH, Failure, Form, describe, method_not_allowed, render
-from edge.logs import Access, cloud_trace_of, escaped, log_access, trace_of
+from edge.logs import Access, cloud_trace_of, escaped, log_access
 from edge.wsgi import PlainResponse, peer_of, whole
 from wire.errors import MalformedMessage
 from wire.headers import Headers
-from wire.protocol import RequestId
+from wire.protocol import RequestId, trace_of
 
 logger = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ class IncomingAnswer:
         self._clock = clock
         self._policy = policy
         self._exchange = exchange
-        self._reader = AnswerReader(exchange.method)
+        self._reader = AnswerReader(exchange)
         self._events: deque[Event] = deque()
         self._offset = 0
 

@@ -16,7 +16,6 @@ from broker.store import Store
 from broker.waiting import Clock, Waiter, append_all_of_request, drive
 from edge.errors import choose_form
 from edge.identity import Identity
-from edge.logs import trace_of
 from edge.service import PLATFORM_PATHS, Record, current_record, make_service, new_request_id
 from edge.upgrades import refuse_upgrade
 from edge.wsgi import (
@@ -32,7 +31,7 @@ from edge.wsgi import (
 )
 from proxy_service.answer import IncomingAnswer
 from wire.http1 import End, RequestHead, encode_body, encode_end
-from wire.protocol import RequestId
+from wire.protocol import RequestId, trace_of
 
 logger = logging.getLogger(__name__)
 

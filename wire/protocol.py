@@ -26,6 +26,7 @@ START_TIME: Final = "X-Inverting-Proxy-Request-Start-Time"
 VM_ID: Final = "X-Inverting-Proxy-VM-ID"
 AGENT_ID: Final = "X-Inverting-Proxy-Agent-ID"
 ERROR: Final = "X-Inverting-Proxy-Error"
+TRACE_ID: Final = "X-Inverting-Proxy-Trace-ID"
 FORWARDED: Final = "X-Inverting-Proxy-Forwarded"
 POLL_ID: Final = "X-Inverting-Proxy-Poll-ID"
 CAPACITY: Final = "X-Inverting-Proxy-Capacity"
@@ -76,6 +77,8 @@ MAX_BATCH_BYTES: Final = 8 << 20
 
 MAX_ID_LENGTH: Final = 256
 
+_TRACE_LENGTH: Final = 8  # 48 bits of a base64 ID: enough to find a line, and 80 bits short of the ID
+
 # A backend ID is also one segment of a URL path (`/api/backends/ID`), a header value and a Datastore key name:
 # no slash, nothing that a URL or a shell treats specially, and never "." or "..".
 _BACKEND_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~@:+=,-]{0,255}")
@@ -94,6 +97,11 @@ def is_valid_backend_id(text: str) -> bool:
 def is_valid_request_id(text: str) -> bool:
     """True for 1 to 256 visible ASCII characters: what any proxy of the protocol may have made."""
     return _VISIBLE.fullmatch(text) is not None
+
+
+def trace_of(request_id: str) -> str:
+    """The part of a request ID that logs and error pages may show: it names the request, and opens nothing."""
+    return request_id[:_TRACE_LENGTH]
 
 
 def encode_pending(request_ids: Sequence[RequestId]) -> bytes:

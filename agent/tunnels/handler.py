@@ -73,11 +73,11 @@ class Upgrades:
         if not request.upgrade:
             return self._inner(request)
         if self._tunnels.is_stopping:
-            return failure_response(STOPPING, method=request.head.method)
+            return failure_response(STOPPING, request.request_id, method=request.head.method)
         try:
             self._tunnels.reserve()
         except TooManyTunnels:
-            return failure_response(NO_ROOM, method=request.head.method)
+            return failure_response(NO_ROOM, request.request_id, method=request.head.method)
         try:
             return self._upgrade(request)
         finally:
@@ -110,7 +110,7 @@ class Upgrades:
         except (ProxyError, TransportError) as exc:
             logger.warning("%.8s no tunnel for a websocket: %s", request.request_id, exc)
             backend.sock.close()
-            return failure_response(TUNNEL_FAILED, method=request.head.method)
+            return failure_response(TUNNEL_FAILED, request.request_id, method=request.head.method)
         self._splice(request, proxy, backend.sock, raw + backend.rest)
         return Response(head, whole_body(b""), is_delivered=True)
 

@@ -18,7 +18,6 @@ from edge.agent_batches import RECEIPT_FIELDS, batch_of, lost_polls_of, poll_of
 from edge.agent_calls import agent_id_of, backend_id_of, named_agent_of, request_fields, request_id_of, takes_upgrades
 from edge.departures import Departures
 from edge.errors import Refusal, method_not_allowed
-from edge.logs import trace_of
 from edge.upgrades import NO_TUNNEL_WANTED
 from standalone.abandoned import Abandoned
 from standalone.calls import Call
@@ -44,6 +43,7 @@ from wire.protocol import (
     TUNNEL_PROTOCOL,
     RequestId,
     encode_pending,
+    trace_of,
 )
 from wire.upgrades import upgrade_fields, wanted_protocols
 

@@ -14,7 +14,6 @@ from broker.intake import admit_request
 from broker.model import Exchange, Part
 from broker.policy import Policy
 from broker.waiting import Clock, append_all_of_request, wait_for_answer
-from edge.logs import trace_of
 from edge.upgrades import refuse_connect, require_handshake, wants_websocket
 from standalone.abandoned import Abandoned
 from standalone.calls import Call
@@ -25,7 +24,7 @@ from standalone.waiting import AsyncioWaiter, drive
 from standalone.websockets.handshake import Websockets
 from stores.memory import MemoryStore
 from wire.http1 import Event, ResponseHead
-from wire.protocol import RequestId
+from wire.protocol import RequestId, trace_of
 
 
 class Users:
@@ -127,7 +126,7 @@ class Users:
 
     async def _pass_on(self, call: Call, exchange: Exchange, part: Part, is_sent: Callable[[], bool]) -> None:
         """Pass an answer on to its end, from the part on that has been read of it."""
-        reader = AnswerReader(exchange.method)
+        reader = AnswerReader(exchange)
         while True:
             await call.send(*(self._kept(call, exchange, event) for event in reader.read(part)))
             if part.last:

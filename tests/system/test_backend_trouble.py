@@ -23,6 +23,7 @@ def test_a_backend_that_resets_the_connection_is_told_at_once(site: Site) -> Non
     reply, took = timed_get(site, "/reset")
 
     assert (reply.status, reply.reason) == (502, "backend-broke")
+    assert f"(backend-broke, trace {reply.get('X-Inverting-Proxy-Trace-ID')})" in reply.body.decode()
     assert took < AT_ONCE
 
 

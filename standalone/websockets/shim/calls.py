@@ -80,7 +80,7 @@ class ShimCalls:
             await drive(appending, self._waiter)
 
     async def _read(self, exchange: Exchange) -> ShimAnswer:
-        reader, head, body, offset, last = AnswerReader("POST"), None, bytearray(), 0, False
+        reader, head, body, offset, last = AnswerReader(exchange), None, bytearray(), 0, False
         while not last:
             waiting = wait_for_answer(self._store, self._clock, self._policy, exchange, offset)
             part = await drive(waiting, self._waiter)

@@ -74,6 +74,7 @@ def test_a_failure_says_what_failed_and_where_to_look_but_no_internals(
     assert (response.head.status, response.failure) == (status, reason)
     assert response.head.headers.get("X-Inverting-Proxy-Error") == reason
     assert (response.head.length, b"agent" in body, SECRET.encode() in body) == (len(body), True, False)
+    assert body.decode().endswith(f"({reason}, trace {a_request().request_id[:8]})\n")
 
 
 def test_the_answer_to_head_says_how_long_its_body_would_be() -> None:

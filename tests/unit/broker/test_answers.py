@@ -25,6 +25,10 @@ def a_fetched_exchange() -> MemoryStore:
     return store
 
 
+def a_reader() -> AnswerReader:
+    return AnswerReader(an_exchange())
+
+
 def post(store: MemoryStore, part: Part, *, agent_id: str = AGENT, error: str | None = None) -> None:
     clock = FakeClock()
     posting = post_answer(store, clock, Policy(), BACKEND, REQUEST, part, agent_id=agent_id, error=error)
@@ -123,7 +127,7 @@ def test_only_the_agent_that_fetched_it_may_answer(error: str | None) -> None:
 
 
 def test_an_answer_is_read_however_it_was_cut() -> None:
-    reader = AnswerReader("GET")
+    reader = a_reader()
 
     events = [event for at in range(len(WHOLE)) for event in reader.read(Part(at, WHOLE[at : at + 1], last=False))]
 
@@ -133,7 +137,7 @@ def test_an_answer_is_read_however_it_was_cut() -> None:
 def test_the_head_of_an_answer_is_the_one_that_may_travel_on() -> None:
     raw = b"HTTP/1.1 200 OK\r\nKeep-Alive: 5\r\nX-AppEngine-Blob: 1\r\nETag: a\r\nContent-Length: 0\r\n\r\n"
 
-    events = AnswerReader("GET").read(Part(0, raw, last=True))
+    events = a_reader().read(Part(0, raw, last=True))
 
     assert events == [ResponseHead(200, Headers([("ETag", "a")]), 0), End()]
 
@@ -143,13 +147,13 @@ def test_the_head_of_an_answer_is_the_one_that_may_travel_on() -> None:
 )
 def test_bytes_that_are_not_a_whole_answer_are_a_broken_answer(raw: bytes) -> None:
     with pytest.raises(BrokenAnswer, match="not an HTTP answer"):
-        AnswerReader("GET").read(Part(0, raw, last=True))
+        a_reader().read(Part(0, raw, last=True))
 
 
 def test_the_empty_chunks_that_the_originals_agent_writes_behind_an_answer_without_a_body_are_no_fault() -> None:
     raw = b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
 
-    assert AnswerReader("GET").read(Part(0, raw, last=True)) == [ResponseHead(204, Headers(), None), End()]
+    assert a_reader().read(Part(0, raw, last=True)) == [ResponseHead(204, Headers(), None), End()]
 
 
 @pytest.mark.parametrize(
@@ -166,6 +170,7 @@ def test_a_reason_inside_an_answer_is_a_word_or_becomes_one(posted: list[str], s
     fields = "".join(f"X-Inverting-Proxy-Error: {reason}\r\n" for reason in posted).encode()
     raw = b"HTTP/1.1 502 Bad Gateway\r\n" + fields + b"Content-Length: 0\r\n\r\n"
 
-    head, _ = AnswerReader("GET").read(Part(0, raw, last=True))
+    head, _ = a_reader().read(Part(0, raw, last=True))
 
-    assert head == ResponseHead(502, Headers([("X-Inverting-Proxy-Error", reason) for reason in shown]), 0)
+    own = [*(("X-Inverting-Proxy-Error", reason) for reason in shown), ("X-Inverting-Proxy-Trace-ID", REQUEST[:8])]
+    assert head == ResponseHead(502, Headers(own), 0)

@@ -21,9 +21,9 @@ from broker.errors import (
     UnknownBackend,
     UnknownRequest,
 )
-from edge.errors import FAILURES, INTERNAL, TRACE_ID, Refusal, choose_form, describe, method_not_allowed, render
+from edge.errors import FAILURES, INTERNAL, Refusal, choose_form, describe, method_not_allowed, render
 from wire.errors import MalformedMessage, MessageTooLarge, WireError
-from wire.protocol import ERROR
+from wire.protocol import ERROR, TRACE_ID
 
 
 def leaves(root: type[Exception]) -> Iterator[type[Exception]]:

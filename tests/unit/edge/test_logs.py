@@ -17,7 +17,6 @@ from edge.logs import (
     configure_logging,
     escaped,
     log_access,
-    trace_of,
 )
 
 NOTED = ("_srcfile", "logThreads", "logProcesses", "logMultiprocessing")
@@ -46,10 +45,6 @@ def test_a_line_begins_with_the_trace_and_has_no_query() -> None:
 def test_a_failed_request_names_its_reason() -> None:
     failed = ACCESS._replace(trace="", status=404, first_byte=None, backend="", reason="no-backend")
     assert access_line(failed) == "- POST /upload 404 12>345B -/61ms reason=no-backend"
-
-
-def test_a_trace_is_a_short_prefix_of_the_id() -> None:
-    assert trace_of("0123456789abcdefghijkl") == "01234567"
 
 
 @pytest.mark.parametrize(

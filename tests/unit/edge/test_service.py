@@ -11,13 +11,12 @@ from flask.testing import FlaskClient
 from werkzeug.exceptions import ImATeapot
 
 from broker.errors import BackendOffline, DuplicateRequest, Overloaded
-from edge.errors import TRACE_ID
 from edge.service import current_record, make_service
 from edge.wsgi import PlainResponse, streamed
 from tests.fakes.clock import FakeClock
 from wire.headers import Headers
 from wire.http1 import ResponseHead
-from wire.protocol import ERROR, RequestId
+from wire.protocol import ERROR, TRACE_ID, RequestId
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from wire.protocol import (
     is_valid_backend_id,
     is_valid_request_id,
     parse_start_time,
+    trace_of,
 )
 
 REQUEST_IDS = st.lists(st.from_regex(r"[!-~]{1,40}", fullmatch=True).map(RequestId), max_size=20)
@@ -62,9 +63,15 @@ def test_what_a_header_could_not_carry_is_no_request_id(request_id: str) -> None
     assert not is_valid_request_id(request_id)
 
 
-@pytest.mark.parametrize("name", ["BACKEND_ID", "REQUEST_ID", "USER_ID", "START_TIME", "VM_ID", "AGENT_ID", "ERROR"])
+@pytest.mark.parametrize(
+    "name", ["BACKEND_ID", "REQUEST_ID", "USER_ID", "START_TIME", "VM_ID", "AGENT_ID", "ERROR", "TRACE_ID"]
+)
 def test_each_of_our_fields_begins_with_the_owned_prefix(name: str) -> None:
     assert normalise(getattr(protocol, name)).startswith(protocol.OWNED_PREFIX)
+
+
+def test_a_trace_is_a_short_prefix_of_the_id() -> None:
+    assert trace_of("0123456789abcdefghijkl") == "01234567"
 
 
 @given(REQUEST_IDS)
