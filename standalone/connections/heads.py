@@ -8,6 +8,7 @@ from typing import Final
 
 from edge.errors import Refusal
 from edge.upgrades import UPGRADE_NOT_SUPPORTED
+from standalone.settings.addresses import bracketed
 from wire.errors import MalformedMessage
 from wire.headers import Headers
 from wire.http1 import CHUNKED, Length, RequestHead
@@ -17,11 +18,23 @@ _FRAMING: Final = ("Content-Length", "Transfer-Encoding")
 
 
 def checked_head(
-    method: bytes, target: bytes, fields: list[tuple[bytes, bytes]], *, version: str, wants_upgrade: bool
+    method: bytes,
+    target: bytes,
+    fields: list[tuple[bytes, bytes]],
+    *,
+    version: str,
+    server: tuple[str, int | None] | None,
+    wants_upgrade: bool,
 ) -> RequestHead:
-    """The head of a request. Raises `MalformedMessage`, and `Refusal` for a body behind an offer to upgrade, which the
-    parser would take for the other protocol's."""
+    """The head of a request; `server` is where it came in: address and port, or the path of a unix socket and None.
+
+    Raises `MalformedMessage`, and `Refusal` for a body behind an offer to upgrade, which the parser would take for the
+    other protocol's.
+    """
     headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in fields])
+    if version == "1.0" and "Host" not in headers:
+        # Clients must send it from 1.1 on (RFC 9112 section 3.2), and health checks often speak the older version.
+        headers = Headers([("Host", _host_at(server)), *headers])
     length = _length_of(headers)
     others = headers if length is None else headers.without(*_FRAMING)
     head = RequestHead(method.decode("latin-1"), target.decode("latin-1"), others, length)
@@ -33,6 +46,11 @@ def checked_head(
     if wants_upgrade and length not in (None, 0):
         raise Refusal(UPGRADE_NOT_SUPPORTED)
     return head
+
+
+def _host_at(server: tuple[str, int | None] | None) -> str:
+    """An address, and no name: nobody gets by it to what is there for one host (RFC 9112 section 3.3)."""
+    return f"{bracketed(server[0])}:{server[1]}" if server and server[1] else "localhost"
 
 
 def _length_of(headers: Headers) -> Length:

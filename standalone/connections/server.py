@@ -190,7 +190,12 @@ class ProxyProtocol(HttpToolsProtocol):
         wants_upgrade = self.parser.should_upgrade()
         try:
             head = checked_head(
-                self.parser.get_method(), self.url, self.headers, version=version, wants_upgrade=wants_upgrade
+                self.parser.get_method(),
+                self.url,
+                self.headers,
+                version=version,
+                server=self.server,
+                wants_upgrade=wants_upgrade,
             )
             if len(self.pipeline) == self.limits.pipeline:
                 raise MalformedMessage("too many requests ahead of their answers")

@@ -35,7 +35,7 @@ REFUSED = {
     "a NUL in the target": b"GET /\x00 HTTP/1.1\r\nHost: h\r\n\r\n",
     "a raw byte in the target": b"GET /\xff HTTP/1.1\r\nHost: h\r\n\r\n",
     "no Host": b"GET / HTTP/1.1\r\n\r\n",
-    "no Host in HTTP/1.0": b"GET / HTTP/1.0\r\n\r\n",
+    "two Hosts in HTTP/1.0": b"GET / HTTP/1.0\r\nHost: h\r\nHost: h\r\n\r\n",
     "two Hosts": b"GET / HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n",
     "a Host with a path": b"GET / HTTP/1.1\r\nHost: h/p\r\n\r\n",
     "a version unknown": b"GET / HTTP/1.2\r\nHost: h\r\n\r\n",
@@ -250,6 +250,19 @@ def test_an_old_client_gets_an_answer_without_chunks_and_its_connection_ends(age
         reply = client.read_reply()
 
         assert (reply.framing, reply.body, reply.get("Connection")) == ("close", b"ab", "close")
+
+
+@pytest.mark.parametrize(
+    ("line", "host"), [(b"GET /a HTTP/1.0", None), (b"GET http://app.example/a HTTP/1.0", b"app.example")]
+)
+def test_an_old_client_need_not_say_which_host_it_wants(agent: Agent, line: bytes, host: bytes | None) -> None:
+    with Connection(agent.url) as client:
+        client.send(line + b"\r\n\r\n")
+        request_id, message = agent.take()
+        agent.post(request_id, OK)
+
+        assert client.read_reply().body == b"ok"
+        assert message.startswith(b"GET /a HTTP/1.1\r\nHost: %b\r\n" % (host or client.host.encode()))
 
 
 def _ids(body: bytes) -> list[str]:

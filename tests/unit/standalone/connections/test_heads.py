@@ -12,7 +12,7 @@ HOST = (b"Host", b"h")
 def head_of(
     *fields: tuple[bytes, bytes], method: bytes = b"GET", version: str = "1.1", upgrade: bool = False
 ) -> RequestHead:
-    return checked_head(method, b"/x?", [HOST, *fields], version=version, wants_upgrade=upgrade)
+    return checked_head(method, b"/x?", [HOST, *fields], version=version, server=None, wants_upgrade=upgrade)
 
 
 def test_a_head_is_kept_as_it_was_sent_and_its_framing_is_no_field() -> None:
@@ -51,8 +51,20 @@ def test_a_version_that_cannot_be_is_refused(version: str, coding: bytes) -> Non
         head_of(*([(b"Transfer-Encoding", coding)] if coding else []), version=version)
 
 
+@pytest.mark.parametrize(
+    ("server", "host"), [(("10.0.0.1", 80), "10.0.0.1:80"), (("::1", 80), "[::1]:80"), (("/run/x", None), "localhost")]
+)
+def test_a_host_is_asked_for_from_version_1_1_on(server: tuple[str, int | None], host: str) -> None:
+    def head_without(version: str) -> RequestHead:
+        return checked_head(b"GET", b"/", [(b"A", b"b")], version=version, server=server, wants_upgrade=False)
+
+    assert head_without("1.0").headers == Headers([("Host", host), ("A", "b")])
+    with pytest.raises(MalformedMessage, match="^Host: 0 of them, not one$"):
+        head_without("1.1")
+
+
 def test_the_target_of_a_tunnel_is_not_looked_at() -> None:
-    head = checked_head(b"CONNECT", b"h:443", [HOST], version="1.1", wants_upgrade=True)
+    head = checked_head(b"CONNECT", b"h:443", [HOST], version="1.1", server=None, wants_upgrade=True)
 
     assert (head.method, head.target) == ("CONNECT", "h:443")
 
