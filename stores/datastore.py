@@ -49,7 +49,7 @@ class DatastoreStore:
         self._recent = RecentRecords()
         self._changes = Changes(self._datastore, self._layout, self._recent)
         self._removal = Removal(self._datastore, self._layout, self._recent)
-        self.marks = ExchangeMarks(self._datastore, self._layout)
+        self.marks = ExchangeMarks(self._datastore, self._layout, self._recent)
 
     # Backends
 

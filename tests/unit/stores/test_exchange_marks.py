@@ -20,37 +20,60 @@ def store(ndb_client: ndb.Client) -> DatastoreStore:
     return DatastoreStore(ndb_client, POLICY)
 
 
-def test_nothing_is_said_of_what_waits_for_its_answer(store: DatastoreStore) -> None:
+@pytest.fixture
+def elsewhere(ndb_client: ndb.Client) -> DatastoreStore:
+    """The store of another process over the same database."""
+    return DatastoreStore(ndb_client, POLICY)
+
+
+def test_nothing_is_said_of_what_waits_for_its_answer(store: DatastoreStore, elsewhere: DatastoreStore) -> None:
     queued(store)
-    fetched(store, "request-2")
+    queued(store, "request-2")
+    elsewhere.claim_pending(BACKEND, agent_id=AGENT, now=NOW)
+    elsewhere.fetch_exchange(BACKEND, TWO.request_id, agent_id=AGENT, now=NOW)
 
     assert store.marks.read([ONE, TWO]) == {}
 
 
-def test_a_mark_changes_with_every_part_of_an_answer(store: DatastoreStore) -> None:
-    fetched(store)
+def test_a_mark_changes_with_every_part_of_an_answer(store: DatastoreStore, elsewhere: DatastoreStore) -> None:
+    fetched(elsewhere)
     marks = []
     for offset, last in ((0, False), (1, False), (2, True)):
-        answer(store, offset, b"x", last=last)
+        answer(elsewhere, offset, b"x", last=last)
         marks.append((store.marks.read([ONE]) or {})[ONE])
 
     assert len(set(marks)) == 3
 
 
-def test_a_failure_and_an_exchange_that_is_gone_have_marks(store: DatastoreStore) -> None:
-    exchange = fetched(store)
-    store.fail_exchange(BACKEND, exchange.request_id, agent_id=AGENT, reason="gone")
+def test_a_failure_and_an_exchange_that_is_gone_have_marks(store: DatastoreStore, elsewhere: DatastoreStore) -> None:
+    exchange = fetched(elsewhere)
+    elsewhere.fail_exchange(BACKEND, exchange.request_id, agent_id=AGENT, reason="gone")
 
     assert set(store.marks.read([ONE, TWO]) or ()) == {ONE, TWO}
 
 
-def test_a_request_that_still_comes_has_a_mark_that_changes(store: DatastoreStore) -> None:
-    store.add_exchange(an_exchange("request-1"), b"GET", last=False)
-    before = store.marks.read([ONE])
-    store.append_request(BACKEND, ONE.request_id, 3, b" /", last=False, now=NOW)
+def test_a_request_that_still_comes_has_a_mark_that_changes_to_its_end(
+    store: DatastoreStore, elsewhere: DatastoreStore
+) -> None:
+    elsewhere.add_exchange(an_exchange("request-1"), b"GET", last=False)
+    marks = [store.marks.read([ONE])]
+    for offset, last in ((3, False), (5, True)):
+        elsewhere.append_request(BACKEND, ONE.request_id, offset, b" /", last=last, now=NOW)
+        marks.append(store.marks.read([ONE]))
 
-    assert before
-    assert store.marks.read([ONE]) != before
+    assert all(marks)
+    assert len({(mark or {})[ONE] for mark in marks}) == 3
+
+
+def test_what_this_process_has_seen_last_is_no_news_and_the_end_of_a_request_is(
+    store: DatastoreStore, elsewhere: DatastoreStore
+) -> None:
+    elsewhere.add_exchange(an_exchange("request-1"), b"GET", last=False)
+    assert store.read_request(BACKEND, ONE.request_id, 3) is None
+    assert store.marks.read([ONE]) == {}
+    elsewhere.append_request(BACKEND, ONE.request_id, 3, b"", last=True, now=NOW)
+
+    assert set(store.marks.read([ONE]) or ()) == {ONE}
 
 
 def test_backends_have_none_here(store: DatastoreStore) -> None:
