@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from benchmarks.datastore_relay import CountingRelay
 from scripts.emulator import DatastoreEmulator
+from tests.datastore_relay import DatastoreRelay
 from tests.system.backends import Peer
 from tests.system.shapes import AppEngine, Site
 
@@ -92,14 +92,14 @@ def count_calls(rounds: int) -> None:
     with tempfile.TemporaryDirectory() as name, DatastoreEmulator() as emulator:
         folder = Path(name)
         peer = Peer(folder)
-        relay = CountingRelay(emulator.host)
+        relay = DatastoreRelay(emulator.host)
         with served(AppEngine(folder, DATASTORE_EMULATOR_HOST=relay.host), peer, folder) as url:
             totals = []
             for _ in range(rounds):
                 relay.calls.clear()
                 ask(url)
-                totals.append(relay.calls.total() / REQUESTS)
-            by_method = ", ".join(f"{method} {count / REQUESTS:.1f}" for method, count in relay.calls.most_common())
+                totals.append(len(relay.calls) / REQUESTS)
+            by_method = ", ".join(f"{method} {count / REQUESTS:.1f}" for method, count in relay.methods().most_common())
         print(f"\nDatastore calls for each request, one client: {statistics.median(totals):.1f} ({by_method})")
         relay.close()
         peer.stop()

@@ -41,6 +41,10 @@ class Policy:
     touch_spacing: timedelta = timedelta(seconds=30)
     """The least time between two writes that note that a backend was polled or used."""
 
+    backends_age: timedelta = timedelta(seconds=5)
+    """How old what a process knows of registrations may be, over a store that is shared: a new, a changed or a deleted
+    backend, and one whose first agent has come, take effect within it."""
+
     backend_gone: timedelta = timedelta(hours=1)
     """After this long without an agent a registration may be removed, where the operator has asked for it."""
 

@@ -9,7 +9,8 @@ repeated write is harmless however it is cut (`exchange.fresh_bytes`). Reading a
 arrived: a store may forget those bytes when it needs the room.
 
 What one process has written, it reads at once. Of a store that is shared, another process may know of a changed
-registration or status a second late; that something is not there, it never says from memory. Where the queries of the
+registration or status as late as `policy.backends_age`; that nothing serves a user, or that a backend is not there, it
+never says from memory. Where the queries of the
 service lag behind its writes, a poll may see a request late, and nobody sees it twice.
 
 Every method raises `StoreUnavailable` when the service beneath fails.

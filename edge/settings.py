@@ -85,6 +85,7 @@ class Deployment:
             policy=Policy(
                 response_wait=read_duration(environ, "RESPONSE_TIMEOUT", default.response_wait),
                 idle_wait=read_duration(environ, "IDLE_TIMEOUT", default.idle_wait),
+                backends_age=read_duration(environ, "BACKENDS_AGE", default.backends_age),
                 max_body_bytes=read_count(environ, "MAX_BODY_BYTES", default.max_body_bytes),
             ),
             project=environ.get("GOOGLE_CLOUD_PROJECT", ""),

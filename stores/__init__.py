@@ -8,12 +8,12 @@
       sqlite_schema     the tables of that file, from version to version
     options           the options of a backend as a text, for both below and above
     datastore         in Google Cloud Datastore, shared by all processes
-      registrations     its half about backends: models of ndb
+      registrations     its half about backends
       lately              what it remembers of them
-      session             ndb for the length of one operation
       exchange_records  how its exchanges lie there
       exchange_changes  how a rule is applied to one there
       conditional       their calls: versions, conditional writes
+      named             what was named to agents and is not fetched yet
       exchange_marks    where many of them stand, in one call
       calls             what all calls have in common: ends, errors, repetitions
     shared            that store with what waits over it, for one process of the services

@@ -1,7 +1,7 @@
 """The store in Google Cloud Datastore (Firestore in Datastore mode), shared by all processes of the services.
 
-Registrations are models of ndb. Exchanges use of it only the client (project, namespace, credentials, emulator),
-because a transaction of ndb costs three calls, and a request may cost twelve in all; see `stores.conditional`.
+Of ndb it uses only the client (project, namespace, credentials, emulator), because a transaction of ndb costs three
+calls, and a request may cost eight in all; see `stores.conditional`.
 """
 
 import itertools
@@ -20,11 +20,12 @@ from broker.model import Answer, Backend, BackendStatus, Exchange, HandedOut, Lo
 from broker.policy import Policy
 from stores import exchange_records as records
 from stores.calls import TIMEOUT
-from stores.conditional import EQUAL, UP_TO, Conflict, Datastore, Versioned, insert, put
+from stores.conditional import FROM, UP_TO, Conflict, Datastore, Versioned, insert, put
 from stores.exchange_changes import Changes, Parts
 from stores.exchange_marks import ExchangeMarks
-from stores.exchange_records import EXCHANGE, Layout, RecentRecords, Record, Side, record_of
+from stores.exchange_records import EXCHANGE, Layout, RecentRecords, Record, Side, queue_place, record_of
 from stores.exchange_removal import Removal
+from stores.named import NamedRequests
 from stores.registrations import Registrations
 from wire.protocol import MAX_ENTRY_BYTES, BackendId, RequestId
 
@@ -38,15 +39,17 @@ _LEAST_PAGE: Final = 10
 
 
 class DatastoreStore:
-    """A `Store`. What it remembers between calls is a guess that every write verifies, or is a second old at most."""
+    """A `Store`. What it remembers between calls is a guess that every write verifies, or at most `policy.backends_age`
+    old."""
 
     def __init__(self, client: Client, policy: Policy, *, timeout: float = TIMEOUT) -> None:
         """With at most `timeout` seconds for a call that concerns exchanges."""
         self._policy = policy
         self._datastore = Datastore(client, timeout=timeout)
-        self._registrations = Registrations(client, policy)
+        self._registrations = Registrations(self._datastore, policy)
         self._layout = Layout(self._datastore)
         self._recent = RecentRecords()
+        self._named = NamedRequests(policy)
         self._changes = Changes(self._datastore, self._layout, self._recent)
         self._removal = Removal(self._datastore, self._layout, self._recent)
         self.marks = ExchangeMarks(self._datastore, self._layout, self._recent)
@@ -89,7 +92,8 @@ class DatastoreStore:
             )
         except Conflict as exc:
             raise DuplicateRequest(exchange.request_id) from exc
-        self._recent.put(replace(record, version=versions[0]), just_queued=True)
+        # Who queues a request looks for its answer at once.
+        self._recent.put(replace(record, version=versions[0]), fresh="answer")
         if rest:
             self.append_request(
                 exchange.backend_id, exchange.request_id, len(first), rest, last=last, now=exchange.started
@@ -104,10 +108,6 @@ class DatastoreStore:
         return self._append(backend_id, request_id, "request", offset, data, last=last, rule=keep)
 
     def read_answer(self, backend_id: BackendId, request_id: RequestId, offset: int) -> Answer:
-        queued = self._recent.take_just_queued(backend_id, request_id) if offset == 0 else None
-        if queued is not None:
-            # Who queues a request looks for its answer at once. There cannot be one yet: that call is spared.
-            return Answer(queued.exchange, None)
         record, part = self._read(backend_id, request_id, "answer", offset)
         return Answer(record.exchange, part)
 
@@ -132,17 +132,32 @@ class DatastoreStore:
         return claimed
 
     def hand_out(self, backend_id: BackendId, poll: Poll, *, now: datetime) -> list[HandedOut]:
+        if poll.offers_only:
+            return self._name(backend_id, poll, now=now)
         room = Room(poll, self._policy, most_bytes=records.MAX_READ_BYTES)
         won: list[Record] = []
-        size = max(room.entries, _LEAST_PAGE)
-        for page in self._claimable_pages(backend_id, now=now, page=size, takes_upgrades=poll.takes_upgrades):
+        for page in self._pages_for(backend_id, poll, now=now):
             chosen = list(itertools.takewhile(lambda record: room.admit(_size_in_batch(record)), page))
             won += self._changes.store_each([self._handed_out(record, poll, now=now) for record in chosen])
             if len(chosen) < len(page) or not room.entries:
                 break
         return self._with_requests(backend_id, poll, won, now=now) if won else []
 
+    def _name(self, backend_id: BackendId, poll: Poll, *, now: datetime) -> list[HandedOut]:
+        """Nothing is written: this process names each request to one agent at a time, and who fetches first has it."""
+        room = Room(poll, self._policy)
+        named: list[HandedOut] = []
+        for page in self._pages_for(backend_id, poll, now=now):
+            for record in self._named.take(page, poll, most=room.entries, now=now):
+                room.admit(0)
+                self._recent.put(record)  # its fetch comes next
+                named.append(HandedOut(record.exchange, None))
+            if not room.entries:
+                break
+        return named
+
     def take_back(self, backend_id: BackendId, lost: LostPolls, *, agent_id: str, now: datetime) -> None:
+        self._named.forget_polls(lost, agent_id=agent_id)
         # Written before it is asked what they handed out: whoever hands out in one of them from now on reads it.
         until = now + self._policy.exchange_ttl
         keys = [self._layout.lost_poll_key(backend_id, agent_id, poll_id) for poll_id in lost.poll_ids]
@@ -162,7 +177,9 @@ class DatastoreStore:
             exchange = rules.fetch(record.exchange, agent_id=agent_id, now=now, policy=self._policy)
             return replace(record, exchange=exchange), "answer", {}
 
-        return self._changes.change(backend_id, request_id, move).exchange
+        record = self._changes.change(backend_id, request_id, move)
+        self._recent.put(record, fresh="request")
+        return record.exchange
 
     def read_request(self, backend_id: BackendId, request_id: RequestId, offset: int) -> Part | None:
         return self._read(backend_id, request_id, "request", offset)[1]
@@ -190,6 +207,7 @@ class DatastoreStore:
         self._changes.change(backend_id, request_id, move)
 
     def release_offers(self, backend_id: BackendId, *, agent_id: str) -> None:
+        self._named.forget_agent(agent_id)
         for page in self._changes.held_by(backend_id, agent_id):
             offered = [record for record in page if rules.is_offered_to(record.exchange, agent_id)]
             # One that is fetched at this moment stays with the agent.
@@ -218,10 +236,10 @@ class DatastoreStore:
         """What a poll may take, oldest first."""
         pages = self._datastore.query(
             EXCHANGE,
-            (records.BACKEND, EQUAL, backend_id),
+            (records.QUEUE, FROM, queue_place(backend_id)),
             # A little ahead, so that a request from a machine whose clock is ahead is seen at once.
-            (records.AVAILABLE, UP_TO, now + CLOCK_SKEW),
-            order=records.AVAILABLE,
+            (records.QUEUE, UP_TO, queue_place(backend_id, now + CLOCK_SKEW)),
+            order=records.QUEUE,
             page=page,
         )
         for found in pages:
@@ -231,34 +249,35 @@ class DatastoreStore:
                 if rules.is_claimable(record.exchange, now, takes_upgrades=takes_upgrades)
             ]
 
+    def _pages_for(self, backend_id: BackendId, poll: Poll, *, now: datetime) -> Iterator[list[Record]]:
+        size = max(min(poll.capacity, self._policy.list_limit), _LEAST_PAGE)
+        return self._claimable_pages(backend_id, now=now, page=size, takes_upgrades=poll.takes_upgrades)
+
     def _handed_out(self, record: Record, poll: Poll, *, now: datetime) -> Record:
-        exchange = rules.hand_out(record.exchange, poll, now=now, policy=self._policy, is_whole=_is_given(record, poll))
+        exchange = rules.hand_out(record.exchange, poll, now=now, policy=self._policy, is_whole=_is_batchable(record))
         return replace(record, exchange=exchange)
 
     def _with_requests(
         self, backend_id: BackendId, poll: Poll, handed: list[Record], *, now: datetime
     ) -> list[HandedOut]:
         """What was handed out, with its bytes; nothing if the poll has been lost meanwhile."""
-        parts = {
-            record.exchange.request_id: self._part_keys(record.exchange.request_id, "request", record.request.starts)
-            for record in handed
-            if _is_given(record, poll)
-        }
+        given = {record.exchange.request_id: record.request for record in handed if _is_batchable(record)}
+        parts = {name: self._part_keys(name, "request", request.starts) for name, request in given.items()}
         lost_key = self._layout.lost_poll_key(backend_id, poll.agent_id, poll.poll_id)
         found = self._datastore.lookup([lost_key, *itertools.chain.from_iterable(parts.values())])
         if lost_key in found:
             self.take_back(backend_id, poll.as_lost, agent_id=poll.agent_id, now=now)
             return []
         requests = {
-            request_id: b"".join(found[key].entity["data"] for key in keys)
-            for request_id, keys in parts.items()
+            name: b"".join((given[name].inline, *(found[key].entity["data"] for key in keys)))
+            for name, keys in parts.items()
             # Of an exchange that was deleted meanwhile nothing is there any more.
             if all(key in found for key in keys)
         }
         return [
             HandedOut(record.exchange, requests.get(record.exchange.request_id))
             for record in handed
-            if record.exchange.request_id in requests or not _is_given(record, poll)
+            if record.exchange.request_id in requests or record.exchange.request_id not in given
         ]
 
     # How bytes are read and appended
@@ -298,16 +317,21 @@ class DatastoreStore:
         if not data:
             offset = max(offset, stream.end)
         stored, starts_at = b"", stream.end
-        if offset < stream.end:
-            starts = stream.parts_between(offset, end)
+        if offset < stream.end and (starts := stream.parts_between(offset, end)):
             found = self._datastore.lookup(self._part_keys(record.exchange.request_id, side, starts))
             stored, starts_at = self._joined(record, side, starts, found), starts[0]
+        if offset < len(stream.inline):
+            stored, starts_at = stream.inline + stored, 0
         return stream.adding(rules.fresh_bytes(stored, offset, data, starts_at=starts_at), last=last)
 
     def _read(
         self, backend_id: BackendId, request_id: RequestId, side: Side, offset: int
     ) -> tuple[Record, Part | None]:
-        """The state and the next bytes: in one look-up where the parts are remembered, or one begins at the offset."""
+        """The state and the next bytes: in one look-up where the parts are remembered, or one begins at the offset; in
+        none for who has just written the state, where the bytes are in it."""
+        fresh = self._recent.take_fresh(backend_id, request_id, side) if not offset else None
+        if fresh is not None and not fresh.stream(side).starts:
+            return fresh, _inline_part(fresh.stream(side), offset)
         remembered = self._recent.get(backend_id, request_id)
         guesses = (remembered.stream(side) if remembered else records.Stream()).parts_from(offset)
         key = self._layout.key(request_id)
@@ -317,7 +341,8 @@ class DatastoreStore:
         if offset >= stream.end:
             # Raises for an offset behind the end: a gap.
             rules.fresh_bytes(b"", offset, b"", starts_at=stream.end)
-            return record, Part(offset, b"", last=True) if stream.ended else None
+        if offset >= stream.end or offset < len(stream.inline):
+            return record, _inline_part(stream, offset)
         starts = stream.parts_from(offset)
         if self._layout.part_key(request_id, side, starts[0]) not in found:
             found = self._datastore.lookup(self._part_keys(request_id, side, starts))
@@ -338,12 +363,15 @@ class DatastoreStore:
         return data
 
 
+def _inline_part(stream: records.Stream, offset: int) -> Part | None:
+    """What is inline from an offset on; or the end of the stream, if that is there."""
+    data = stream.inline[offset:]
+    last = stream.ended and offset + len(data) == stream.end
+    return Part(offset, data, last=last) if data or last else None
+
+
 def _is_batchable(record: Record) -> bool:
     return record.request.ended and record.request.end <= MAX_ENTRY_BYTES
-
-
-def _is_given(record: Record, poll: Poll) -> bool:
-    return _is_batchable(record) and not poll.offers_only
 
 
 def _size_in_batch(record: Record) -> int:

@@ -1,12 +1,14 @@
-"""How an exchange lies in Datastore: a small entity for its state, and the bytes of its two streams in parts beside it.
+"""How an exchange lies in Datastore: an entity for its state and the few bytes of a small message, and parts beside it.
 
-    exchange/ID                      the state, and where the parts of each stream begin
-    exchange/ID/requestPart/OFFSET   bytes of the request; written once, with the state, in one commit
-    exchange/ID/answerPart/OFFSET    bytes of the answer, likewise
+    exchange/ID                      the state; the first bytes of each stream, where they are few, and where its parts
+                                     begin
+    exchange/ID/requestPart/OFFSET   further bytes of the request; written once, with the state, in one commit
+    exchange/ID/answerPart/OFFSET    further bytes of the answer, likewise
     pollOf/BACKEND/agent/ID/lostPoll/ID    that a poll is lost, until it expires
 
 The state is the truth: a part that it does not name is not there. Keys are made from the ID and the offset alone, so
-nothing on the way of a request needs a query but the poll. Indexed is only what that poll and `release_agent` ask for.
+nothing on the way of a request needs a query but the poll. Indexed is only what that poll and `release_agent` ask for;
+what grows with the time alone is not, because all backends would write at the end of that index.
 """
 
 from bisect import bisect_right
@@ -37,13 +39,16 @@ PART_LASTS: Final = timedelta(days=1)
 MAX_PART_BYTES: Final = 1_000_000
 """An entity holds 1,048,572 bytes."""
 
+MAX_INLINE_BYTES: Final = 32_000
+"""What lies in the entity of the exchange is written again with each of its few states, but is no entity of its own."""
+
 MAX_READ_BYTES: Final = 4_000_000
 """What one look-up brings at most."""
 
 BACKEND: Final = "backend"
 AGENT: Final = "agent"
-AVAILABLE: Final = "available"
-"""When a poll may list it: from its start, or from the end of a lease. Absent once it is taken."""
+QUEUE: Final = "queue"
+"""`queue_place`: its place among those that polls may list. Absent once it is taken."""
 
 _UNINDEXED: Final = (
     "endUser",
@@ -55,7 +60,7 @@ _UNINDEXED: Final = (
     "failure",
     "poll",
     "upgrade",
-    *(f"{stream}{what}" for stream in ("request", "answer") for what in ("Starts", "End", "Ended")),
+    *(f"{stream}{what}" for stream in ("request", "answer") for what in ("Starts", "End", "Ended", "Bytes")),
 )
 
 Side = Literal["request", "answer"]
@@ -63,28 +68,33 @@ Side = Literal["request", "answer"]
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Where the parts of a stream begin, where the stored bytes end, and whether they are all."""
+    """Where the parts of a stream begin, where the stored bytes end, and whether they are all; before the first part
+    its first bytes, where they came few at a time."""
 
     starts: tuple[int, ...] = ()
     end: int = 0
     ended: bool = False
+    inline: bytes = b""
 
     def parts_between(self, offset: int, end: int) -> list[int]:
-        """The starts of the parts that hold these bytes, all of them stored."""
+        """The starts of the parts that hold these bytes, all of them stored; the inline ones are in none."""
         first = max(0, bisect_right(self.starts, offset) - 1)
         return [start for start in self.starts[first:] if start < end]
 
     def parts_from(self, offset: int) -> list[int]:
         """The starts of the parts to be read at an offset, as many as one look-up brings; behind the stored bytes, of
-        the one that comes next."""
+        the one that comes next. None at the beginning of a stream: most are short, and inline."""
         if offset >= self.end:
-            return [offset]
+            return [offset] if offset else []
         return self.parts_between(offset, offset + MAX_READ_BYTES - MAX_PART_BYTES)
 
     def adding(self, data: bytes, *, last: bool) -> tuple["Stream", dict[int, bytes]]:
         """The stream with further bytes, and their parts by offset."""
+        end, ended = self.end + len(data), self.ended or last
+        if not self.starts and end <= MAX_INLINE_BYTES:
+            return Stream((), end, ended, self.inline + data), {}
         parts = {self.end + at: data[at : at + MAX_PART_BYTES] for at in range(0, len(data), MAX_PART_BYTES)}
-        return Stream((*self.starts, *parts), self.end + len(data), self.ended or last), parts
+        return Stream((*self.starts, *parts), end, ended, self.inline), parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +161,9 @@ class Layout:
         fields: dict[str, Any] = {
             BACKEND: exchange.backend_id,
             AGENT: exchange.agent_id,
-            AVAILABLE: None if is_taken(exchange) else exchange.leased_until or exchange.started,
+            QUEUE: None
+            if is_taken(exchange)
+            else queue_place(exchange.backend_id, exchange.leased_until or exchange.started),
             "endUser": exchange.end_user,
             "method": exchange.method,
             "started": exchange.started,
@@ -164,6 +176,7 @@ class Layout:
         }
         for side, stream in (("request", record.request), ("answer", record.answer)):
             fields |= {f"{side}Starts": list(stream.starts), f"{side}End": stream.end, f"{side}Ended": stream.ended}
+            fields[f"{side}Bytes"] = stream.inline or None
         entity.update({name: value for name, value in fields.items() if value is not None})
         return entity
 
@@ -171,6 +184,12 @@ class Layout:
 def request_id_of(key: datastore.Key) -> RequestId:
     """The exchange that a key of one names."""
     return RequestId(str(key.name).removeprefix("id:"))
+
+
+def queue_place(backend_id: BackendId, available: datetime | None = None) -> str:
+    """Sorts by the time from which a poll of this backend may list an exchange: its start, or the end of a lease.
+    Without a time, the place before all others. One text, so that each backend has a range of the index to itself."""
+    return f"{backend_id}\n" + (available.isoformat(timespec="microseconds") if available else "")
 
 
 def record_of(found: Versioned) -> Record:
@@ -191,7 +210,12 @@ def record_of(found: Versioned) -> Record:
         upgrade=entity.get("upgrade", ""),
     )
     request, answer = (
-        Stream(tuple(entity[f"{side}Starts"]), entity[f"{side}End"], entity[f"{side}Ended"])
+        Stream(
+            tuple(entity[f"{side}Starts"]),
+            entity[f"{side}End"],
+            entity[f"{side}Ended"],
+            entity.get(f"{side}Bytes", b""),
+        )
         for side in ("request", "answer")
     )
     return Record(exchange, request, answer, found.version)
@@ -205,7 +229,7 @@ class RecentRecords:
         self._capacity = capacity
         self._lock = Lock()  # guards the two below
         self._records: OrderedDict[RequestId, Record] = OrderedDict()
-        self._queued: set[RequestId] = set()
+        self._fresh: dict[RequestId, Side] = {}
 
     def get(self, backend_id: BackendId, request_id: RequestId) -> Record | None:
         """What is remembered of an exchange of this backend."""
@@ -213,29 +237,29 @@ class RecentRecords:
             record = self._records.get(request_id)
         return record if record is not None and record.exchange.backend_id == backend_id else None
 
-    def put(self, record: Record, *, just_queued: bool = False) -> None:
-        """Remember a record."""
+    def put(self, record: Record, *, fresh: Side | None = None) -> None:
+        """Remember a record. `fresh` is the stream that whoever has just written it is going to read."""
         request_id = record.exchange.request_id
         with self._lock:
             self._records[request_id] = record
             self._records.move_to_end(request_id)
-            self._queued.discard(request_id)
-            if just_queued:
-                self._queued.add(request_id)
+            self._fresh.pop(request_id, None)
+            if fresh is not None:
+                self._fresh[request_id] = fresh
             if len(self._records) > self._capacity:
-                self._queued.discard(self._records.popitem(last=False)[0])
+                self._fresh.pop(self._records.popitem(last=False)[0], None)
 
-    def take_just_queued(self, backend_id: BackendId, request_id: RequestId) -> Record | None:
-        """The record, if queueing it was the last that happened to it here; once."""
+    def take_fresh(self, backend_id: BackendId, request_id: RequestId, side: Side) -> Record | None:
+        """The record, if it was put as fresh for this stream, and nothing has happened to it here since; once."""
         with self._lock:
-            record = self._records.get(request_id) if request_id in self._queued else None
+            record = self._records.get(request_id) if self._fresh.get(request_id) == side else None
             if record is None or record.exchange.backend_id != backend_id:
                 return None
-            self._queued.discard(request_id)
+            del self._fresh[request_id]
             return record
 
     def drop(self, request_id: RequestId) -> None:
         """Forget an exchange."""
         with self._lock:
-            self._queued.discard(request_id)
+            self._fresh.pop(request_id, None)
             self._records.pop(request_id, None)

@@ -9,8 +9,6 @@ from broker.model import BackendStatus
 from broker.policy import Policy
 from wire.protocol import BackendId
 
-MEMORY_SECONDS: Final = 1.0
-
 _VALUES: Final = 1_000
 _NOTES: Final = 10_000
 
@@ -19,9 +17,10 @@ V = TypeVar("V")
 
 
 class Lately(Generic[K, V]):
-    """What was read within the last second: emptied by every change of our own."""
+    """What was read within `policy.backends_age`: emptied by every change of our own."""
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
+    def __init__(self, policy: Policy, monotonic: Callable[[], float]) -> None:
+        self._age = policy.backends_age.total_seconds()
         self._monotonic = monotonic
         self._lock = Lock()  # guards the two below
         self._values: dict[K, tuple[float, V]] = {}
@@ -36,7 +35,7 @@ class Lately(Generic[K, V]):
         """What was read lately, or None."""
         with self._lock:
             at, value = self._values.get(key, (None, None))
-        return value if at is not None and self._monotonic() - at < MEMORY_SECONDS else None
+        return value if at is not None and self._monotonic() - at < self._age else None
 
     def put(self, key: K, value: V, *, ticket: int) -> None:
         """Remember what was read."""
@@ -54,17 +53,20 @@ class Lately(Generic[K, V]):
 
 
 class Notes:
-    """When this process noted something last."""
+    """When something was noted last, by this process or by another of whose note it has read."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._lock = Lock()  # guards the map
-        self._last: dict[tuple[BackendId, str], datetime] = {}
+        self._last: dict[BackendId, BackendStatus] = {}
 
-    def unless_noted(self, backend_id: BackendId, what: str, moment: datetime | None) -> datetime | None:
-        """The moment, or None when it need not be noted: not much later than the last note."""
+    def unless_noted(self, backend_id: BackendId, status: BackendStatus) -> BackendStatus:
+        """Those of the times that are to be noted: not those that are hardly later than the last note."""
         with self._lock:
-            last = self._last.get((backend_id, what))
+            last = self._last.get(backend_id, BackendStatus())
+        return BackendStatus(*map(self._unless_noted, last, status))
+
+    def _unless_noted(self, last: datetime | None, moment: datetime | None) -> datetime | None:
         is_noted = moment is not None and last is not None and moment < last + self._policy.touch_spacing
         return None if is_noted else moment
 
@@ -73,12 +75,10 @@ class Notes:
         with self._lock:
             if len(self._last) >= _NOTES:
                 self._last.clear()
-            for what, moment in (("polled", status.last_polled), ("used", status.last_used)):
-                if moment is not None:
-                    self._last[backend_id, what] = moment
+            last = self._last.get(backend_id, BackendStatus())
+            self._last[backend_id] = BackendStatus(*(new or old for new, old in zip(status, last, strict=True)))
 
     def drop(self, backend_id: BackendId) -> None:
         """Nothing of this backend has been noted."""
         with self._lock:
-            self._last.pop((backend_id, "polled"), None)
-            self._last.pop((backend_id, "used"), None)
+            self._last.pop(backend_id, None)

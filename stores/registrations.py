@@ -1,89 +1,60 @@
-"""The registrations and statuses of backends in Datastore, as models of ndb.
+"""The registrations and statuses of backends in Datastore.
 
     backend/ID         kind, key and properties of the original (google/inverting-proxy, `app/types.go`): what it wrote
                        is read, and it could read what is written here. `Hosts` and `Options` are ours, and are written
                        only where a registration has them: the original refuses to read what it does not know
     backendStatus/ID   ours: when it was polled and used last
 
-Each is asked for at every request and changes rarely, so what was read is used again for a second. Only what is there
-is remembered, never that something is not.
+Each is asked for at every request and changes rarely, so what was read is used again for `policy.backends_age`. That
+nothing serves a user, or is known of a backend, is never said from memory.
 """
 
 import time
-from collections.abc import Callable, Collection, Sequence
-from datetime import UTC, datetime
-from typing import Final, TypeVar
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any, Final
 
-from google.cloud import ndb
-from grpc import StatusCode
+from google.cloud import datastore
 
-from broker.errors import UnknownBackend
+from broker.errors import StoreUnavailable, UnknownBackend
 from broker.model import Backend, BackendStatus
 from broker.policy import Policy
 from broker.routing import end_users_serving
-from stores.calls import CONTENDED, INTERRUPTED, repeat
+from stores.calls import ATTEMPTS, pause
+from stores.conditional import EQUAL, Conflict, Datastore, Filter, Versioned, delete, insert, put, replace
 from stores.lately import Lately, Notes
 from stores.options import decode_options, encode_options
-from stores.session import session
 from wire.protocol import BackendId
 
-T = TypeVar("T")
-
+_BACKEND: Final = "backend"
+_STATUS: Final = "backendStatus"
+_END_USER: Final = "EndUser"
 _HOSTS: Final = "Hosts"
 _OPTIONS: Final = "Options"
+_POLLED: Final = "polled"
+_USED: Final = "used"
 
-
-class _Backend(ndb.Expando):
-    """A registration. Properties that are not named here are not written unless they are given."""
-
-    _default_indexed = False
-
-    backend_id = ndb.StringProperty("BackendID")
-    backend_user = ndb.StringProperty("BackendUser")
-    end_user = ndb.StringProperty("EndUser")
-    path_prefixes = ndb.StringProperty("PathPrefixes", repeated=True)
-    last_used = ndb.StringProperty("LastUsed", default="")
-
-    @classmethod
-    def _get_kind(cls) -> str:
-        return "backend"
-
-
-class _Status(ndb.Model):
-    """What happened to a backend lately."""
-
-    polled = ndb.DateTimeProperty(indexed=False, tzinfo=UTC)
-    used = ndb.DateTimeProperty(indexed=False, tzinfo=UTC)
-
-    @classmethod
-    def _get_kind(cls) -> str:
-        return "backendStatus"
+_QUERIES: Final = 8
+"""How many are made at once."""
 
 
 class Registrations:
     """The half of the store that is about backends."""
 
-    def __init__(self, client: ndb.Client, policy: Policy, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._client = client
-        self._found: Lately[str, list[Backend]] = Lately(monotonic)
-        self._backends: Lately[BackendId, Backend] = Lately(monotonic)
-        self._statuses: Lately[BackendId, BackendStatus] = Lately(monotonic)
+    def __init__(
+        self, datastore_: Datastore, policy: Policy, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._datastore = datastore_
+        self._found: Lately[str, list[Backend]] = Lately(policy, monotonic)
+        self._backends: Lately[BackendId, Backend] = Lately(policy, monotonic)
+        self._statuses: Lately[BackendId, BackendStatus] = Lately(policy, monotonic)
         self._notes = Notes(policy)
+        self._querying = ThreadPoolExecutor(_QUERIES, thread_name_prefix="registrations")
 
     def put(self, backend: Backend) -> None:
         """Register or replace."""
-
-        def write() -> None:
-            _Backend(
-                id=backend.backend_id,
-                backend_id=backend.backend_id,
-                backend_user=backend.backend_user,
-                end_user=backend.end_user,
-                path_prefixes=list(backend.path_prefixes),
-                **_our_properties(backend),
-            ).put()
-
-        self._run(write, repeatable=CONTENDED)
+        self._datastore.commit([put(self._entity(backend))])
         self._forget(backend.backend_id)
 
     def get(self, backend_id: BackendId) -> Backend:
@@ -91,75 +62,117 @@ class Registrations:
         backend = self._backends.get(backend_id)
         if backend is None:
             ticket = self._backends.ticket()
-            backend = self._run(lambda: _backend_of(_registered(backend_id)))
+            backend = _backend_of(self._registered(backend_id))
             self._backends.put(backend_id, backend, ticket=ticket)
         return backend
 
     def list_all(self) -> list[Backend]:
         """All of them, by ID."""
-        return sorted(self._run(_query), key=lambda backend: backend.backend_id)
+        return sorted(self._query(), key=lambda backend: backend.backend_id)
 
     def find(self, end_user: str) -> list[Backend]:
-        """Those that serve a user. One query for each spelling, made at once: the emulator has no IN."""
-        backends = self._found.get(end_user)
-        if backends is None:
+        """Those that serve a user. One query for each spelling, made at once: the emulator has no IN. What they find is
+        remembered by spelling, because users share some."""
+        known = {spelling: self._found.get(spelling) for spelling in end_users_serving(end_user)}
+        is_served = any(known.values())
+        wanted = [spelling for spelling, backends in known.items() if backends is None or not (backends or is_served)]
+        if wanted:
             ticket = self._found.ticket()
-            end_users = sorted(end_users_serving(end_user))
-            backends = self._run(lambda: _query(_Backend.end_user.IN(end_users)))
-            if backends:
-                self._found.put(end_user, backends, ticket=ticket)
-        return list(backends)
+            found = self._querying.map(lambda spelling: self._query((_END_USER, EQUAL, spelling)), wanted)
+            for spelling, backends in zip(wanted, found, strict=True):
+                known[spelling] = backends
+                self._found.put(spelling, backends, ticket=ticket)
+        return [backend for backends in known.values() for backend in backends or ()]
 
     def delete(self, backend_id: BackendId) -> None:
         """Remove a registration and its status. Raises `UnknownBackend`."""
-
-        def remove() -> None:
-            ndb.delete_multi([_registered(backend_id).key, _status_key(backend_id)])
-
-        # Not where it may have been done already: the second time, there would be no such backend.
-        self._run(lambda: ndb.transaction(remove, retries=0), repeatable=CONTENDED)
-        self._forget(backend_id)
+        for attempt in range(ATTEMPTS):
+            found = self._registered(backend_id)
+            try:
+                self._datastore.commit([delete(found.entity.key, found.version), delete(self._status_key(backend_id))])
+            except Conflict:
+                pause(attempt)
+            else:
+                self._forget(backend_id)
+                return
+        raise _contention(backend_id)
 
     def touch(self, backend_id: BackendId, *, polled: datetime | None, used: datetime | None) -> None:
-        """Note when it was polled or used, at most once in `policy.touch_spacing` for each. A transaction, because what
-        must not have changed is not what is written: the backend must still be there."""
-        new = BackendStatus(
-            last_polled=self._notes.unless_noted(backend_id, "polled", polled),
-            last_used=self._notes.unless_noted(backend_id, "used", used),
-        )
-        if new == BackendStatus():
-            return
-
-        def note() -> None:
-            backend, status = ndb.get_multi([_backend_key(backend_id), _status_key(backend_id)])
-            old = _status_of(status)
-            polled, used = _later(old.last_polled, new.last_polled), _later(old.last_used, new.last_used)
-            if backend is not None and (polled, used) != (old.last_polled, old.last_used):
-                _Status(id=backend_id, polled=polled, used=used).put()
-
-        self._run(lambda: ndb.transaction(note, retries=0))
-        self._statuses.clear()
-        self._notes.add(backend_id, new)
+        """Note when it was polled or used, unless this or another process has done so in `policy.touch_spacing`."""
+        new = BackendStatus(polled, used)
+        for attempt in range(ATTEMPTS):
+            if not self._is_due(backend_id, new):
+                return
+            try:
+                self._note(backend_id, new)
+            except Conflict:
+                pause(attempt)
+            else:
+                return
+        raise _contention(backend_id)
 
     def statuses(self, backend_ids: Collection[BackendId]) -> dict[BackendId, BackendStatus]:
         """What is known of these."""
         known = {backend_id: status for backend_id in backend_ids if (status := self._statuses.get(backend_id))}
-        wanted = [backend_id for backend_id in backend_ids if backend_id not in known]
-        if wanted:
-            ticket = self._statuses.ticket()
-            for backend_id, status in self._run(lambda: _read_statuses(wanted)).items():
-                known[backend_id] = status
-                self._statuses.put(backend_id, status, ticket=ticket)
+        keys = {self._status_key(backend_id): backend_id for backend_id in backend_ids if backend_id not in known}
+        ticket = self._statuses.ticket()
+        for key, found in self._datastore.lookup(list(keys)).items():
+            status = known[keys[key]] = _status_of(found)
+            self._statuses.put(keys[key], status, ticket=ticket)
         return known
 
-    def _run(self, act: Callable[[], T], *, repeatable: frozenset[StatusCode] = INTERRUPTED) -> T:
-        """What `act` returns, from a session of its own for each attempt."""
+    def _is_due(self, backend_id: BackendId, new: BackendStatus) -> bool:
+        return self._notes.unless_noted(backend_id, new) != BackendStatus()
 
-        def once() -> T:
-            with session(self._client):
-                return act()
+    def _note(self, backend_id: BackendId, new: BackendStatus) -> None:
+        """Raises `Conflict`: a backend that is deleted takes its status with it, and a status that was there is not
+        written again. Only after the first one of all it has to be looked whether the backend is still there."""
+        backend_key, status_key = self._backend_key(backend_id), self._status_key(backend_id)
+        found = self._datastore.lookup([backend_key, status_key])
+        status = found.get(status_key)
+        old = _status_of(status) if status is not None else BackendStatus()
+        self._notes.add(backend_id, old)
+        if backend_key not in found or not self._is_due(backend_id, new):
+            return
+        latest = BackendStatus(*map(_later, old, new))
+        entity = datastore.Entity(status_key, exclude_from_indexes=(_POLLED, _USED))
+        entity.update({_POLLED: latest.last_polled, _USED: latest.last_used})
+        self._datastore.commit([insert(entity) if status is None else replace(entity, status.version)])
+        self._statuses.clear()
+        self._notes.add(backend_id, latest)
+        if status is None and not self._datastore.lookup([backend_key]):
+            self._datastore.commit([delete(status_key)])
 
-        return repeat(once, after=repeatable)
+    def _registered(self, backend_id: BackendId) -> Versioned:
+        key = self._backend_key(backend_id)
+        found = self._datastore.lookup([key]).get(key)
+        if found is None:
+            raise UnknownBackend(f"no backend {backend_id!r} is registered")
+        return found
+
+    def _query(self, *filters: Filter) -> list[Backend]:
+        return [_backend_of(found) for page in self._datastore.query(_BACKEND, *filters) for found in page]
+
+    def _backend_key(self, backend_id: BackendId) -> datastore.Key:
+        return self._datastore.key(_BACKEND, backend_id)
+
+    def _status_key(self, backend_id: BackendId) -> datastore.Key:
+        return self._datastore.key(_STATUS, backend_id)
+
+    def _entity(self, backend: Backend) -> datastore.Entity:
+        entity = datastore.Entity(self._backend_key(backend.backend_id), exclude_from_indexes=(_HOSTS, _OPTIONS))
+        ours: dict[str, Any] = {_HOSTS: list(backend.hosts), _OPTIONS: encode_options(backend.options)}
+        entity.update(
+            {
+                "BackendID": backend.backend_id,
+                "BackendUser": backend.backend_user,
+                _END_USER: backend.end_user,
+                "PathPrefixes": list(backend.path_prefixes),
+                "LastUsed": "",
+                **{name: value for name, value in ours.items() if value},
+            }
+        )
+        return entity
 
     def _forget(self, backend_id: BackendId) -> None:
         self._found.clear()
@@ -168,57 +181,25 @@ class Registrations:
         self._notes.drop(backend_id)
 
 
-# Called in a session
-
-
-def _backend_key(backend_id: BackendId) -> ndb.Key:
-    return ndb.Key(_Backend, backend_id)
-
-
-def _status_key(backend_id: BackendId) -> ndb.Key:
-    return ndb.Key(_Status, backend_id)
-
-
-def _registered(backend_id: BackendId) -> _Backend:
-    found: _Backend | None = _backend_key(backend_id).get()
-    if found is None:
-        raise UnknownBackend(f"no backend {backend_id!r} is registered")
-    return found
-
-
-def _query(*filters: ndb.FilterNode) -> list[Backend]:
-    # Without retries: where queries are made at once, those of ndb take each other's errors for their own.
-    return [_backend_of(found) for found in _Backend.query(*filters).fetch(retries=0)]
-
-
-def _read_statuses(backend_ids: list[BackendId]) -> dict[BackendId, BackendStatus]:
-    found = ndb.get_multi([_status_key(backend_id) for backend_id in backend_ids])
-    return {
-        backend_id: _status_of(status)
-        for backend_id, status in zip(backend_ids, found, strict=True)
-        if status is not None
-    }
-
-
-def _backend_of(found: _Backend) -> Backend:
+def _backend_of(found: Versioned) -> Backend:
+    entity = found.entity
     return Backend(
-        backend_id=BackendId(found.key.id()),
-        backend_user=found.backend_user or "",
-        end_user=found.end_user or "",
-        path_prefixes=tuple(found.path_prefixes),
-        hosts=tuple(getattr(found, _HOSTS, ())),
-        options=decode_options(getattr(found, _OPTIONS, "")),
+        backend_id=BackendId(entity.key.name),
+        backend_user=entity.get("BackendUser") or "",
+        end_user=entity.get(_END_USER) or "",
+        path_prefixes=tuple(entity.get("PathPrefixes", ())),
+        hosts=tuple(entity.get(_HOSTS, ())),
+        options=decode_options(entity.get(_OPTIONS, "")),
     )
 
 
-def _our_properties(backend: Backend) -> dict[str, Sequence[str]]:
-    ours: dict[str, Sequence[str]] = {_HOSTS: list(backend.hosts), _OPTIONS: encode_options(backend.options)}
-    return {name: value for name, value in ours.items() if value}
-
-
-def _status_of(found: _Status | None) -> BackendStatus:
-    return BackendStatus() if found is None else BackendStatus(last_polled=found.polled, last_used=found.used)
+def _status_of(found: Versioned) -> BackendStatus:
+    return BackendStatus(last_polled=found.entity.get(_POLLED), last_used=found.entity.get(_USED))
 
 
 def _later(old: datetime | None, new: datetime | None) -> datetime | None:
     return max((moment for moment in (old, new) if moment is not None), default=None)
+
+
+def _contention(backend_id: BackendId) -> StoreUnavailable:
+    return StoreUnavailable(f"Datastore: too much contention about the backend {backend_id!r}")

@@ -64,9 +64,6 @@ AGENT_THREADS: Final = 80
 MAX_INSTANCES: Final = 10
 """app.yaml, agent_service.yaml."""
 
-MEMORY_SECONDS: Final = 1.0
-"""How long a process remembers registrations and statuses: stores/lately.py."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Design:

@@ -1,11 +1,11 @@
-"""What instances know of backends: read again after a second, noted every `touch_spacing`, by each for itself."""
+"""What instances know of backends: read again after its age, noted every `touch_spacing`."""
 
 from datetime import datetime
 from typing import Final
 
 from benchmarks.simulation.datastore import Contended, Datastore
 from benchmarks.simulation.engine import EPOCH, Engine, Process
-from benchmarks.simulation.inputs import ENTITY, MEMORY_SECONDS
+from benchmarks.simulation.inputs import ENTITY
 from broker.model import Backend, BackendStatus
 from broker.policy import Policy
 from broker.routing import choose_backend, find_candidates
@@ -31,7 +31,8 @@ class Registrations:
         registered = self.backends[number]
         user = registered.end_user
         key = instance, registered.backend_id
-        if self._engine.seconds - self._read.get(key, -MEMORY_SECONDS) >= MEMORY_SECONDS:
+        age = self._policy.backends_age.total_seconds()
+        if self._engine.seconds - self._read.get(key, -age) >= age:
             yield from self._datastore.query()
             yield from self._datastore.lookup()
             self._read[key] = self._engine.seconds

@@ -147,6 +147,7 @@ class AppEngine:
             "DATASTORE_EMULATOR_HOST": self.emulator.wait_for_url().removeprefix("http://"),
             "RESPONSE_TIMEOUT": f"{RESPONSE_TIMEOUT}s",
             "IDLE_TIMEOUT": f"{IDLE_TIMEOUT}s",
+            "BACKENDS_AGE": "1s",  # tests come and go with their backends
         } | settings
         self._proxy = _Service("proxy_service", "app.yaml", folder=folder, env=env)
         self._agents = _Service("agent_service", "agent_service.yaml", folder=folder, env=env)

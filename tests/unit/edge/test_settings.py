@@ -62,6 +62,7 @@ def test_a_deployment_takes_its_numbers_from_the_environment() -> None:
         | {
             "RESPONSE_TIMEOUT": "50s",
             "IDLE_TIMEOUT": "20s",
+            "BACKENDS_AGE": "2s",
             "MAX_BODY_BYTES": "1000",
             "GOOGLE_CLOUD_PROJECT": "p",
             "DATASTORE_NAMESPACE": "n",
@@ -72,6 +73,7 @@ def test_a_deployment_takes_its_numbers_from_the_environment() -> None:
 
     assert deployment.policy.response_wait == timedelta(seconds=50)
     assert deployment.policy.idle_wait == timedelta(seconds=20)
+    assert deployment.policy.backends_age == timedelta(seconds=2)
     assert deployment.policy.max_body_bytes == 1000
     assert (deployment.project, deployment.namespace, deployment.log_format) == ("p", "n", "json")
     assert deployment.memcache == ("cache.internal", 11211)

@@ -1,9 +1,20 @@
 """Where the bytes of a stream lie, and what is remembered of exchanges."""
 
+from datetime import timedelta
+
 import pytest
 
-from stores.exchange_records import MAX_PART_BYTES, MAX_READ_BYTES, RecentRecords, Record, Stream
+from stores.exchange_records import (
+    MAX_INLINE_BYTES,
+    MAX_PART_BYTES,
+    MAX_READ_BYTES,
+    RecentRecords,
+    Record,
+    Stream,
+    queue_place,
+)
 from tests.factories import BACKEND, REQUEST, an_exchange
+from tests.fakes.clock import NOON
 from wire.protocol import BackendId, RequestId
 
 
@@ -22,6 +33,23 @@ def test_an_exact_multiple_has_no_empty_part() -> None:
     assert Stream().adding(b"", last=True) == (Stream(ended=True), {})
 
 
+def test_few_bytes_are_inline_and_what_comes_behind_them_is_in_parts() -> None:
+    few, none = Stream().adding(b"few", last=False)
+    assert (few, none) == (Stream((), 3, inline=b"few"), {})
+    more, parts = few.adding(bytes(MAX_INLINE_BYTES), last=True)
+    assert more == Stream((3,), 3 + MAX_INLINE_BYTES, ended=True, inline=b"few")
+    assert (list(parts), more.parts_between(0, 9), more.parts_between(3, 4)) == ([3], [3], [3])
+    assert more.adding(b"little", last=False)[0].inline == b"few"
+
+
+def test_a_place_in_the_queue_sorts_by_backend_and_time() -> None:
+    names = [BackendId("a"), BackendId("a!"), BackendId("a/1"), BackendId("b")]
+    times = [NOON, NOON + timedelta(microseconds=1), NOON + timedelta(seconds=1)]
+    places = [queue_place(name, time) for name in names for time in times]
+    assert places == sorted(places)
+    assert [queue_place(name) for name in names] == [place.partition("\n")[0] + "\n" for place in places[::3]]
+
+
 def test_what_has_ended_stays_ended() -> None:
     assert Stream((0,), 3, ended=True).adding(b"", last=False)[0].ended
 
@@ -36,7 +64,7 @@ def test_the_parts_that_hold_some_bytes(offset: int, end: int, starts: list[int]
 
 def test_what_comes_next_begins_where_the_stored_bytes_end() -> None:
     assert Stream((0, 10, 20), 30).parts_from(30) == [30]
-    assert Stream().parts_from(0) == [0]
+    assert Stream().parts_from(0) == []
 
 
 def test_no_more_is_read_at_once_than_a_look_up_should_bring() -> None:
@@ -63,19 +91,20 @@ def test_what_was_remembered_is_known_of_its_backend_alone() -> None:
 def test_no_more_is_remembered_than_there_is_room_for() -> None:
     recent = RecentRecords(capacity=2)
     for name in ("1", "2", "1", "3"):
-        recent.put(a_record(name), just_queued=True)
+        recent.put(a_record(name), fresh="answer")
     assert recent.get(BACKEND, RequestId("2")) is None
-    assert recent.take_just_queued(BACKEND, RequestId("2")) is None
+    assert recent.take_fresh(BACKEND, RequestId("2"), "answer") is None
     assert recent.get(BACKEND, RequestId("1")) is not None
     assert recent.get(BACKEND, RequestId("3")) is not None
 
 
-def test_an_exchange_is_new_once_and_until_something_happens_to_it() -> None:
+def test_an_exchange_is_fresh_for_one_stream_once_and_until_something_happens_to_it() -> None:
     recent = RecentRecords()
-    recent.put(a_record(), just_queued=True)
-    assert recent.take_just_queued(BackendId("other"), REQUEST) is None
-    assert recent.take_just_queued(BACKEND, REQUEST) == a_record()
-    assert recent.take_just_queued(BACKEND, REQUEST) is None
-    recent.put(a_record(), just_queued=True)
+    recent.put(a_record(), fresh="answer")
+    assert recent.take_fresh(BackendId("other"), REQUEST, "answer") is None
+    assert recent.take_fresh(BACKEND, REQUEST, "request") is None
+    assert recent.take_fresh(BACKEND, REQUEST, "answer") == a_record()
+    assert recent.take_fresh(BACKEND, REQUEST, "answer") is None
+    recent.put(a_record(), fresh="answer")
     recent.put(a_record())
-    assert recent.take_just_queued(BACKEND, REQUEST) is None
+    assert recent.take_fresh(BACKEND, REQUEST, "answer") is None

@@ -6,25 +6,26 @@ import pytest
 
 from broker.model import BackendStatus
 from broker.policy import Policy
-from stores.lately import MEMORY_SECONDS, Lately, Notes
+from stores.lately import Lately, Notes
 from tests.factories import BACKEND, seconds
 from tests.fakes.clock import NOON
 from wire.protocol import BackendId
 
-SPACING = Policy().touch_spacing
+POLICY = Policy()
+SPACING = POLICY.touch_spacing
 
 
 def a_memory(monotonic: Callable[[], float] = lambda: 0.0) -> Lately[int, str]:
-    return Lately(monotonic)
+    return Lately(POLICY, monotonic)
 
 
-def test_what_was_read_is_remembered_for_a_second_and_no_longer() -> None:
+def test_what_was_read_is_remembered_for_its_age_and_no_longer() -> None:
     now = 0.0
     memory = a_memory(lambda: now)
     memory.put(1, "one", ticket=memory.ticket())
-    now = MEMORY_SECONDS - 0.01
+    now = POLICY.backends_age.total_seconds() - 0.01
     assert memory.get(1) == "one"
-    now = MEMORY_SECONDS
+    now = POLICY.backends_age.total_seconds()
     assert memory.get(1) is None
 
 
@@ -45,32 +46,39 @@ def test_no_more_is_remembered_than_there_is_room_for() -> None:
     assert sum(memory.get(number) is not None for number in range(2500)) <= 1000
 
 
-@pytest.mark.parametrize("what", ["polled", "used"])
+POLLED = BackendStatus(last_polled=NOON)
+NOTHING = BackendStatus()
+
+
+@pytest.mark.parametrize("what", BackendStatus._fields)
 def test_a_moment_is_noted_again_after_the_spacing(what: str) -> None:
-    notes = Notes(Policy())
-    notes.add(BACKEND, BackendStatus(last_polled=NOON, last_used=NOON))
-    assert notes.unless_noted(BACKEND, what, NOON + SPACING - seconds(0.001)) is None
-    assert notes.unless_noted(BACKEND, what, NOON + SPACING) == NOON + SPACING
+    notes = Notes(POLICY)
+    notes.add(BACKEND, BackendStatus(NOON, NOON))
+    early, late = (NOTHING._replace(**{what: NOON + SPACING - early}) for early in (seconds(0.001), seconds(0)))
+    assert notes.unless_noted(BACKEND, early) == NOTHING
+    assert notes.unless_noted(BACKEND, late) == late
 
 
 def test_a_note_of_one_kind_is_none_of_the_other() -> None:
-    notes = Notes(Policy())
-    notes.add(BACKEND, BackendStatus(last_polled=NOON))
-    assert notes.unless_noted(BACKEND, "polled", NOON) is None
-    assert notes.unless_noted(BACKEND, "used", NOON) == NOON
+    notes = Notes(POLICY)
+    notes.add(BACKEND, POLLED)
+    used = BackendStatus(last_used=NOON)
+    assert notes.unless_noted(BACKEND, BackendStatus(NOON, NOON)) == used
+    notes.add(BACKEND, used)
+    assert notes.unless_noted(BACKEND, BackendStatus(NOON, NOON)) == NOTHING
 
 
 def test_what_was_dropped_is_noted_again() -> None:
-    notes = Notes(Policy())
-    notes.add(BACKEND, BackendStatus(last_polled=NOON, last_used=NOON))
+    notes = Notes(POLICY)
+    notes.add(BACKEND, POLLED)
     notes.drop(BACKEND)
-    assert notes.unless_noted(BACKEND, "polled", NOON) == NOON
+    assert notes.unless_noted(BACKEND, POLLED) == POLLED
 
 
 def test_no_more_notes_are_kept_than_there_is_room_for() -> None:
-    notes = Notes(Policy())
+    notes = Notes(POLICY)
     names = [BackendId(f"backend-{number}") for number in range(12_000)]
     for name in names:
-        notes.add(name, BackendStatus(last_polled=NOON))
-    assert notes.unless_noted(names[-1], "polled", NOON) is None
-    assert sum(notes.unless_noted(name, "polled", NOON) is None for name in names) <= 10_000
+        notes.add(name, POLLED)
+    assert notes.unless_noted(names[-1], POLLED) == NOTHING
+    assert sum(notes.unless_noted(name, POLLED) == NOTHING for name in names) <= 10_000
