@@ -6,6 +6,7 @@
       known_backends    its registrations, for many readers
     sqlite            where its registrations outlive the process, in a file
       sqlite_schema     the tables of that file, from version to version
+      sqlite_sign_outs  who has signed out, in the same file
     options           the options of a backend as a text, for both below and above
     datastore         in Google Cloud Datastore, shared by all processes
       registrations     its half about backends

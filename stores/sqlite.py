@@ -40,9 +40,9 @@ class SqliteRegistrations:
         self._noted: dict[BackendId, datetime] = {}
         try:
             with ExitStack() as opened:
-                self._changes = opened.enter_context(closing(_connect(path, patience)))
+                self._changes = opened.enter_context(closing(connect(path, patience)))
                 bring_up_to_date(self._changes)
-                self._notes = opened.enter_context(closing(_connect(path, timedelta())))
+                self._notes = opened.enter_context(closing(connect(path, timedelta())))
                 self._opened = opened.pop_all()
         except sqlite3.Error as exc:
             raise UnusableDatabase(explain(exc, path)) from exc
@@ -112,7 +112,8 @@ def require_usable(path: Path) -> None:
         raise UnusableDatabase(explain(exc, path)) from exc
 
 
-def _connect(path: Path, patience: timedelta) -> sqlite3.Connection:
+def connect(path: Path, patience: timedelta) -> sqlite3.Connection:
+    """The file, each of whose changes is on the disk when it is made, by itself. Raises `sqlite3.Error`."""
     connection = sqlite3.connect(path, timeout=patience.total_seconds(), isolation_level=None, check_same_thread=False)
     try:
         # Readers and a writer do not wait for one another; FULL: what is reported is on the disk.

@@ -1,4 +1,4 @@
-"""The tables of the registrations' database, from the first version to this one."""
+"""The tables of the stand-alone proxy's database, from the first version to this one."""
 
 import sqlite3
 from pathlib import Path
@@ -15,6 +15,8 @@ MIGRATIONS: Final = (
     # 2: ours.
     "ALTER TABLE backends ADD COLUMN hosts TEXT NOT NULL DEFAULT '[]';"
     " ALTER TABLE backends ADD COLUMN options TEXT NOT NULL DEFAULT ''",
+    # 3: sessions that were ended before their time, which is in seconds since 1970.
+    "CREATE TABLE sign_outs (session TEXT NOT NULL PRIMARY KEY, ends INTEGER NOT NULL)",
 )
 """What makes of each version the next; a file says in `PRAGMA user_version` which it is. None is ever changed here."""
 

@@ -18,6 +18,7 @@
     fronts      the field in which a proxy in front names users
     sign_in     signing in by OpenID Connect: what goes out and what must come back
     sessions    who is signed in, and for how long
+    signed_out  who has ended that before its time
     sealing     values that only this proxy can have made
     cookies     names and form of its cookies
     returning   where somebody goes after signing in

@@ -18,6 +18,7 @@ from standalone.identity.reception import FrontReception, PublicReception, Recep
 from standalone.identity.sealing import MAX_FILE_BYTES as MAX_KEY_FILE_BYTES
 from standalone.identity.sealing import Keys, parse_keys
 from standalone.identity.sessions import Lifetimes
+from standalone.identity.signed_out import SignedOut
 from standalone.identity.throttle import Throttle
 from standalone.identity.tokens import MAX_FILE_BYTES, Tokens, parse_tokens
 from standalone.process.watched import WatchedFile
@@ -25,7 +26,6 @@ from standalone.settings.administrators import AdministratorSettings
 from standalone.settings.agents import AgentSettings
 from standalone.settings.load import Settings
 from standalone.settings.secrets import MAX_SECRET_BYTES, parse_secret, watch
-from standalone.settings.users import UserSettings
 
 IsTrusted = Callable[[str], bool]
 """True for the address of a proxy in front that is believed."""
@@ -50,7 +50,7 @@ class _Assembly:
     def access(self, settings: Settings, store: Store, is_trusted: IsTrusted) -> Access:
         agents = self._accounts(settings.agents, listed=None)
         administrators = self._accounts(settings.administrators, listed=settings.administrators.accounts)
-        reception = self._reception(settings.users, is_trusted)
+        reception = self._reception(settings, is_trusted)
         return Access(
             gate=guarded_gate(agents, store),
             reception=reception,
@@ -76,20 +76,22 @@ class _Assembly:
         provider = Provider(table.oidc_issuer, WebClient(ca_file=table.oidc_ca_file), self._clock)
         return IssuedTokens(provider, self._clock, audience=table.oidc_audience, listed=listed)
 
-    def _reception(self, users: UserSettings, is_trusted: IsTrusted) -> Reception:
+    def _reception(self, settings: Settings, is_trusted: IsTrusted) -> Reception:
+        users = settings.users
         if users.sign_in == "header":
             front = Front(users.header, users.header_prefix)
             allowed = frozenset(users.allowed or [ALL_USERS])
             return FrontReception(front, is_trusted=is_trusted, allowed=allowed)
-        return self._portal(users) if users.sign_in == "oidc" else PublicReception()
+        return self._portal(settings) if users.sign_in == "oidc" else PublicReception()
 
-    def _portal(self, users: UserSettings) -> Reception:
+    def _portal(self, settings: Settings) -> Reception:
         from standalone.identity.desk import Desk, Rules
         from standalone.identity.fetching import WebClient
         from standalone.identity.portal import Portal
         from standalone.identity.provider import Provider
         from standalone.identity.redemption import ClientCredentials
 
+        users = settings.users
         rules = Rules(
             origins=Origins(users.public_urls),
             scopes=users.oidc_scopes,
@@ -102,7 +104,10 @@ class _Assembly:
             rules=rules,
             provider=Provider(users.oidc_issuer, WebClient(ca_file=users.oidc_ca_file), self._clock),
             client=ClientCredentials(users.oidc_client_id, self._secret(users.oidc_client_secret)),
-            book=GuestBook(Lifetimes(absolute=users.session_lifetime, idle=users.session_idle)),
+            book=GuestBook(
+                Lifetimes(absolute=users.session_lifetime, idle=users.session_idle),
+                _signed_out(settings.storage.database),
+            ),
             keys=self._session_keys(users.session_keys),
             clock=self._clock,
             throttle=self._throttle,
@@ -124,3 +129,12 @@ class _Assembly:
         file = watch("users.session-keys", path, parse_keys, max_bytes=MAX_KEY_FILE_BYTES)
         self._files.append(file)
         return lambda: file.value
+
+
+def _signed_out(database: Path | None) -> SignedOut:
+    if database is None:
+        return SignedOut()
+    # Not imported where nothing is kept.
+    from stores.sqlite_sign_outs import SqliteSignOuts
+
+    return SignedOut(SqliteSignOuts(database))

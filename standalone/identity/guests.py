@@ -13,8 +13,9 @@ from standalone.identity.cookies import (
 )
 from standalone.identity.origins import Origin
 from standalone.identity.sealing import Keys, seal, unseal
-from standalone.identity.sessions import Lifetimes, Session, SignedOut, seal_session, seen_at, unseal_session
+from standalone.identity.sessions import Lifetimes, Session, seal_session, seen_at, unseal_session
 from standalone.identity.sign_in import LIVES, MOST_AT_ONCE, SignIn, mark_of, seal_sign_in, unseal_sign_in
+from standalone.identity.signed_out import SignedOut
 from wire.headers import Headers
 
 Field = tuple[str, str]
@@ -47,9 +48,9 @@ class GuestBook:
         lives = self.lifetimes.ends(used) - now
         return set_cookie(name, seal_session(used, keys), is_secure=origin.is_secure, lives=lives)
 
-    def end(self, session: Session, origin: Origin, *, now: datetime) -> Field:
+    async def end(self, session: Session, origin: Origin, *, now: datetime) -> Field:
         """A session is over: the field that makes its browser forget it; a copy of its cookie opens nothing more."""
-        self.signed_out.add(session.session_id, ends=session.began + self.lifetimes.absolute, now=now)
+        await self.signed_out.add(session.session_id, ends=session.began + self.lifetimes.absolute, now=now)
         return remove_cookie(session_cookie(is_secure=origin.is_secure), is_secure=origin.is_secure)
 
 

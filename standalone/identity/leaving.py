@@ -54,7 +54,7 @@ class Leaving:
             return
         if not may_sign_out(form.get("token", ""), session, desk.keys()):
             raise NotAllowed("to sign out takes the form of the page for it", authenticated=True)
-        call.add_fields(desk.book.end(session, origin, now=desk.clock.now()))
+        call.add_fields(await desk.book.end(session, origin, now=desk.clock.now()))
         log_change("sign-out", by=session.user, peer=call.client.address)
         await redirect(call, await self._provider_url(origin) or SIGNED_OUT, status=303)
 

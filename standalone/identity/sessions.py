@@ -1,6 +1,5 @@
 """Who is signed in, and for how long: what the session cookie says. Pure: the time is given."""
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -80,24 +79,6 @@ def _session_of(value: Mapping[str, object]) -> Session | None:
         case {"user": str(user), "id": str(session_id), "host": str(host), "began": int(began), "seen": int(seen)}:
             return Session(user=user, session_id=session_id, host=host, began=_moment(began), seen=_moment(seen))
     return None
-
-
-class SignedOut:
-    """The sessions that were ended before their time, so that a copy of their cookie opens nothing: the last
-    `capacity` of them, for as long as they could have lasted."""
-
-    def __init__(self, *, capacity: int = 100_000) -> None:
-        self._capacity = capacity
-        self._ends: OrderedDict[str, datetime] = OrderedDict()
-
-    def __contains__(self, session_id: str) -> bool:
-        return session_id in self._ends
-
-    def add(self, session_id: str, *, ends: datetime, now: datetime) -> None:
-        """A session that could have lasted to `ends` is over now."""
-        self._ends[session_id] = ends
-        while self._ends and (len(self._ends) > self._capacity or next(iter(self._ends.values())) <= now):
-            self._ends.popitem(last=False)
 
 
 def _seconds(moment: datetime) -> int:

@@ -20,8 +20,8 @@ class StorageSettings(Table):
             name="database",
             default="",
             expects="the path of a file",
-            help="SQLite file with the backends that the API registers, made where there is none; without it they are "
-            "gone when the proxy ends.",
+            help="SQLite file with the backends that the API registers, and who has signed out; made where there is "
+            "none. Without it both are gone when the proxy ends.",
             parse=lambda text: Path(text) if text else None,
         ),
     )

@@ -16,6 +16,7 @@ SOURCES: Final = [
     *(ROOT / "standalone").rglob("*.py"),
     ROOT / "stores" / "sqlite.py",
     ROOT / "stores" / "sqlite_schema.py",
+    ROOT / "stores" / "sqlite_sign_outs.py",
 ]
 LEVELS: Final = {"warning", "error", "exception"}
 ERRORS: Final = {"ListenError", "SettingsError", "TokenFileError", "UnusableDatabase"}

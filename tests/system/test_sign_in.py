@@ -368,6 +368,21 @@ def test_who_signs_out_is_out_here_and_a_copy_of_his_cookie_opens_nothing(world:
     assert "audit: sign-out by=ada@example.org" in world.proxy.logged()
 
 
+def test_who_has_signed_out_is_out_after_a_restart_where_there_is_a_database(make_world: MakeWorld) -> None:
+    world = make_world()
+    world.proxy.restart(storage={"database": str(world.proxy.folder / "proxy.sqlite3")})
+    leaving, staying = world.visitor(), world.visitor("grace")
+    wait_for_agent(world, staying)
+    host, url = urlsplit(world.url).netloc, f"{world.url}/.inverting-proxy/sign-out"
+    copies = [visitor.cookies[host][SESSION] for visitor in (leaving, staying)]
+    leaving.post(url, {"token": sign_out_token(leaving, world)}, ("Origin", world.url))
+    world.proxy.restart()
+    wait_for_agent(world, staying)
+
+    statuses = [call(world.url, "GET", "/who", fields=[("Cookie", f"{SESSION}={copy}")]).status for copy in copies]
+    assert statuses == [401, 200]
+
+
 @pytest.mark.parametrize(
     ("form", "fields"),
     [

@@ -41,7 +41,9 @@ def restored(version: int, path: Path) -> Path:
 
 def tables_of(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
     return connection.execute(
-        "SELECT name, type, \"notnull\", dflt_value, pk FROM pragma_table_info('backends')"
+        'SELECT tables.name, columns.name, columns.type, "notnull", dflt_value, columns.pk'
+        " FROM sqlite_schema AS tables, pragma_table_info(tables.name) AS columns WHERE tables.type = 'table'"
+        " ORDER BY tables.name, cid"
     ).fetchall()
 
 

@@ -1,5 +1,6 @@
 """`standalone.identity.guests`: sessions and attempts in cookies."""
 
+import asyncio
 from datetime import timedelta
 from itertools import count
 
@@ -64,7 +65,7 @@ def test_it_is_kept_as_long_as_it_can_last() -> None:
 def test_one_that_was_ended_is_over_also_for_a_copy() -> None:
     guests = book()
     cookie = guests.write(SESSION, ORIGIN, KEYS, now=NOON)
-    removed = guests.end(SESSION, ORIGIN, now=NOON)
+    removed = asyncio.run(guests.end(SESSION, ORIGIN, now=NOON))
 
     assert guests.session_of(sent(cookie), ORIGIN, KEYS, now=NOON) is None
     assert removed[1].startswith("__Host-inverting-proxy-session=; Path=/; Max-Age=0;")

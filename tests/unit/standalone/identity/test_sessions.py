@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from standalone.identity.sealing import seal
-from standalone.identity.sessions import Lifetimes, Session, SignedOut, seal_session, seen_at, unseal_session
+from standalone.identity.sessions import Lifetimes, Session, seal_session, seen_at, unseal_session
 from tests.fakes.clock import NOON
 
 KEYS = (b"k" * 32,)
@@ -73,20 +73,3 @@ def test_no_pause_below_the_idle_time_ends_it_if_it_is_written_down_when_due(pau
 def test_its_use_is_not_written_down_with_every_answer() -> None:
     assert not LIVES.is_due(SESSION, now=NOON + timedelta(minutes=5))
     assert LIVES.is_due(SESSION, now=NOON + timedelta(minutes=6))
-
-
-def test_who_has_signed_out_is_remembered_as_long_as_the_cookie_could_last() -> None:
-    signed_out = SignedOut()
-    signed_out.add("s", ends=NOON + timedelta(hours=1), now=NOON)
-
-    assert ("s" in signed_out, "t" in signed_out) == (True, False)
-    signed_out.add("t", ends=NOON + timedelta(hours=3), now=NOON + timedelta(hours=2))
-    assert ("s" in signed_out, "t" in signed_out) == (False, True)
-
-
-def test_so_many_are_remembered_and_no_more() -> None:
-    signed_out = SignedOut(capacity=2)
-    for name in "abc":
-        signed_out.add(name, ends=NOON + timedelta(hours=1), now=NOON)
-
-    assert [name in signed_out for name in "abc"] == [False, True, True]
