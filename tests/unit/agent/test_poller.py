@@ -3,6 +3,7 @@
 import queue
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 import pytest
 
@@ -59,12 +60,18 @@ class Proxy:
                 self.turns.put([])
         return self.takes_back
 
+    def abort(self) -> None:
+        """Of one poll, whichever."""
+        self.turns.put([])
+
     def poll(self, interrupt: Interrupt, *, capacity: int) -> Sequence[Listed]:
         with self._lock:
             self.capacities.append(capacity)
             self.asking += 1
         try:
-            turn = self.turns.get(timeout=10 * SECOND)
+            # Of one that cannot be ended by leaving, a test says itself what becomes of it.
+            with interrupt.over(self) if self.is_batched else nullcontext():
+                turn = self.turns.get(timeout=10 * SECOND)
         finally:
             with self._lock:
                 self.asking -= 1
@@ -326,9 +333,13 @@ def test_while_requests_run_as_many_polls_are_on_their_way_as_the_link_is_wide_a
             lambda n=number, p=polls: proxy.asked == n + p and proxy.asking == p, within=10 * SECOND, what="polls"
         )  # type: ignore[misc]
     proceed.set()
-    for _ in range(4):
-        proxy.turns.put([])
-    wait_until(lambda: proxy.asking == 1, within=10 * SECOND, what="one poll")
+
+    def is_alone() -> bool:
+        if proxy.asking > 1:
+            proxy.turns.put([])  # a poll ends
+        return proxy.asking == 1
+
+    wait_until(is_alone, within=10 * SECOND, what="one poll")
     poller.stop()
     assert drained.wait(10 * SECOND)
 
@@ -350,6 +361,22 @@ def test_where_one_poll_is_all_there_may_be_it_is_one() -> None:
     assert proxy.asking == 1
     poller.stop()
     assert drained.wait(10 * SECOND)
+
+
+def test_a_poll_that_begins_when_the_proxy_has_been_told_is_cut_short() -> None:
+    class Late(Proxy):
+        def poll(self, interrupt: Interrupt, *, capacity: int) -> Sequence[Listed]:
+            begun.set()
+            wait_until(lambda: self.left, within=10 * SECOND, what="the word to the proxy")
+            return super().poll(interrupt, capacity=capacity)
+
+    proxy, drained, begun = Late(is_batched=True), threading.Event(), threading.Event()
+    poller = a_poller(proxy, lambda _: None, drained)
+    poller.start()
+    assert begun.wait(10 * SECOND)
+    poller.stop()
+    assert drained.wait(10 * SECOND)
+    assert (proxy.asked, proxy.asking) == (1, 0)
 
 
 def test_polls_never_ask_for_more_than_there_is_room_for() -> None:
