@@ -136,6 +136,14 @@ class ProxyProtocol(HttpToolsProtocol):
             if not cycle.response_complete:
                 cycle.disconnected = True
                 task.cancel()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Let go of what refers to this object: it would be left to the garbage collector, which takes thousands at a
+        time, while everybody waits."""
+        self._running = None
+        self.parser = self.cycle = self.scope = None  # type: ignore[assignment]  # as the parent begins and ends
+        self.pipeline.clear()
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; what comes behind the last request of a connection is dropped."""
@@ -287,8 +295,7 @@ class ProxyProtocol(HttpToolsProtocol):
         early, self._early = self._early, None
         if early:
             end.data_received(early)
-        # The two refer to each other: a tunnel shall not keep what read its request.
-        self.parser = None  # type: ignore[assignment]  # as uvicorn does it at the end
+        self._forget()
         return True
 
     def _keep_early(self, data: bytes) -> None:

@@ -1,7 +1,9 @@
 """Limits and times, which real connections take long to reach; the rest is in `tests/standalone/test_framing.py`."""
 
 import asyncio
+import gc
 import socket
+import weakref
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -265,6 +267,29 @@ def test_the_task_of_a_client_that_has_gone_is_cancelled() -> None:
         assert bench.cancelled == 1
 
     run(scenario)
+
+
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_a_connection_that_has_ended_leaves_nothing_for_the_garbage_collector(is_answered: bool) -> None:
+    async def scenario(bench: Bench) -> None:
+        protocol, _ = bench.connect()
+        kept = weakref.ref(protocol)
+        protocol.data_received(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+        if is_answered:
+            bench.answers.set()
+        await asyncio.sleep(0.01)
+        protocol.connection_lost(None)
+        await asyncio.sleep(0.01)
+        bench.scopes.clear()
+
+        del protocol
+        assert kept() is None
+
+    gc.disable()
+    try:
+        run(scenario)
+    finally:
+        gc.enable()
 
 
 def test_a_body_that_turns_out_to_be_none_is_refused_and_its_task_cancelled() -> None:
