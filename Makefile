@@ -106,9 +106,12 @@ endif
 
 ##@ Measure
 
-.PHONY: bench
+.PHONY: bench bench-appengine
 bench: .venv/dev/.installed .venv/standalone/.installed .venv/agent/.installed ## Proxy and agent beside nginx and ssh -R, with wrk: some minutes; ARGS='--help' says what else
 	@$(DEV)/python -m benchmarks $(ARGS)
+
+bench-appengine: .venv/dev/.installed .venv/appengine/.installed .venv/agent/.installed ## The App Engine services over the Datastore emulator, without and with memcached: some minutes; ARGS='--help'
+	@GRPC_ENABLE_FORK_SUPPORT=0 $(DEV)/python -m benchmarks.appengine $(ARGS)
 
 .PHONY: soak
 soak: .venv/dev/.installed .venv/standalone/.installed .venv/agent/.installed .venv/peers/.installed ## Does an agent grow that works for long? MINUTES=10

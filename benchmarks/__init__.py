@@ -14,7 +14,8 @@
 
 Each of the others has a command line of its own:
 
-    appengine        small requests through the services; datastore_relay counts their calls to the emulator
+    appengine        the App Engine services over the Datastore emulator: polling alone, and with hints in a memcached
+                     services: how they are started; calls: what they ask of Datastore; services_tables
     agent            the agent's processor time beside a bare loop of requests, and its start
     websockets       native websockets that wait: memory, processor time, and whether all are alive
     streaming        long bodies both ways: how fast, processor time for a gibibyte, memory; beside nginx

@@ -1,118 +1,163 @@
-"""`python -m benchmarks.appengine [--rounds N]`: small requests through the services, one client and sixteen.
+"""`python -m benchmarks.appengine`: the three services over the vendor's emulator, polling alone and with hints.
 
-Over Google's Datastore emulator. The backend's own time, asked directly in the same round, stands beside. Datastore's
-calls are counted in rounds of their own, because counting costs time.
+    python -m benchmarks.appengine                     everything, some minutes
+    python -m benchmarks.appengine --quick             the same in one, for a look
+    python -m benchmarks.appengine --sections loads --loads get --clients 16 --rounds 9
+
+Two sets of services, with an agent each, serve the same nginx in turn; wrk asks. Calls to Datastore are counted at a
+relay before further sets, because counting costs time.
 """
 
 import argparse
-import http.client
-import statistics
+import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
-from scripts.emulator import DatastoreEmulator
+from benchmarks import nginx, services_tables
+from benchmarks.calls import Calls, ask_times, calls_during
+from benchmarks.idle import rest
+from benchmarks.loads import APPENGINE_LOADS, LONG, SLOW, Load, require_wrk
+from benchmarks.programs import Missing
+from benchmarks.report import Machine, Report
+from benchmarks.rounds import Plan, measure
+from benchmarks.services import HINTS, POLLING, Reach, directly, serving
+from benchmarks.services_tables import Counted
+from benchmarks.systems import System
+from scripts.emulator import EmulatorMissing, find_starter
 from tests.datastore_relay import DatastoreRelay
-from tests.system.backends import Peer
-from tests.system.shapes import AppEngine, Site
+from tests.system.processes import Process
 
-REQUESTS: Final = 100
-"""For each client and round."""
+BEGIN: Final = "<!-- What follows is written by `python -m benchmarks.appengine --keep`. -->"
 
-CLIENTS: Final = (1, 16)
+SYSTEMS: Final = (POLLING, HINTS)
 
+ALONE: Final = frozenset({LONG, SLOW})
+"""What one client asks for at a time."""
 
-def ask(url: str) -> list[float]:
-    """The seconds that each request took, one after the other on one connection."""
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
-    seconds = []
-    with closing(connection):
-        for _ in range(REQUESTS):
-            began = time.perf_counter()
-            connection.request("GET", "/echo")
-            answer = connection.getresponse()
-            answer.read()
-            seconds.append(time.perf_counter() - began)
-            if answer.status != 200:
-                raise RuntimeError(f"{url}: {answer.status}\n{answer.headers}")
-    return seconds
+ALONE_SECONDS: Final = 5
+"""For each run of these at least, in which `SLOW` is answered twice."""
+
+COUNTED: Final = 40
+"""Requests whose calls are counted, all clients' together; of those that one client asks for, a tenth."""
+
+QUICK: Final = ["--rounds=1", "--seconds=2", "--rest=5"]
 
 
-def ask_together(url: str, clients: int) -> tuple[float, float, float]:
-    """Median and 90th percentile in milliseconds, and requests a second."""
-    began = time.perf_counter()
-    with ThreadPoolExecutor(clients) as pool:
-        seconds = [each for client in pool.map(ask, [url] * clients) for each in client]
-    rate = len(seconds) / (time.perf_counter() - began)
-    return statistics.median(seconds) * 1000, statistics.quantiles(seconds, n=10)[-1] * 1000, rate
+def main(arguments: Sequence[str]) -> int:
+    """Measure and print; the exit status."""
+    options = _parser().parse_args(arguments)
+    if options.quick:
+        options = _parser().parse_args([*QUICK, *arguments])
+    report = Report(Machine.here(), begin=BEGIN, plot=None)
+    try:
+        find_starter()
+        require_wrk()
+        for name in options.sections:
+            SECTIONS[name](options, report)
+    except (Missing, EmulatorMissing) as exc:
+        print(exc, file=sys.stderr)
+        return 2
+    print(report.markdown())
+    if options.keep:
+        report.keep()
+    return 0
+
+
+def measure_loads(options: argparse.Namespace, report: Report) -> None:
+    """Every load on both, one after the other."""
+    with _running() as (backend, systems):
+        for loads, clients in _runs(options):
+            seconds = max(options.seconds, ALONE_SECONDS) if ALONE & set(loads) else options.seconds
+            plan = Plan(loads, clients, seconds, options.rounds)
+            samples = measure(plan, backend, systems, tell=_tell)
+            for load in loads:
+                report.add(load.title, services_tables.loads_table(load, samples, run=report.machine.run))
+
+
+def count_calls(options: argparse.Namespace, report: Report) -> None:
+    """Calls to Datastore for each request, and in a minute without any."""
+    relays: dict[str, DatastoreRelay] = {}
+    with ExitStack() as stack:
+
+        def relay(name: str, emulator: str) -> str:
+            relays[name] = stack.enter_context(closing(DatastoreRelay(emulator)))
+            return relays[name].host
+
+        _, systems = stack.enter_context(_running(relay))
+        counted = [
+            Counted(load, clients, system.name, _count(system, relays[system.name], load, clients))
+            for loads, numbers in _runs(options)
+            for load in loads
+            for clients in numbers
+            for system in systems
+        ]
+        _tell(f"{options.rest} s of rest")
+        for each in relays.values():
+            each.calls.clear()
+        idle = rest(systems, seconds=options.rest)
+        calls = {name: Calls.of(each.calls, per=options.rest / 60) for name, each in relays.items()}
+    run = report.machine.run
+    report.add("Calls to Datastore for each request", services_tables.calls_table(counted, run=run))
+    report.add("An idle minute", services_tables.idle_table(idle, calls, run=run))
+    report.add("Processes in it", services_tables.rest_table(idle, run=run))
+
+
+def _count(system: System, relay: DatastoreRelay, load: Load, clients: int) -> Calls:
+    _tell(f"calls: {load.title}, {clients} clients, {system.name}")
+    times = max(1, COUNTED // (10 if load in ALONE else clients))
+    calls = calls_during(lambda: ask_times(system, load, clients=clients, times=times), relay)
+    return Calls.of(calls, per=times * clients)
+
+
+SECTIONS: Final[dict[str, Callable[[argparse.Namespace, Report], None]]] = {
+    "loads": measure_loads,
+    "calls": count_calls,
+}
+
+
+def _runs(options: argparse.Namespace) -> list[tuple[list[Load], Sequence[int]]]:
+    """Loads with their numbers of clients."""
+    loads = [APPENGINE_LOADS[name] for name in options.loads]
+    together = [load for load in loads if load not in ALONE]
+    return [(together, options.clients), ([load for load in loads if load in ALONE], (1,))]
 
 
 @contextmanager
-def served(shape: AppEngine, peer: Peer, folder: Path) -> Iterator[str]:
-    """The users' URL of the services with one agent."""
-    site = Site(shape, peer.url, backend_id=f"bench-{shape.name}", folder=folder)
-    site.start_agent()
-    site.wait_until_online()
-    yield site.url
-    site.close()
-    shape.stop()
-
-
-def show(name: str, clients: int, rounds: list[tuple[float, float, float]]) -> None:
-    """One row of the table: medians over the rounds."""
-    median, late, rate = (statistics.median(column) for column in zip(*rounds, strict=True))
-    print(f"| {name} | {clients} | {median:.1f} ms | {late:.1f} ms | {rate:.0f} |", flush=True)
-
-
-def compare(rounds: int) -> None:
-    """Measure the backend alone and the services before it, in turn."""
-    with tempfile.TemporaryDirectory() as name:
+def _running(reach: Reach = directly) -> Iterator[tuple[Process, list[System]]]:
+    """The backend, and all sets before it."""
+    _tell("start")
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
-        peer = Peer(folder)
-        with served(AppEngine(folder), peer, folder) as appengine:
-            urls = {"backend alone": peer.url, "App Engine's shape": appengine}
-            print("| | clients | median | 90 % | requests/s |\n|---|---|---|---|---|")
-            for clients in CLIENTS:
-                measured: dict[str, list[tuple[float, float, float]]] = {name: [] for name in urls}
-                for _ in range(rounds):
-                    for name, url in urls.items():
-                        measured[name].append(ask_together(url, clients))
-                for name, results in measured.items():
-                    show(name, clients, results)
-        peer.stop()
+        backend, port = nginx.start_backend(folder)
+        stack.callback(backend.kill)
+        sets = [serving(each, folder / each, backend=port, reach=reach) for each in SYSTEMS]
+        yield backend, [stack.enter_context(each) for each in sets]
 
 
-def count_calls(rounds: int) -> None:
-    """Datastore calls for each small request of one client, everything included: looks that find nothing, too."""
-    with tempfile.TemporaryDirectory() as name, DatastoreEmulator() as emulator:
-        folder = Path(name)
-        peer = Peer(folder)
-        relay = DatastoreRelay(emulator.host)
-        with served(AppEngine(folder, DATASTORE_EMULATOR_HOST=relay.host), peer, folder) as url:
-            totals = []
-            for _ in range(rounds):
-                relay.calls.clear()
-                ask(url)
-                totals.append(len(relay.calls) / REQUESTS)
-            by_method = ", ".join(f"{method} {count / REQUESTS:.1f}" for method, count in relay.methods().most_common())
-        print(f"\nDatastore calls for each request, one client: {statistics.median(totals):.1f} ({by_method})")
-        relay.close()
-        peer.stop()
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
-def main() -> None:
-    """Measure, and print tables."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.appengine")
-    parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
-    compare(rounds)
-    count_calls(rounds)
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.appengine", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sections", nargs="+", choices=list(SECTIONS), default=list(SECTIONS), help="(default: all)")
+    parser.add_argument("--loads", nargs="+", choices=list(APPENGINE_LOADS), default=list(APPENGINE_LOADS))
+    parser.add_argument("--clients", nargs="+", type=int, metavar="N", default=[1, 16], help="of small requests")
+    for name, default, text in (
+        ("--seconds", 3, "of each run"),
+        ("--rounds", 5, "in which each run comes once"),
+        ("--rest", 60, "seconds of rest"),
+    ):
+        parser.add_argument(name, type=int, metavar="N", default=default, help=f"{text} (default: %(default)s)")
+    parser.add_argument("--quick", action="store_true", help=f"{' '.join(QUICK)}, unless they are given")
+    parser.add_argument("--keep", action="store_true", help="put the results into benchmarks/README.md")
+    return parser
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

@@ -37,6 +37,12 @@ BIG: Final = Load("big", "1 MiB GET", "GET", "/big", 0, 2**20)
 
 LOADS: Final = {load.name: load for load in (GET, POST, BIG)}
 
+SLOW: Final = Load("slow", "GET that the backend answers after 2 s", "GET", "/slow", 0, len(GREETING))
+LONG: Final = Load("long", "5 MB GET", "GET", "/long", 0, 5 * 10**6)
+
+APPENGINE_LOADS: Final = {load.name: load for load in (GET, POST, LONG, SLOW)}
+"""Those that are asked of the services."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answers:
@@ -46,6 +52,7 @@ class Answers:
     rate: float
     megabytes: float
     p50: float
+    p90: float
     p99: float
     errors: int
     """Connections refused or broken, statuses over 399, answers that took longer than the time-out."""
@@ -68,6 +75,7 @@ def ask(url: str, load: Load, *, clients: int, seconds: int, fields: tuple[str, 
         rate=said["requests"] / said["seconds"],
         megabytes=said["bytes"] / said["seconds"] / 1e6,
         p50=said["p50"],
+        p90=said["p90"],
         p99=said["p99"],
         errors=said["errors"],
     )

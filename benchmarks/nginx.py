@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 from typing import Final
 
-from benchmarks.loads import BIG, GET, GREETING, POST
+from benchmarks.loads import BIG, GET, GREETING, LONG, POST, SLOW
 from benchmarks.programs import find_program
 from tests.system.processes import Process, free_port
 
@@ -33,14 +33,23 @@ http {{
 """
 
 # nginx answers a POST before it has read the body, unless something needs that; `mirror` does. A file cannot be posted
-# to, and the error of that is made the answer.
+# to, and the error of that is made the answer; so is that of a password that nobody has, which nginx can say late.
+# `no-store`, because a proxy that keeps answers would not be measured.
 _BACKEND: Final = """
     server {{
         listen 127.0.0.1:{port} backlog=4096;
         root {folder};
+        add_header Cache-Control no-store always;
         location = {small} {{ return 200 "{greeting}"; }}
         location = {post} {{ mirror /read; error_page 405 =200 {small}; }}
+        location = {slow} {{
+            auth_basic nobody;
+            auth_basic_user_file /dev/null;
+            auth_delay 2s;
+            error_page 401 =200 {small};
+        }}
         location = {big} {{ default_type application/octet-stream; }}
+        location = {long} {{ default_type application/octet-stream; }}
         location = /read {{ internal; return 204; }}
     }}
 """
@@ -64,15 +73,20 @@ _ONE_HOP: Final = """
 """
 
 
+def find_nginx() -> str:
+    """The path of the program. Raises `Missing`."""
+    return find_program("nginx", package="nginx-light")
+
+
 def start_backend(folder: Path) -> tuple[Process, int]:
     """The backend, and its port: answers to all loads. Raises `Missing`."""
-    (folder / BIG.target[1:]).write_bytes(random.Random(1).randbytes(BIG.receives))
+    for load in (BIG, LONG):
+        (folder / load.target[1:]).write_bytes(random.Random(1).randbytes(load.receives))
     (folder / POST.target[1:]).touch()
     port = free_port()
     greeting = GREETING.replace("\n", "\\n")
-    inside = _BACKEND.format(
-        port=port, folder=folder, small=GET.target, post=POST.target, big=BIG.target, greeting=greeting
-    )
+    targets = {"small": GET.target, "post": POST.target, "big": BIG.target, "long": LONG.target, "slow": SLOW.target}
+    inside = _BACKEND.format(port=port, folder=folder, greeting=greeting, **targets)
     return _start("backend", inside, folder), port
 
 
@@ -83,9 +97,8 @@ def start_one_hop(folder: Path, *, backend: int) -> tuple[Process, int]:
 
 
 def _start(name: str, inside: str, folder: Path) -> Process:
-    path = find_program("nginx", package="nginx-light")
     user = pwd.getpwuid(os.getuid())
     settings = folder / f"{name}.conf"
     group = grp.getgrgid(user.pw_gid).gr_name
     settings.write_text(_SHELL.format(user=user.pw_name, group=group, folder=folder, name=name, inside=inside))
-    return Process(name, [path, "-c", str(settings), "-e", "stderr"], log=folder / f"{name}.log")
+    return Process(name, [find_nginx(), "-c", str(settings), "-e", "stderr"], log=folder / f"{name}.log")

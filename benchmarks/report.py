@@ -46,9 +46,11 @@ class Machine:
 
 @dataclass(slots=True)
 class Report:
-    """Tables with titles, in order, and panels for the plot."""
+    """Tables with titles, in order, and panels for the plot; kept in the README from the line `begin` on."""
 
     machine: Machine
+    begin: str = BEGIN
+    plot: Path | None = _PLOT
     panels: list[Panel] = field(default_factory=list)
     _sections: list[str] = field(default_factory=list)
     _notes: list[str] = field(default_factory=list)
@@ -69,11 +71,11 @@ class Report:
     def keep(self) -> None:
         """Replace what the README shows, and the plot beside it if there are lines to draw."""
         text = self.markdown()
-        if self.panels:
-            _PLOT.write_text(draw(self.panels))
-        if _PLOT.exists():
-            text = f"![Requests by the number of clients]({_PLOT.name})\n\n{text}"
-        _README.write_text(Page(_README.read_text(), BEGIN).keeping(text))
+        if self.plot and self.panels:
+            self.plot.write_text(draw(self.panels))
+        if self.plot and self.plot.exists():
+            text = f"![Requests by the number of clients]({self.plot.name})\n\n{text}"
+        _README.write_text(Page(_README.read_text(), self.begin).keeping(text))
 
 
 def panels_of(loads: Sequence[Load], samples: Mapping[Cell, Sample]) -> list[Panel]:

@@ -35,6 +35,7 @@ class Sample:
     rate: float
     megabytes: float
     p50: float
+    p90: float
     p99: float
     errors: int
     """The sum, not the median: one is too many."""
@@ -83,7 +84,7 @@ def _run(plan: Plan, load: Load, clients: int, system: System, backend: Process)
     for process in parts.values():
         process.require_running()
     used = {name: _used(pid, before[name], answers) for name, pid in pids.items()}
-    return Sample(answers.rate, answers.megabytes, answers.p50, answers.p99, answers.errors, used)
+    return Sample(answers.rate, answers.megabytes, answers.p50, answers.p90, answers.p99, answers.errors, used)
 
 
 def _used(pid: int, before: float, answers: Answers) -> Used:
@@ -99,6 +100,7 @@ def _medians(samples: Sequence[Sample]) -> Sample:
         rate=median(lambda each: each.rate),
         megabytes=median(lambda each: each.megabytes),
         p50=median(lambda each: each.p50),
+        p90=median(lambda each: each.p90),
         p99=median(lambda each: each.p99),
         errors=sum(each.errors for each in samples),
         used={

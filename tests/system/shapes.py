@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -136,7 +136,8 @@ class AppEngine:
     user = END_USER
     token = f"dev:{AGENT}"
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, *, reach: Callable[[str], str] = str, **settings: str) -> None:
+        """`reach` says where the services find the emulator that is at `HOST:PORT`: there, or behind something."""
         emulator = [sys.executable, "-m", "tests.system.emulator"]
         self.emulator = Process("emulator", emulator, log=folder / "emulator.log", lives_while_open=True)
         env = {
@@ -144,7 +145,7 @@ class AppEngine:
             "DEV_END_USER": END_USER,
             "ADMINS": ADMIN,
             "GOOGLE_CLOUD_PROJECT": "system-tests",
-            "DATASTORE_EMULATOR_HOST": self.emulator.wait_for_url().removeprefix("http://"),
+            "DATASTORE_EMULATOR_HOST": reach(self.emulator.wait_for_url().removeprefix("http://")),
             "RESPONSE_TIMEOUT": f"{RESPONSE_TIMEOUT}s",
             "IDLE_TIMEOUT": f"{IDLE_TIMEOUT}s",
             "BACKENDS_AGE": "1s",  # tests come and go with their backends
@@ -158,6 +159,11 @@ class AppEngine:
     @property
     def _services(self) -> Sequence[_Service]:
         return self._proxy, self._agents, self._api
+
+    @property
+    def parts(self) -> dict[str, Process]:
+        """Its processes by name."""
+        return {process.name: process for process in (*(each.process for each in self._services), self.emulator)}
 
     @property
     def url(self) -> str:

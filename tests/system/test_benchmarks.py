@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from xml.etree import ElementTree
@@ -13,11 +14,14 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks.link import Link
-from benchmarks.loads import GET
+from benchmarks.loads import GET, require_wrk
+from benchmarks.nginx import find_nginx
 from benchmarks.plot import Panel, draw
 from benchmarks.programs import Missing, find_program
 from benchmarks.systems import choose, parse_template
 from benchmarks.usage import processor_seconds, resident_kib
+from scripts.emulator import EmulatorMissing, find_starter
+from tests.memcached import find_memcached
 from tests.system.processes import ROOT, Process, interpreter
 from tests.timing import SECOND, wait_until
 
@@ -27,19 +31,19 @@ ANOTHER = (
 )
 
 
-def require_programs() -> None:
+def require(*finders: Callable[[], object]) -> None:
     """Skip where something is missing, unless REQUIRE_BENCHMARKS=1 says that it must be there."""
     try:
-        for name, package in (("wrk", "wrk"), ("nginx", "nginx-light")):
-            find_program(name, package=package)
-    except Missing as exc:
+        for find in finders:
+            find()
+    except (Missing, EmulatorMissing) as exc:
         if os.environ.get("REQUIRE_BENCHMARKS") == "1":
             raise
         pytest.skip(f"NOT TESTED: the benchmarks: {exc}")
 
 
 def test_a_short_run_measures_all_sections_and_a_system_of_the_command_line() -> None:
-    require_programs()
+    require(require_wrk, find_nginx)
     template = ANOTHER.format(standalone=interpreter("standalone"), agent=interpreter("agent"))
     flags = ["--systems", "direct", "ours", "--workers", "1", "--system", template, "--loads", "post"]
     flags += ["--clients", "2", "--rounds", "1", "--rest", "1", "--polls", "20"]
@@ -51,6 +55,24 @@ def test_a_short_run_measures_all_sections_and_a_system_of_the_command_line() ->
     assert len(rows) == 3 + 3 + 2  # loads, far, idle
     assert [row[5] for row in rows[:3]] == ["0", "0", "0"]  # errors
     assert "| 20 |" in done.stdout
+
+
+def test_a_short_run_of_the_services_measures_both_ways_to_wait() -> None:
+    require(require_wrk, find_nginx, find_memcached, find_starter)
+    flags = ["--loads", "get", "--clients", "2", "--rounds", "1", "--seconds", "1", "--rest", "1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.appengine", *flags], cwd=ROOT, capture_output=True, text=True
+    )
+
+    assert done.returncode == 0, done.stderr
+    rows = [line.split(" | ") for line in done.stdout.splitlines() if re.match(r"\| (polling|hints|small GET)", line)]
+    assert [row[0].strip("| ") for row in rows[:2]] == ["polling alone", "hints in a memcached"]
+    assert [row[5] for row in rows[:2]] == ["0", "0"]  # errors
+    assert [row[:3] for row in rows[2:4]] == [
+        ["| small GET", "2", way] for way in ("polling alone", "hints in a memcached")
+    ]
+    assert all(float(row[3]) >= 4 and "exchange" in row[6] for row in rows[2:4])  # calls, and what is written
+    assert len(rows) == 2 + 2 + 2 + 2  # loads, calls, idle, processes
 
 
 def test_a_program_that_is_missing_is_named_with_its_package() -> None:

@@ -1,43 +1,30 @@
 """With the server of Debian's package `memcached`, where it is; and with one that talks nonsense."""
 
-import shutil
 import socket
-import subprocess
 import threading
 from collections.abc import Iterator
 
 import pytest
 
+from benchmarks.programs import Missing
 from stores.hints import CacheUnavailable
 from stores.memcached import Memcached
+from tests.memcached import start_memcached
 from tests.system.processes import free_port
-from tests.timing import SECOND, wait_until
 
 pytestmark = pytest.mark.loopback
 
 
-def answers(cache: Memcached) -> bool:
-    """True once the server is there."""
-    try:
-        cache.get_many(["name"])
-    except CacheUnavailable:
-        return False
-    return True
-
-
 @pytest.fixture(scope="module")
-def server() -> Iterator[Memcached]:
-    program = shutil.which("memcached", path="/usr/bin:/usr/local/bin")
-    if program is None:
-        pytest.skip("NOT TESTED on a real memcached: apt-get install memcached")
-    port = free_port()
-    process = subprocess.Popen([program, "-u", "nobody", "-l", "127.0.0.1", "-p", str(port), "-U", "0"])
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Memcached]:
+    try:
+        process, port = start_memcached(tmp_path_factory.mktemp("memcached") / "log")
+    except Missing as exc:
+        pytest.skip(f"NOT TESTED on a real memcached: {exc}")
     cache = Memcached("127.0.0.1", port)
-    wait_until(lambda: answers(cache), within=20 * SECOND, what="memcached")
     yield cache
     cache.close()
-    process.terminate()
-    process.wait()
+    process.stop()
 
 
 def test_what_was_put_is_got_bytes_as_they_are(server: Memcached) -> None:
