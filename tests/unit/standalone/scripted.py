@@ -3,16 +3,20 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
+from broker.errors import NotAllowed
 from broker.policy import Policy
+from edge.identity import Caller
 from standalone.app import StandaloneApp, create_asgi
 from standalone.calls import REQUEST_EXTENSION, Message, Scope
 from standalone.identity.access import OPEN, Access
+from standalone.identity.gate import Right
+from standalone.identity.reception import PublicReception
 from standalone.presence import Presence
 from stores.memory import MemoryStore
 from tests.fakes.clock import FakeClock
 from wire.headers import Headers
 from wire.http1 import Length, RequestHead
-from wire.protocol import RequestId
+from wire.protocol import BackendId, RequestId
 
 AGENT_FIELDS = (("X-Inverting-Proxy-Backend-ID", "notebook"), ("X-Inverting-Proxy-Agent-ID", "agent-1"))
 MANY = 1 << 30
@@ -129,6 +133,20 @@ class Bench:
         await turns()
         poll.task.cancel()
         await turns()
+
+
+class Passes:
+    """A gate for agents with a pass that is good: `Authorization`, or none."""
+
+    def __init__(self) -> None:
+        self.good = {"", "newer"}
+        self.access = Access(gate=self._let_in, reception=PublicReception(), is_open=True)
+
+    async def _let_in(self, caller: Caller, backend_id: BackendId) -> Right:
+        shown = caller.headers.get("Authorization") or ""
+        if shown not in self.good:
+            raise NotAllowed("not a good pass", authenticated=False)
+        return lambda: shown in self.good
 
 
 async def turns() -> None:

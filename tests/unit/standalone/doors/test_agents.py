@@ -2,15 +2,10 @@ import json
 
 import pytest
 
-from broker.errors import NotAllowed
 from broker.policy import Policy
-from edge.identity import Caller
-from standalone.identity.access import Access
-from standalone.identity.gate import Right
-from standalone.identity.reception import PublicReception
 from tests.factories import BACKEND, seconds
-from tests.unit.standalone.scripted import AGENT_FIELDS, OK, Bench, Peer, run, turns
-from wire.protocol import BackendId, RequestId
+from tests.unit.standalone.scripted import AGENT_FIELDS, OK, Bench, Passes, Peer, run, turns
+from wire.protocol import RequestId
 
 
 def test_an_offer_whose_list_was_never_sent_is_listed_again_at_once() -> None:
@@ -224,20 +219,6 @@ def test_nobody_is_told_of_a_request_that_is_answered_or_that_no_agent_has() -> 
     run(scenario)
 
 
-class Passes:
-    """A gate for agents with a pass that is good: `Authorization`, or none."""
-
-    def __init__(self) -> None:
-        self.good = {"", "newer"}
-        self.access = Access(gate=self._let_in, reception=PublicReception(), is_open=True)
-
-    async def _let_in(self, caller: Caller, backend_id: BackendId) -> Right:
-        shown = caller.headers.get("Authorization") or ""
-        if shown not in self.good:
-            raise NotAllowed("not a good pass", authenticated=False)
-        return lambda: shown in self.good
-
-
 def poll_with_newer_pass(bench: Bench) -> Peer:
     return bench.start("GET", "/agent/pending", *AGENT_FIELDS, ("Authorization", "newer"))
 
@@ -357,9 +338,11 @@ def test_a_backend_whose_only_agent_may_not_serve_any_more_is_offline_after_its_
     passes = Passes()
 
     async def scenario(bench: Bench) -> None:
-        await bench.introduce()
+        poll = bench.poll()
+        await turns()
         passes.good.remove("")
         bench.app.keep_house()
+        await poll.done()
         bench.clock.advance(seconds(5))
         bench.app.keep_house()
         user = await bench.start("GET", "/").done()

@@ -6,7 +6,7 @@ import pytest
 
 from tests.factories import BACKEND, seconds
 from tests.unit.standalone.connections.test_splice import FakeTransport
-from tests.unit.standalone.scripted import AGENT_FIELDS, Bench, Peer, run, turns
+from tests.unit.standalone.scripted import AGENT_FIELDS, Bench, Passes, Peer, run, turns
 from wire.protocol import RequestId
 
 KEY = ("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==")
@@ -93,6 +93,35 @@ def test_a_websocket_is_a_tunnel_with_the_backends_head_at_its_beginning() -> No
         assert not bench.store.has_exchange(BACKEND, RequestId("request-1"))
 
     run(scenario)
+
+
+@pytest.mark.parametrize(("shows_newer", "lives"), [(False, False), (True, True)])
+def test_a_websocket_ends_with_the_right_of_its_agent_and_outlives_a_token_that_is_replaced(
+    shows_newer: bool, lives: bool
+) -> None:
+    passes = Passes()
+
+    async def scenario(bench: Bench) -> None:
+        user, agent = Changing(), Changing()
+        asking = await ask_and_fetch(bench, user)
+        await begin(bench, "/agent/tunnel", *TUNNEL, changing=agent).done()
+        agent.end.data_received(SWITCHED)
+        await asking.done()
+        passes.good.remove("")
+        bench.app.keep_house()
+        newer = begin(bench, "/agent/pending", *POLL, ("Authorization", "newer" if shows_newer else ""))
+        await turns()
+        bench.clock.advance(seconds(4.9))
+        bench.app.keep_house()
+        still = [*user.transport.done, *agent.transport.done]
+        bench.clock.advance(seconds(0.1))
+        bench.app.keep_house()
+
+        assert "abort" not in still
+        assert ("abort" in user.transport.done, "abort" in agent.transport.done) == (not lives, not lives)
+        newer.task.cancel()
+
+    run(scenario, access=passes.access)
 
 
 def test_a_backend_that_refuses_answers_like_any_other() -> None:
