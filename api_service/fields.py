@@ -89,8 +89,8 @@ FIELDS: Final[Mapping[str, Field]] = {
     ),
     "pathPrefixes": Field(
         _are_prefixes,
-        f'a list of up to {MAX_LIST} paths as they stand in URLs, each beginning with "/" and without "?", "#", "." and '
-        '".." segments; ["/"] for all',
+        f'a list of up to {MAX_LIST} paths as they stand in URLs, each beginning with "/" and without "?", "#", "." '
+        'and ".." segments; ["/"] for all',
         is_required=True,
     ),
     "hosts": Field(

@@ -1,4 +1,4 @@
-"""`make deploy`: the three services, dispatch rules, cron, indexes, TTL policies, in the order that App Engine asks for.
+"""`make deploy`: three services, dispatch rules, cron, indexes, TTL policies, in the order that App Engine asks for.
 
 Before the first command everything is checked that would make a later one fail; afterwards come the real host names,
 whose region is only known then, and the next commands to type.
