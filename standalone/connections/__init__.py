@@ -3,7 +3,7 @@
 listeners      sockets that accept connections
 lifecycle      listening, and stopping without losing what is under way
 tls            the proxy's certificate
-fronted        accepting from proxies in front that say first whose a connection is
+arrivals       accepting what does not speak HTTP yet: TLS, and proxies in front that say first whose it is
 proxy_protocol what they say
 server         what is accepted as a request: the protocol class under uvicorn
 heads          from what has been read of a request to its head, as it was sent

@@ -11,7 +11,7 @@ from typing import Final, cast
 import uvicorn
 
 from standalone.calls import Asgi
-from standalone.connections.fronted import FrontedServer
+from standalone.connections.arrivals import ArrivalServer
 from standalone.connections.listeners import BACKLOG, Listener
 from standalone.connections.proxy_protocol import Origin
 from standalone.connections.server import ProxyProtocol
@@ -70,14 +70,14 @@ class ProxyServer(uvicorn.Server):
         self._stop = stop
         self._reload = reload
         self._is_trusted = is_trusted
-        self._fronted: list[FrontedServer] = []
+        self._arrivals: list[ArrivalServer] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept, on all listeners, which are one server to uvicorn."""
         await super().startup(sockets or [])
         for listener in self._apps:
-            if listener.is_fronted:
-                self._fronted.append(self._accept_from_peers(listener))
+            if listener.tls or listener.is_fronted:
+                self._arrivals.append(self._accept_arrivals(listener))
             else:
                 self.servers.append(await self._accept(listener))
         self._on_listening()
@@ -87,38 +87,35 @@ class ProxyServer(uvicorn.Server):
         create, sock = partial(self._create_protocol, listener), listener.socket
         if sock.family == socket.AF_UNIX:
             return await loop.create_unix_server(create, sock=sock, backlog=BACKLOG)
-        if listener.tls is None:
-            return await loop.create_server(create, sock=sock, backlog=BACKLOG)
-        return await loop.create_server(
-            create,
-            sock=sock,
-            backlog=BACKLOG,
-            ssl=listener.tls,
-            ssl_handshake_timeout=_HANDSHAKE,
-            ssl_shutdown_timeout=_LAST_ANSWERS,
-        )
+        return await loop.create_server(create, sock=sock, backlog=BACKLOG)
 
-    def _accept_from_peers(self, listener: Listener) -> FrontedServer:
-        return FrontedServer(
+    def _accept_arrivals(self, listener: Listener) -> ArrivalServer:
+        served = self.server_state.connections
+        return ArrivalServer(
             listener,
             partial(self._create_protocol, listener),
+            crowd=self._protocol.crowd,
+            has_room=lambda arriving, from_there: self._protocol.has_room(len(served) + arriving, from_there),
             is_trusted=self._is_trusted,
             handshake=_HANDSHAKE,
             shutdown=_LAST_ANSWERS,
         )
 
+    @property
+    def _protocol(self) -> type[ProxyProtocol]:
+        # The class that `configure` was given.
+        return cast(type[ProxyProtocol], self.config.http_protocol_class)
+
     def _create_protocol(self, listener: Listener, origin: Origin | None = None) -> asyncio.Protocol:
         """What serves a connection: all count together, and each has the application of its listener."""
-        # The class that `configure` was given.
-        kind = cast(type[ProxyProtocol], self.config.http_protocol_class)
-        protocol = kind(self.config, self.server_state, self.lifespan.state)
+        protocol = self._protocol(self.config, self.server_state, self.lifespan.state)
         protocol.app = self._apps[listener]
         protocol.origin = origin
         return protocol
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept no more, and end what is left."""
-        for server in self._fronted:
+        for server in self._arrivals:
             server.close()
         await super().shutdown(sockets)
         for listener in self._apps:

@@ -112,10 +112,18 @@ class ProxyProtocol(HttpToolsProtocol):
         self._address = self.client[0] if self.client else ""
         self._admit(len(self.connections), self.crowd.enter(self._address))
 
+    @classmethod
+    def has_room(cls, connections: int, from_there: int) -> bool:
+        """False where there are far too many, in all or from one address."""
+        limits = cls.limits
+        return not (
+            _is_far_over(limits.connections, connections) or _is_far_over(limits.connections_per_address, from_there)
+        )
+
     def _admit(self, connections: int, from_there: int) -> None:
         """Serve the connection, or turn it away; where there are far too many, without a word, which costs memory."""
         limits = self.limits
-        if _is_far_over(limits.connections, connections) or _is_far_over(limits.connections_per_address, from_there):
+        if not self.has_room(connections, from_there):
             self._is_deaf = True
             self.transport.abort()
         elif connections > limits.connections:

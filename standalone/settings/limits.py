@@ -52,7 +52,11 @@ class LimitSettings(Table):
             least=0,
         ),
         size("head-bytes", MAX_HEAD_BYTES, "The longest head of a request: then 431.", most=MAX_HEAD_BYTES),
-        count("connections", 10_000, "Connections at a time, of users and agents together: then 503."),
+        count(
+            "connections",
+            10_000,
+            "Connections at a time, of users and agents together: then 503. Those that shake hands (TLS) count, too.",
+        ),
         count(
             "connections-per-address",
             1000,

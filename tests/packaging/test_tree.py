@@ -39,7 +39,7 @@ TESTED_THROUGH: Final = {
     "tests/unit/standalone/settings/test_load.py": [
         *[f"standalone/settings/{table}" for table in ("limits", "listen", "log", "storage", "timeouts", "tls")],
     ],
-    "tests/standalone/test_fronted.py": ["standalone/connections/fronted"],
+    "tests/standalone/test_arrivals.py": ["standalone/connections/arrivals"],
     "tests/agent/test_google_identity.py": [
         *[f"agent/identity/{part}" for part in ("accounts", "errors", "google", "google_calls", "machine")],
         *[f"agent/identity/{part}" for part in ("metadata", "opening", "search", "vm")],

@@ -22,6 +22,16 @@ def test_who_speaks_for_many_is_not_counted() -> None:
     crowd.leave(SOMEWHERE)
 
 
+def test_connections_on_their_way_are_counted_with_those_that_are_served() -> None:
+    crowd = Crowd(lambda address: address == "")
+    crowd.enter(SOMEWHERE)
+    with crowd.arriving(SOMEWHERE) as first, crowd.arriving("") as second, crowd.arriving(SOMEWHERE) as third:
+        assert (first, second, third) == ((1, 2), (2, 0), (3, 3))
+        assert crowd.enter(SOMEWHERE) == 2
+    with crowd.arriving(SOMEWHERE) as counts:
+        assert counts == (1, 3)
+
+
 @pytest.mark.parametrize(
     ("address", "is_here"),
     [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("", True), (SOMEWHERE, False), ("fe80::1%eth0", False)],

@@ -1,9 +1,13 @@
-"""The PROXY protocol: connections that a trusted peer passes on, in clear text and over TLS."""
+"""Connections that do not speak HTTP yet: a trusted peer passes them on (the PROXY protocol), or they shake hands."""
 
 import re
+import select
+import socket
 import ssl
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -106,6 +110,38 @@ def test_the_header_stands_before_tls(serve: Serve, tmp_path: Path) -> None:
         agent.post(request_id, OK)
         assert user.read_reply().body == b"ok"
     assert re.findall(rb"X-Forwarded-(?:For|Proto): (\S+)\r\n", request) == [b"198.51.100.7", b"https"]
+
+
+def test_connections_without_a_handshake_count_and_do_not_keep_others_out_for_long(
+    start: Start, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    tls = f"[tls]\ncertificate = '{authority.issue('127.0.0.1')}'"
+    (tmp_path / "proxy.toml").write_text(f"[listen]\nusers = '127.0.0.1:0'\n[limits]\nconnections = 10\n{tls}\n")
+    process, url = start(f"--config={tmp_path / 'proxy.toml'}")
+    trust = ssl.create_default_context(cafile=authority.file)
+    place = urlsplit(url)
+    with ExitStack() as stack:
+        silent = [stack.enter_context(socket.create_connection((place.hostname, place.port))) for _ in range(30)]
+        wait_until(lambda: len(ended(silent)) == 19, within=5 * SECOND, what="19 that are too many")
+        assert not is_served(url, trust)
+
+    wait_until(lambda: is_served(url, trust), within=5 * SECOND, what="room for a client")
+    assert process.stop() == 0
+
+
+def ended(connections: list[socket.socket]) -> list[socket.socket]:
+    """Those that the other side has ended."""
+    return select.select(connections, [], [], 0)[0]
+
+
+def is_served(url: str, trust: ssl.SSLContext) -> bool:
+    try:
+        with Connection(url, tls=trust) as user:
+            user.send(request_bytes("GET", "/", host=user.host))
+            return user.read_reply().status == 404
+    except (Disconnected, OSError):
+        return False
 
 
 def test_it_stops_while_a_connection_has_not_said_whose_it_is(serve: Serve) -> None:
