@@ -1,8 +1,8 @@
-"""Agents that may not serve any more, because their token was taken back or their backend registered for others.
+"""Rights that end while they are used: a token is taken back, a backend is registered for others, a user signs out.
 
-Each call is let in by itself, and its right is asked again before anything is handed out to it. This is about what an
-agent has between its calls: requests in its hands, and websockets. A right that ends does not end those at once: an
-agent whose token is replaced shows the new one with its next call.
+Whoever is let in gets a right, which can be asked again: a poll asks it before it is given anything, and of websockets
+it is asked each second. `Rights` are about what an agent has between its calls: requests in its hands, and websockets.
+Those do not end with the right of one call at once: an agent whose token is replaced shows the new one with its next.
 """
 
 from collections import OrderedDict
@@ -11,10 +11,17 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from broker.waiting import Key, PendingKey
-from standalone.identity.gate import Right
 from standalone.presence import GRACE, AgentName
 
+Right = Callable[[], bool]
+"""To be asked again while something lasts that was allowed once: True for as long as it still is."""
+
 _AGENTS: Final = 10_000
+
+
+def always() -> bool:
+    """A right that does not end."""
+    return True
 
 
 class Rights:

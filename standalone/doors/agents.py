@@ -21,10 +21,10 @@ from edge.errors import Refusal, method_not_allowed
 from edge.upgrades import NO_TUNNEL_WANTED
 from standalone.abandoned import Abandoned
 from standalone.calls import Call
-from standalone.identity.gate import Gate, Right
+from standalone.identity.gate import Gate
 from standalone.presence import AgentName, Presence
 from standalone.registration import OpenRegistration
-from standalone.rights import Rights
+from standalone.rights import Right, Rights
 from standalone.waiting import AsyncioWaiter, drive
 from standalone.websockets.tunnels import Tunnels
 from stores.memory import MemoryStore

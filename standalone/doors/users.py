@@ -95,7 +95,7 @@ class Users:
         exchange = intake.exchange
         call.backend = exchange.backend_id
         if is_websocket:
-            await self._websockets.serve(call, intake, self._deliver_rest)
+            await self._websockets.serve(call, intake, self._deliver_rest, guest.may_stay)
             return
         body = RequestBody(call, self._policy, rate=self._body_rate, first_bytes=self._first_bytes, hidden=guest.hidden)
         first = intake.head + await body.first()

@@ -1,6 +1,5 @@
 """Who agents and administrators are: by tokens of the proxy's own, and by those of an OpenID provider."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 
@@ -11,6 +10,7 @@ from edge.identity import Caller, bearer_token
 from standalone.identity.throttle import REFILL, Throttle
 from standalone.identity.tokens import Entry, Tokens
 from standalone.process.watched import WatchedFile
+from standalone.rights import Right, always
 
 TOO_MANY_GUESSES: Final = Failure(
     status=429,
@@ -38,7 +38,7 @@ class Proof(NamedTuple):
     """An account, and whether what proved it still would."""
 
     account: str
-    holds: Callable[[], bool]
+    holds: Right
     """False once a token of the proxy's own has been taken back, or has ended. A provider's ID token was good at the
     moment of the call, and nobody takes one back: it holds for as long as that call lasts."""
 
@@ -88,7 +88,7 @@ class Accounts:
         if entry is not None:
             return Proof(entry.account, lambda: self._is_listed(entry))
         account = self._issued.known(token) if self._issued else None
-        return None if account is None else Proof(account, _for_now)
+        return None if account is None else Proof(account, always)
 
     def _is_listed(self, entry: Entry) -> bool:
         return self._tokens is not None and self._tokens.value.still_has(entry, now=self._clock.now())
@@ -98,8 +98,4 @@ class Accounts:
         account = await self._issued.account(token) if self._issued else None
         if account is None:
             raise NotAllowed("the bearer token is not known, or not good any more", authenticated=False)
-        return Proof(account, _for_now)
-
-
-def _for_now() -> bool:
-    return True
+        return Proof(account, always)

@@ -7,10 +7,8 @@ from broker.model import Backend
 from broker.store import Store
 from edge.identity import Caller, is_agent_of, require_agent
 from standalone.identity.accounts import Accounts
+from standalone.rights import Right, always
 from wire.protocol import BackendId
-
-Right = Callable[[], bool]
-"""To be asked again while a call lasts: True for as long as whoever makes it may serve its backend."""
 
 Gate = Callable[[Caller, BackendId], Awaitable[Right]]
 """Raises `NotAllowed` for whoever may not serve a backend, and what `Accounts.prove` does."""
@@ -18,7 +16,7 @@ Gate = Callable[[Caller, BackendId], Awaitable[Right]]
 
 async def open_gate(caller: Caller, backend_id: BackendId) -> Right:
     """Everybody may serve everything."""
-    return lambda: True
+    return always
 
 
 def guarded_gate(accounts: Accounts, store: Store) -> Gate:

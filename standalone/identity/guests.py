@@ -39,7 +39,11 @@ class GuestBook:
         return None
 
     def _is_alive(self, session: Session, now: datetime) -> bool:
-        return not self.lifetimes.is_over(session, now=now) and session.session_id not in self.signed_out
+        return not self.lifetimes.is_over(session, now=now) and not self.is_ended(session)
+
+    def is_ended(self, session: Session) -> bool:
+        """True for one that was ended before its time."""
+        return session.session_id in self.signed_out
 
     def write(self, session: Session, origin: Origin, keys: Keys, *, now: datetime) -> Field:
         """The field that makes a browser keep a session, used now."""

@@ -55,7 +55,7 @@ class Portal:
         now = self._desk.clock.now()
         if self._desk.book.lifetimes.is_due(session, now=now):
             call.add_fields(self._desk.book.write(session, origin, self._desk.keys(), now=now))
-        return Guest(session.user, call.head)
+        return Guest(session.user, call.head, may_stay=lambda: not self._desk.book.is_ended(session))
 
     async def _serve_page(self, call: Call, head: RequestHead, origin: Origin) -> None:
         methods = self._pages.get(path_of(head.target))

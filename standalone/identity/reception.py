@@ -8,6 +8,7 @@ from broker.errors import NotAllowed
 from standalone.calls import Call
 from standalone.identity.fronts import Front
 from standalone.identity.sign_in import may_sign_in
+from standalone.rights import Right, always
 from wire.headers import normalise
 from wire.http1 import RequestHead
 
@@ -21,6 +22,8 @@ class Guest:
     head: RequestHead
     hidden: str = ""
     """A field, in the form of `normalise`, that trailers must not have either; empty for none."""
+    may_stay: Right = always
+    """For what outlives the request: False once he has signed out."""
 
 
 class Reception(Protocol):

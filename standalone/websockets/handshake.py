@@ -7,11 +7,12 @@ upgrades, and its options say where their shim is, the websocket goes by request
 
 from collections.abc import Awaitable, Callable
 
-from broker.errors import BrokenAnswer, UnknownRequest
+from broker.errors import BrokenAnswer, UnknownBackend, UnknownRequest
 from broker.forwarding import forwarded_response
 from broker.intake import Intake
 from broker.model import Exchange, Part
 from broker.policy import Policy
+from broker.routing import end_users_serving
 from broker.store import Store
 from broker.waiting import Clock, wait_for_answer
 from edge.errors import Refusal
@@ -19,6 +20,7 @@ from edge.upgrades import NO_WEBSOCKETS
 from standalone.calls import Call
 from standalone.connections.splice import End
 from standalone.presence import Presence
+from standalone.rights import Right
 from standalone.waiting import AsyncioWaiter, drive
 from standalone.websockets.tunnels import Tunnels
 from wire.errors import WireError
@@ -53,26 +55,39 @@ class Websockets:
         self._tunnels = tunnels
         self._new_id = new_id
 
-    async def serve(self, call: Call, intake: Intake, deliver: Deliver) -> None:
-        """Have the handshake answered, and leave the connection to its tunnel if that is a 101.
+    async def serve(self, call: Call, intake: Intake, deliver: Deliver, may_stay: Right) -> None:
+        """Have the handshake answered, and leave the connection to its tunnel if that is a 101, for as long as its user
+        `may_stay` and the backend is registered for him.
 
         Raises `BrokerError`, and `Refusal` (501) where no agent of the backend takes upgrades, nor has a shim.
         """
         exchange = intake.exchange._replace(upgrade=WEBSOCKET)
+        is_allowed = self._right_to(exchange, may_stay)
         self._tunnels.require_room()
         if not self._presence.takes_upgrades(exchange.backend_id):
-            await self._open_by_requests(call, intake)
+            await self._open_by_requests(call, intake, is_allowed)
             return
         self._store.add_exchange(exchange, intake.head, last=True)
         try:
-            await self._answer(call, exchange, deliver)
+            await self._answer(call, exchange, deliver, is_allowed)
         except UnknownRequest as exc:
             raise BrokenAnswer("the backend was removed meanwhile") from exc
         finally:
             self._tunnels.discard(exchange.request_id)
             self._store.delete_exchange(exchange.backend_id, exchange.request_id)
 
-    async def _open_by_requests(self, call: Call, intake: Intake) -> None:
+    def _right_to(self, exchange: Exchange, may_stay: Right) -> Right:
+        end_users = end_users_serving(exchange.end_user)
+
+        def is_allowed() -> bool:
+            try:
+                return may_stay() and self._store.get_backend(exchange.backend_id).end_user in end_users
+            except UnknownBackend:
+                return False
+
+        return is_allowed
+
+    async def _open_by_requests(self, call: Call, intake: Intake, is_allowed: Right) -> None:
         path = self._store.get_backend(intake.exchange.backend_id).options.shim_path.strip("/")
         if not path:
             raise Refusal(NO_WEBSOCKETS)
@@ -92,15 +107,15 @@ class Websockets:
         opening = Opening(call, intake.exchange, intake.head)
         task = await opening.open(calls, log=self._tunnels.log, now=self._clock.now)
         if task is not None:
-            self._tunnels.keep(task)
+            self._tunnels.keep(task, is_allowed)
 
-    async def _answer(self, call: Call, exchange: Exchange, deliver: Deliver) -> None:
+    async def _answer(self, call: Call, exchange: Exchange, deliver: Deliver, is_allowed: Right) -> None:
         part = await self._read(exchange, 0)
         while (outcome := _outcome_of(part)) is None:
             more = await self._read(exchange, part.end)
             part = Part(0, part.data + more.data, more.last)
         if isinstance(outcome, Switched):
-            self._change(call, exchange, outcome.headers)
+            self._change(call, exchange, outcome.headers, is_allowed)
         else:
             await deliver(call, exchange, part)
 
@@ -108,7 +123,7 @@ class Websockets:
         waiting = wait_for_answer(self._store, self._clock, self._policy, exchange, offset)
         return await drive(waiting, self._waiter)
 
-    def _change(self, call: Call, exchange: Exchange, headers: Headers) -> None:
+    def _change(self, call: Call, exchange: Exchange, headers: Headers, is_allowed: Right) -> None:
         agent = self._tunnels.take(exchange.request_id)
         if agent is None or agent.is_lost:
             raise BrokenAnswer("a 101 without a tunnel")
@@ -119,7 +134,7 @@ class Websockets:
         except BaseException:
             agent.abort()
             raise
-        self._tunnels.join(user, agent, call.access())
+        self._tunnels.join(user, agent, call.access(), is_allowed)
 
 
 def _outcome_of(part: Part) -> Switched | Answered | None:

@@ -1,7 +1,7 @@
 """The tunnels of websockets: agents' ends that have come, users' ends that wait for them, and all that are open.
 
 No frame is read here (`standalone.connections.splice`), so none can be added either: a tunnel that is ended from here,
-because it was idle or because the proxy stops, ends without a close frame.
+because it was idle, is not allowed any more, or because the proxy stops, ends without a close frame.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from typing import Final
 from broker.errors import BrokerError, Overloaded
 from edge.logs import Access, log_access
 from standalone.connections.splice import End, Splice
+from standalone.rights import Right, always
 from wire.errors import WireError
 from wire.protocol import RequestId
 from wire.upgrades import Switched, read_outcome
@@ -27,6 +28,7 @@ HEAD_SECONDS: Final = 10.0
 
 IDLE_REASON: Final = "websocket-idle"
 AGENT_LOST_REASON: Final = "agent-lost"
+NOT_ALLOWED_REASON: Final = "not-allowed"
 STOPPING_REASON: Final = "stopping"
 
 
@@ -38,9 +40,7 @@ class AgentEnd(End):
 
     __slots__ = ("_alarm", "_on_head", "may_stay", "rest")
 
-    def __init__(
-        self, on_head: Callable[["AgentEnd", bytes, Exception | None], None], may_stay: Callable[[], bool]
-    ) -> None:
+    def __init__(self, on_head: Callable[["AgentEnd", bytes, Exception | None], None], may_stay: Right) -> None:
         super().__init__()
         self.may_stay = may_stay
         """False once its agent may not serve any more."""
@@ -96,8 +96,15 @@ class AgentEnd(End):
 class _Opened:
     access: Access
     began: datetime
-    may_stay: Callable[[], bool]
+    is_served: Right
+    is_allowed: Right
     reason: str = ""
+
+    def why_over(self) -> str:
+        """Why it has to end: its agent may not serve it any more, or its user have it; empty while both may."""
+        if not self.is_served():
+            return AGENT_LOST_REASON
+        return "" if self.is_allowed() else NOT_ALLOWED_REASON
 
 
 class Tunnels:
@@ -110,7 +117,7 @@ class Tunnels:
         self._loop = asyncio.get_running_loop()
         self._arrived: dict[RequestId, AgentEnd] = {}
         self._open: dict[Splice, _Opened] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], Right] = {}
 
     def __len__(self) -> int:
         """How many are open."""
@@ -126,7 +133,7 @@ class Tunnels:
         request_id: RequestId,
         answer: Callable[[bytes], None],
         give_up: Callable[[], None],
-        may_stay: Callable[[], bool],
+        may_stay: Right,
     ) -> AgentEnd:
         """The end of an agent that brings the tunnel of a request, for as long as it `may_stay`.
 
@@ -159,16 +166,16 @@ class Tunnels:
         if end is not None:
             end.abort()
 
-    def join(self, user: End, agent: AgentEnd, access: Access) -> None:
-        """Begin a tunnel; its line stands in the log when it has ended."""
+    def join(self, user: End, agent: AgentEnd, access: Access, is_allowed: Right) -> None:
+        """Begin a tunnel, for as long as its user may have it; its line stands in the log when it has ended."""
         splice = Splice(user, agent, time=self._loop.time, on_end=self._has_ended)
-        self._open[splice] = _Opened(access, self._now(), agent.may_stay)
+        self._open[splice] = _Opened(access, self._now(), agent.may_stay, is_allowed)
         splice.join(from_user=user.take_early(), from_agent=agent.take_early())
 
-    def keep(self, task: "asyncio.Task[None]") -> None:
+    def keep(self, task: "asyncio.Task[None]", is_allowed: Right) -> None:
         """A websocket that is served by a task, which ends it when it is cancelled."""
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = is_allowed
+        task.add_done_callback(self._tasks.pop)
 
     @staticmethod
     def log(access: Access) -> None:
@@ -176,17 +183,17 @@ class Tunnels:
         log_access(logger, access)
 
     def sweep(self) -> None:
-        """End what has been idle for too long, and what belongs to agents that may not serve any more."""
+        """End what has been idle for too long, and what is not allowed any more."""
         late = self._loop.time() - self._idle
         for splice, opened in list(self._open.items()):
-            if splice.moved_at <= late:
-                opened.reason = IDLE_REASON
-            elif not opened.may_stay():
-                opened.reason = AGENT_LOST_REASON
-            else:
-                continue
-            # Not in order where something waits to be written: who has not read for so long never will.
-            splice.abort()
+            reason = IDLE_REASON if splice.moved_at <= late else opened.why_over()
+            if reason:
+                opened.reason = reason
+                # Not in order where something waits to be written: who has not read for so long never will.
+                splice.abort()
+        for task in [task for task, is_allowed in self._tasks.items() if not is_allowed()]:
+            self._tasks[task] = always  # once: the agent is to hear of it
+            task.cancel()
 
     def close(self) -> None:
         """End all, in order."""

@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from tests.openid.provider import CLIENT_ID, CLIENT_SECRET, Visitor
@@ -504,26 +504,52 @@ def test_no_secret_is_in_any_log(make_world: MakeWorld) -> None:
     assert [secret for secret in secrets for program in programs if secret in program.printed()] == []
 
 
-def test_a_websocket_is_for_whom_has_signed_in_and_for_our_own_pages(tmp_path: Path) -> None:
+@pytest.fixture
+def websockets(tmp_path: Path) -> Iterator[World]:
+    """A world of a test's own, whose backend takes websockets."""
     with a_backend() as backend:
         world = World(tmp_path, backend.url)
-        try:
-            visitor = world.visitor()
-            wait_until(lambda: is_online(world, visitor), within=20 * SECOND, what="an agent online")
-            cookie = f"{SESSION}={visitor.cookies[urlsplit(world.url).netloc][SESSION]}; theirs=1"
-            address = f"{world.url.replace('http', 'ws', 1)}/fields"
-            with connect(address, origin=Origin(world.url), additional_headers={"Cookie": cookie}) as websocket:
-                told = str(websocket.recv(20 * SECOND))
-            refused = []
-            for origin, fields in ((world.url, {}), ("https://evil.org", {"Cookie": cookie})):
-                with pytest.raises(InvalidStatus) as caught:
-                    connect(address, origin=Origin(origin), additional_headers=fields)
-                refused.append(caught.value.response.status_code)
-        finally:
-            world.stop()
+        yield world
+        world.stop()
+
+
+def opened(world: World, path: str, cookie: str, *, origin: str = "") -> ClientConnection:
+    url = f"{world.url.replace('http', 'ws', 1)}{path}"
+    return connect(url, origin=Origin(origin or world.url), additional_headers={"Cookie": cookie})
+
+
+def cookie_of(visitor: Visitor, world: World) -> str:
+    wait_until(lambda: is_online(world, visitor), within=20 * SECOND, what="an agent online")
+    return f"{SESSION}={visitor.cookies[urlsplit(world.url).netloc][SESSION]}; theirs=1"
+
+
+def test_a_websocket_is_for_whom_has_signed_in_and_for_our_own_pages(websockets: World) -> None:
+    cookie = cookie_of(websockets.visitor(), websockets)
+    with opened(websockets, "/fields", cookie) as websocket:
+        told = str(websocket.recv(20 * SECOND))
+    refused = []
+    for origin, sent in ((websockets.url, ""), ("https://evil.org", cookie)):
+        with pytest.raises(InvalidStatus) as caught:
+            opened(websockets, "/fields", sent, origin=origin)
+        refused.append(caught.value.response.status_code)
 
     assert ("ada@example.org" in told, "theirs=1" in told, SESSION in told) == (True, True, False)
     assert refused == [401, 403]
+
+
+def test_a_websocket_ends_within_seconds_when_its_user_signs_out(websockets: World) -> None:
+    leaving, staying = websockets.visitor(), websockets.visitor("grace")
+    cookies = [cookie_of(visitor, websockets) for visitor in (leaving, staying)]
+    with opened(websockets, "/echo", cookies[0]) as ended, opened(websockets, "/echo", cookies[1]) as kept:
+        form = {"token": sign_out_token(leaving, websockets)}
+        leaving.post(f"{websockets.url}/.inverting-proxy/sign-out", form, ("Origin", websockets.url))
+        with pytest.raises(ConnectionClosedError):
+            ended.recv(10 * SECOND)
+        kept.send("hello")
+        answer = kept.recv(10 * SECOND)
+
+    assert answer == "hello"
+    assert "reason=not-allowed" in websockets.proxy.logged()
 
 
 def is_online(world: World, visitor: Visitor) -> bool:

@@ -32,7 +32,7 @@ _PAUSE: Final = 0.2
 _FINAL: Final = frozenset({BackendOffline.reason, UnknownBackend.reason, "agent-lost"})
 """Reasons for which the agent that has the websocket is gone, and it with him."""
 
-_STOPPING: Final = Ending(1001, "the proxy stops")
+_STOPPING: Final = Ending(1001, "the proxy ends it")
 _FAILED: Final = Ending(1011, "the agent does not answer")
 
 

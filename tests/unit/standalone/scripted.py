@@ -9,9 +9,9 @@ from edge.identity import Caller
 from standalone.app import StandaloneApp, create_asgi
 from standalone.calls import REQUEST_EXTENSION, Message, Scope
 from standalone.identity.access import OPEN, Access
-from standalone.identity.gate import Right
 from standalone.identity.reception import PublicReception
 from standalone.presence import Presence
+from standalone.rights import Right
 from stores.memory import MemoryStore
 from tests.fakes.clock import FakeClock
 from wire.headers import Headers

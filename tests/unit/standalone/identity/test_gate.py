@@ -9,10 +9,11 @@ from broker.errors import NotAllowed
 from broker.policy import Policy
 from edge.identity import Caller
 from standalone.identity.accounts import Accounts
-from standalone.identity.gate import Right, guarded_gate, open_gate
+from standalone.identity.gate import guarded_gate, open_gate
 from standalone.identity.throttle import Throttle
 from standalone.identity.tokens import MAX_FILE_BYTES, Entry, Tokens, digest_of, new_token, parse_tokens
 from standalone.process.watched import WatchedFile
+from standalone.rights import Right
 from stores.memory import MemoryStore
 from tests.factories import BACKEND, a_backend
 from tests.fakes.clock import FakeClock

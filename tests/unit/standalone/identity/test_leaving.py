@@ -86,6 +86,20 @@ def test_one_can_sign_out_while_the_provider_is_down() -> None:
     run(scenario)
 
 
+def test_what_outlives_a_request_is_told_that_its_user_has_signed_out() -> None:
+    async def scenario(visitor: Visitor) -> None:
+        await visitor.sign_in()
+        other = Visitor(visitor.lobby)
+        await other.sign_in()
+        guests = [(await each.send("GET", "/ws")).guest for each in (visitor, other)]
+        before = [guest.may_stay() for guest in guests if guest]
+        await visitor.send("POST", SIGN_OUT, FORM, OURS, body=form(token=await token_of(visitor)))
+
+        assert (before, [guest.may_stay() for guest in guests if guest]) == ([True, True], [False, True])
+
+    run(scenario)
+
+
 @pytest.mark.parametrize(
     ("fields", "body"),
     [

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.factories import BACKEND, seconds
+from tests.factories import BACKEND, a_backend, seconds
 from tests.unit.standalone.connections.test_splice import FakeTransport
 from tests.unit.standalone.scripted import AGENT_FIELDS, Bench, Passes, Peer, run, turns
 from wire.protocol import RequestId
@@ -122,6 +122,23 @@ def test_a_websocket_ends_with_the_right_of_its_agent_and_outlives_a_token_that_
         newer.task.cancel()
 
     run(scenario, access=passes.access)
+
+
+def test_a_websocket_ends_when_its_backend_is_registered_for_another_user() -> None:
+    async def scenario(bench: Bench) -> None:
+        user, agent = Changing(), Changing()
+        asking = await ask_and_fetch(bench, user)
+        await begin(bench, "/agent/tunnel", *TUNNEL, changing=agent).done()
+        agent.end.data_received(SWITCHED)
+        await asking.done()
+        bench.app.keep_house()
+        before = list(user.transport.done)
+        bench.store.put_backend(a_backend(end_user="another@example.org"))
+        bench.app.keep_house()
+
+        assert ("abort" in before, "abort" in user.transport.done) == (False, True)
+
+    run(scenario)
 
 
 def test_a_backend_that_refuses_answers_like_any_other() -> None:

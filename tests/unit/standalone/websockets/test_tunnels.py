@@ -28,7 +28,7 @@ class Bench:
         self.tunnels = Tunnels(now=self.clock.now, idle=idle, limit=limit)
         self.heads: list[bytes] = []
         self.given_up = 0
-        self.is_wanted = self.may_stay = True
+        self.is_wanted = self.may_stay = self.is_allowed = True
 
     def arrive(self, data: bytes = HEAD) -> tuple[AgentEnd, FakeTransport]:
         """An agent's end on which this has come."""
@@ -54,7 +54,7 @@ class Bench:
         user.connection_made(to_user)  # type: ignore[arg-type]
         taken = self.tunnels.take(REQUEST)
         assert taken is agent
-        self.tunnels.join(user, agent, ACCESS)
+        self.tunnels.join(user, agent, ACCESS, lambda: self.is_allowed)
         return user, to_user, agent, to_agent
 
 
@@ -161,14 +161,17 @@ def test_one_without_a_byte_for_too_long_is_ended_and_the_log_says_why(caplog: p
     assert caplog.messages[-1].endswith("reason=websocket-idle")
 
 
-def test_one_whose_agent_may_not_serve_any_more_is_ended_and_the_log_says_why(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(("whose", "reason"), [("may_stay", "agent-lost"), ("is_allowed", "not-allowed")])
+def test_one_that_is_not_allowed_any_more_is_ended_and_the_log_says_whose_fault_it_is(
+    whose: str, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO")
 
     async def scenario(bench: Bench) -> None:
         user, to_user, agent, to_agent = bench.join()
         bench.tunnels.sweep()
         before = [*to_user.done, *to_agent.done].count("abort")
-        bench.may_stay = False
+        setattr(bench, whose, False)
         bench.tunnels.sweep()
         after = to_user.done[-1], to_agent.done[-1]
         user.connection_lost(None)
@@ -177,7 +180,35 @@ def test_one_whose_agent_may_not_serve_any_more_is_ended_and_the_log_says_why(ca
         assert (before, after) == (0, ("abort", "abort"))
 
     run(scenario)
-    assert caplog.messages[-1].endswith("reason=agent-lost")
+    assert caplog.messages[-1].endswith(f"reason={reason}")
+
+
+def test_one_that_a_task_serves_is_cancelled_once_when_it_is_not_allowed_any_more() -> None:
+    async def scenario(bench: Bench) -> None:
+        cancelled = 0
+
+        async def serve() -> None:
+            nonlocal cancelled
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                cancelled += 1
+            await asyncio.sleep(0.01)  # what it says at its end
+
+        task = asyncio.ensure_future(serve())
+        bench.tunnels.keep(task, lambda: bench.is_allowed)
+        await asyncio.sleep(0)
+        bench.tunnels.sweep()
+        before = task.cancelling()
+        bench.is_allowed = False
+        for _ in range(3):
+            bench.tunnels.sweep()
+            await asyncio.sleep(0)
+        await task
+
+        assert (before, cancelled, task.cancelling(), len(bench.tunnels)) == (0, 1, 1, 0)
+
+    run(scenario)
 
 
 def test_all_are_ended_when_the_proxy_stops(caplog: pytest.LogCaptureFixture) -> None:

@@ -112,7 +112,7 @@ def test_without_numbers_a_message_is_posted_once() -> None:
     ("error", "ending"),
     [
         (BackendOffline("gone"), Ending(1011, "the agent does not answer")),
-        (Refusal(STOPPING), Ending(1001, "the proxy stops")),
+        (Refusal(STOPPING), Ending(1001, "the proxy ends it")),
     ],
 )
 def test_an_agent_that_is_gone_or_a_proxy_that_stops_ends_it(error: BrokerError | Refusal, ending: Ending) -> None:
@@ -140,8 +140,8 @@ def test_a_task_that_is_cancelled_says_goodbye_to_both() -> None:
         user.say(Frame(Opcode.CLOSE, b"\x03\xe9"))
         await asyncio.wait([serving])
 
-        assert heard == [(Opcode.CLOSE, b"\x03\xe9the proxy stops")]
-        assert shim.said("close") == [{"id": "s", "n": 0, "code": 1001, "reason": "the proxy stops"}]
+        assert heard == [(Opcode.CLOSE, b"\x03\xe9the proxy ends it")]
+        assert shim.said("close") == [{"id": "s", "n": 0, "code": 1001, "reason": "the proxy ends it"}]
 
     run(scenario)
 
