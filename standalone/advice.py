@@ -5,12 +5,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from broker.hosts import fit_of
 from broker.model import ALL_USERS
 from standalone.doors.dispatch import Door
 from standalone.doors.entrances import entrances_of
 from standalone.identity.sign_in import may_sign_in
 from standalone.identity.tokens import MAX_FILE_BYTES, Tokens, parse_tokens
 from standalone.settings.addresses import Address
+from standalone.settings.backends import BackendSettings
 from standalone.settings.load import Settings
 from standalone.settings.secrets import watch
 
@@ -83,13 +85,27 @@ def _can(mode: int) -> str:
 
 
 def _about_backends(settings: Settings) -> Iterator[str]:
-    """Those that no user can reach."""
+    """That there can be none, and those that no user can reach."""
     users = settings.users
+    has_others = settings.is_open or settings.storage.database or settings.administrators.knows_anybody
+    if not settings.backends and not has_others:
+        yield "there are no [[backends]], and nobody is an administrator, who could register one"
     for each in settings.backends:
+        yield from _about_hosts(settings, each)
         if users.sign_in in ("", "public") and each.end_user != ALL_USERS:
             yield f"backends.end-user: {each.id} is for {each.end_user}, but nobody is asked who he is"
         elif users.allowed and not _may_come_in(each.end_user or "", frozenset(users.allowed)):
             yield f"backends.end-user: {each.id} is for {each.end_user}, whom users.allowed does not let in"
+
+
+def _about_hosts(settings: Settings, backend: BackendSettings) -> Iterator[str]:
+    doors = {settings.listen.agents_host: "listen.agents-host", settings.listen.api_host: "listen.api-host"}
+    origins = tuple(origin.host for origin in settings.users.public_urls)
+    for host in map(str.lower, backend.hosts):
+        if host in doors:
+            yield f"backends.hosts: {backend.id} is for {host}, which is {doors[host]}: no user gets there"
+        elif origins and not host.startswith("*") and not fit_of(origins, host):
+            yield f"backends.hosts: {backend.id} is for {host}, which is none of users.public-urls"
 
 
 def _may_come_in(end_user: str, allowed: frozenset[str]) -> bool:

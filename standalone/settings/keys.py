@@ -5,6 +5,7 @@ what the key does not take. An empty text stands for nothing where a key is opti
 """
 
 import ipaddress
+import os.path
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -129,21 +130,23 @@ def choice(name: str, default: str, choices: Iterable[str], help: str, *, is_lis
 
 def file(name: str, help: str, *, is_list: bool = False) -> Key:
     """The value is the `Path` of a file that there is, or None for an empty text."""
-    parse = _optional(_parse_path(Path.is_file))
-    return Key(name=name, default="", expects="a file that exists", help=help, parse=parse, is_list=is_list)
+    parse = _optional(_parse_path(os.path.isfile))
+    return Key(
+        name=name, default="", expects="a file that exists and can be reached", help=help, parse=parse, is_list=is_list
+    )
 
 
 def folder(name: str, help: str) -> Key:
     """The value is the `Path` of a folder that there is, or None for an empty text."""
-    parse = _optional(_parse_path(Path.is_dir))
-    return Key(name=name, default="", expects="a folder that exists", help=help, parse=parse)
+    parse = _optional(_parse_path(os.path.isdir))
+    return Key(name=name, default="", expects="a folder that exists and can be reached", help=help, parse=parse)
 
 
-def _parse_path(is_there: Callable[[Path], bool]) -> Callable[[str], Path]:
+def _parse_path(is_there: Callable[[str], bool]) -> Callable[[str], Path]:
     def parse(given: str) -> Path:
-        if not is_there(path := Path(given)):
+        if not is_there(given):
             raise ValueError("not there")
-        return path
+        return Path(given)
 
     return parse
 

@@ -11,13 +11,21 @@ from standalone.settings.load import load_settings
 from standalone.tokens import add
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
+SIGNING_IN = {
+    "USERS_SIGN_IN": "oidc",
+    "USERS_ALLOWED": "allUsers",
+    "USERS_PUBLIC_URLS": "https://proxy.example,https://*.proxy.example",
+    "USERS_OIDC_ISSUER": "https://id.example",
+    "USERS_OIDC_CLIENT_ID": "proxy",
+}
 
 
 @pytest.fixture
 def protected(tmp_path: Path) -> dict[str, str]:
     """What a proxy with nothing to be said of it is told, by the names of variables."""
     (tmp_path / "agents").touch(0o640)
-    return {"AGENTS_TOKENS": f"{tmp_path}/agents", "USERS_SIGN_IN": "public"}
+    database = f"{tmp_path}/proxy.sqlite3"
+    return {"AGENTS_TOKENS": f"{tmp_path}/agents", "USERS_SIGN_IN": "public", "STORAGE_DATABASE": database}
 
 
 def advice(*arguments: str, **environ: str) -> list[str]:
@@ -32,8 +40,8 @@ def a_file(folder: Path, *backends: str) -> str:
     return f"--config={folder}/proxy.toml"
 
 
-def a_backend(*, end_user: str = "allUsers", backend_user: str = "ci") -> str:
-    return f'end-user = "{end_user}"\nbackend-user = "{backend_user}"'
+def a_backend(*, end_user: str = "allUsers", backend_user: str = "ci", hosts: tuple[str, ...] = ()) -> str:
+    return f'end-user = "{end_user}"\nbackend-user = "{backend_user}"\nhosts = {list(hosts)}'
 
 
 def secret(path: Path, text: str = "x" * 32, *, mode: int = 0o600) -> str:
@@ -120,15 +128,8 @@ def test_a_secret_that_everybody_can_read_is_told_of(
 
     assert advice(**protected, TLS_CERTIFICATE=certificate, TLS_KEY=key) == ([f"tls.key: {said}"] if is_told else [])
     assert advice(**protected, TLS_CERTIFICATE=key) == ([f"tls.key: {said}"] if is_told else [])
-    signing_in = {
-        "USERS_SIGN_IN": "oidc",
-        "USERS_ALLOWED": "allUsers",
-        "USERS_PUBLIC_URLS": "https://proxy.example",
-        "USERS_OIDC_ISSUER": "https://id.example",
-        "USERS_OIDC_CLIENT_ID": "proxy",
-    }
     for name, table in (("session-keys", "SESSION_KEYS"), ("oidc-client-secret", "OIDC_CLIENT_SECRET")):
-        told = advice(**protected | signing_in | {f"USERS_{table}": key})
+        told = advice(**protected | SIGNING_IN | {f"USERS_{table}": key})
         assert told == ([f"users.{name}: {said}"] if is_told else [])
 
 
@@ -158,6 +159,27 @@ def test_a_backend_that_no_user_can_reach_is_told_of(protected: dict[str, str], 
     assert advice(file, **protected | front, USERS_ALLOWED="@a.org,bob@B.org") == [
         "backends.end-user: b3 is for @c.org, whom users.allowed does not let in"
     ]
+
+
+def test_a_proxy_that_can_have_no_backend_is_told_of(protected: dict[str, str], tmp_path: Path) -> None:
+    del protected["STORAGE_DATABASE"]
+
+    assert advice(**protected) == ["there are no [[backends]], and nobody is an administrator, who could register one"]
+    assert advice(**protected, ADMINISTRATORS_TOKENS=secret(tmp_path / "administrators", "")) == []
+    add(tmp_path / "agents", "ci")
+    assert advice(a_file(tmp_path, a_backend()), **protected) == []
+
+
+def test_a_host_that_leads_elsewhere_is_told_of(protected: dict[str, str], tmp_path: Path) -> None:
+    add(tmp_path / "agents", "ci")
+    hosts = ("Agents.example", "proxy.example", "a.proxy.example", "other.example", "*.example")
+    told = protected | SIGNING_IN | {"LISTEN_AGENTS_HOST": "agents.example"}
+
+    assert advice(a_file(tmp_path, a_backend(hosts=hosts)), **told) == [
+        "backends.hosts: b0 is for agents.example, which is listen.agents-host: no user gets there",
+        "backends.hosts: b0 is for other.example, which is none of users.public-urls",
+    ]
+    assert advice(a_file(tmp_path, a_backend(hosts=hosts[1:])), **protected) == []
 
 
 def test_a_backend_that_no_agent_can_serve_is_told_of(protected: dict[str, str], tmp_path: Path) -> None:

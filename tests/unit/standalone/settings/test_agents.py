@@ -28,5 +28,7 @@ def test_a_bad_line_of_it_ends_the_start(tmp_path: Path) -> None:
 
 
 def test_there_has_to_be_such_a_file(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="^agents.tokens: is '.*', but must be a file that exists$"):
+    with pytest.raises(
+        SettingsError, match="^agents.tokens: is '.*', but must be a file that exists and can be reached$"
+    ):
         agents(tmp_path / "tokens")

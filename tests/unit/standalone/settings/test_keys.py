@@ -62,13 +62,17 @@ def test_what_is_given_is_read_by_its_kind(tmp_path: Path) -> None:
         (keys.count("key", 1, ""), "1.0", "a whole number from 1 to 1000000000"),
         (keys.switch("key", True, ""), "yes", "true or false"),
         (keys.choice("key", "a", ("a", "b"), ""), "c", "one of a, b"),
-        (keys.file("key", ""), "/no/such/file", "a file that exists"),
-        (keys.folder("key", ""), "/etc/hostname", "a folder that exists"),
+        (keys.file("key", ""), "/no/such/file", "a file that exists and can be reached"),
+        (keys.folder("key", ""), "/etc/hostname", "a folder that exists and can be reached"),
         (COLOURS, "pink", "some of red, green, blue"),
     ],
 )
 def test_what_a_key_does_not_take_is_shown_with_what_it_must_be(key: Key, text: str, expects: str) -> None:
     assert refusal(key, text) == f"proxy.toml: cheese.key: is {text!r}, but must be {expects}"
+
+
+def test_a_path_that_the_system_does_not_take_is_no_file_either() -> None:
+    assert refusal(keys.file("key", ""), "x" * 300).endswith("but must be a file that exists and can be reached")
 
 
 def test_a_secret_is_not_shown() -> None:
