@@ -15,10 +15,12 @@
       exchange_changes  how a rule is applied to one there
       conditional       their calls: versions, conditional writes
       named             what was named to agents and is not fetched yet
+      carried           whole answers on their way through a cache
       exchange_marks    where many of them stand, in one call
       calls             what all calls have in common: ends, errors, repetitions
     shared            that store with what waits over it, for one process of the services
       telling           tells waiters of every change
+      queue_looks       when a poll need not look
       shared_waiter     looks for all that wait in a process at once
       hints             marks in a cache, which say that it is worth looking
       memcached         such a cache

@@ -14,14 +14,17 @@ from google.api_core.gapic_v1 import routing_header
 from google.cloud import datastore
 from google.cloud.datastore import helpers
 from google.cloud.datastore_v1.types import datastore as api
+from google.cloud.datastore_v1.types import entity as entities
 from google.cloud.datastore_v1.types import query as queries
 from google.cloud.ndb import Client
+from google.protobuf.message import DecodeError
 
 from stores.calls import CONTENDED, INTERRUPTED, TIMEOUT, CallFailed, Code, repeat
 
 MAX_MUTATIONS: Final = 400
 """Datastore takes 500 changes in a commit (cloud.google.com/datastore/docs/concepts/limits)."""
 
+_VERSION_BYTES: Final = 8
 _PAGE: Final = 300
 _LOOKUP: Final = 500
 # How a change is refused that has a condition. Elsewhere they mean other things: an index that is missing, say.
@@ -68,6 +71,23 @@ def delete(key: datastore.Key, version: int | None = None) -> api.Mutation:
     if version is not None:
         mutation.base_version = version
     return mutation
+
+
+def encode(versioned: Versioned) -> bytes:
+    """An entity and its version, for `decode`."""
+    entity: bytes = helpers.entity_to_protobuf(versioned.entity)._pb.SerializeToString()
+    return versioned.version.to_bytes(_VERSION_BYTES, "big") + entity
+
+
+def decode(data: bytes) -> Versioned:
+    """What was encoded. Raises `ValueError` for anything else."""
+    try:
+        entity = entities.Entity.pb().FromString(data[_VERSION_BYTES:])
+    except DecodeError as exc:
+        raise ValueError("not an encoded entity") from exc
+    if not entity.HasField("key"):
+        raise ValueError("an entity without a key")
+    return Versioned(helpers.entity_from_protobuf(entity), int.from_bytes(data[:_VERSION_BYTES], "big"))
 
 
 class Datastore:

@@ -20,6 +20,7 @@ from broker.model import Answer, Backend, BackendStatus, Exchange, HandedOut, Lo
 from broker.policy import Policy
 from stores import exchange_records as records
 from stores.calls import TIMEOUT
+from stores.carried import CarriedAnswers
 from stores.conditional import FROM, UP_TO, Conflict, Datastore, Versioned, insert, put
 from stores.exchange_changes import Changes, Parts
 from stores.exchange_marks import ExchangeMarks
@@ -52,6 +53,7 @@ class DatastoreStore:
         self._named = NamedRequests(policy)
         self._changes = Changes(self._datastore, self._layout, self._recent)
         self._removal = Removal(self._datastore, self._layout, self._recent)
+        self.carried = CarriedAnswers(self._layout, self._recent)
         self.marks = ExchangeMarks(self._datastore, self._layout, self._recent)
 
     # Backends

@@ -233,9 +233,13 @@ class RecentRecords:
 
     def get(self, backend_id: BackendId, request_id: RequestId) -> Record | None:
         """What is remembered of an exchange of this backend."""
-        with self._lock:
-            record = self._records.get(request_id)
+        record = self.find(request_id)
         return record if record is not None and record.exchange.backend_id == backend_id else None
+
+    def find(self, request_id: RequestId) -> Record | None:
+        """What is remembered of an exchange, whosever it is."""
+        with self._lock:
+            return self._records.get(request_id)
 
     def put(self, record: Record, *, fresh: Side | None = None) -> None:
         """Remember a record. `fresh` is the stream that whoever has just written it is going to read."""

@@ -9,7 +9,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Collection, Mapping
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from broker.waiting import Key, PendingKey
 
@@ -18,14 +18,16 @@ logger = logging.getLogger(__name__)
 _RETRY_AFTER: Final = 1.0
 """Seconds for which a cache that fails is left alone."""
 
+_MARK_BYTES: Final = 8
+
 
 class CacheUnavailable(Exception):
     """The cache does not answer, or says that it failed."""
 
 
 class Cache(Protocol):
-    """What is asked of a cache. Names are of at most 64 letters and digits, values of a few bytes. Both methods raise
-    `CacheUnavailable`, and soon; safe to use from several threads."""
+    """What is asked of a cache. Names are of at most 64 letters and digits, values of at most 100,000 bytes. Both
+    methods raise `CacheUnavailable`, and soon; safe to use from several threads."""
 
     def get_many(self, names: Collection[str]) -> Mapping[str, bytes]:
         """What is there of these."""
@@ -36,9 +38,15 @@ class Cache(Protocol):
         ...
 
 
+class Hint(NamedTuple):
+    """That a key has changed, and what came along with that."""
+
+    mark: bytes
+    carried: bytes
+
+
 class Hints:
-    """Reads and gives hints; `Marks` for a waiter. IDs do not get into the cache: who knows that of an exchange may ask
-    for it. `namespace` keeps deployments apart that share a cache."""
+    """Gives and reads hints. `namespace` keeps deployments apart that share a cache."""
 
     def __init__(self, cache: Cache, *, namespace: str = "", monotonic: Callable[[], float] = time.monotonic) -> None:
         self._cache = cache
@@ -46,17 +54,17 @@ class Hints:
         self._monotonic = monotonic
         self._failed_at = float("-inf")
 
-    def give(self, key: Key) -> None:
-        """Say to all processes that a key may have changed."""
+    def give(self, key: Key, carried: bytes = b"") -> None:
+        """Say to all processes that a key may have changed, and something more to those that wait."""
         if self._is_left_alone():
             return
         try:
-            self._cache.put(self._name(key), secrets.token_bytes(8))
+            self._cache.put(self._name(key), secrets.token_bytes(_MARK_BYTES) + carried)
         except CacheUnavailable as exc:
             self._note(exc)
 
-    def read(self, keys: Collection[Key]) -> Mapping[Key, bytes] | None:
-        """The marks of these keys; None while there is no cache."""
+    def read(self, keys: Collection[Key]) -> Mapping[Key, Hint] | None:
+        """The last hints of these keys; None while there is no cache."""
         if self._is_left_alone():
             return None
         names = {self._name(key): key for key in keys}
@@ -65,7 +73,7 @@ class Hints:
         except CacheUnavailable as exc:
             self._note(exc)
             return None
-        return {names[name]: value for name, value in found.items()}
+        return {names[name]: Hint(value[:_MARK_BYTES], value[_MARK_BYTES:]) for name, value in found.items()}
 
     def _is_left_alone(self) -> bool:
         return self._monotonic() - self._failed_at < _RETRY_AFTER

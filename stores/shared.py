@@ -1,10 +1,14 @@
 """The store of the services, which all processes share, and the waiter that goes with it."""
 
+import time
+from collections.abc import Callable, Collection, Mapping
+
 from broker.policy import Policy
 from broker.waiting import Key
 from stores.datastore import DatastoreStore
 from stores.hints import Hints
 from stores.memcached import Memcached
+from stores.queue_looks import QueueLooks
 from stores.shared_waiter import SharedWaiter
 from stores.telling import TellingStore
 
@@ -20,13 +24,38 @@ def choose_hints(server: tuple[str, int] | None, *, is_bundled: bool, namespace:
     return Hints(AppEngineMemcache(), namespace=namespace)
 
 
-def with_waiter(store: DatastoreStore, policy: Policy, hints: Hints | None = None) -> tuple[TellingStore, SharedWaiter]:
+def with_waiter(
+    store: DatastoreStore,
+    policy: Policy,
+    hints: Hints | None = None,
+    *,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> tuple[TellingStore, SharedWaiter]:
     """What this process has of the store, and its way to wait over it."""
-    waiter = SharedWaiter(policy, store_marks=store.marks, hints=hints)
+    marks = _LearningMarks(hints, store.carried.learn) if hints is not None else None
+    waiter = SharedWaiter(policy, store_marks=store.marks, hints=marks)
+    looks = QueueLooks(waiter.read_hint, counts_for=policy.hinted_idle, monotonic=monotonic)
 
     def tell(key: Key) -> None:
         waiter.wake(key)
         if hints is not None:
-            hints.give(key)
+            hints.give(key, store.carried.pack(key))
 
-    return TellingStore(store, tell=tell, tell_here=waiter.wake, expect_here=waiter.expect), waiter
+    return TellingStore(store, looks, tell=tell, tell_here=waiter.wake, expect_here=waiter.expect), waiter
+
+
+class _LearningMarks:
+    """`Marks` that hints give; what these carry is learned before anybody is woken."""
+
+    def __init__(self, hints: Hints, learn: Callable[[Key, bytes], None]) -> None:
+        self._hints = hints
+        self._learn = learn
+
+    def read(self, keys: Collection[Key]) -> Mapping[Key, bytes] | None:
+        found = self._hints.read(keys)
+        if found is None:
+            return None
+        for key, hint in found.items():
+            if hint.carried:
+                self._learn(key, hint.carried)
+        return {key: hint.mark for key, hint in found.items()}

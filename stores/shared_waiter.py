@@ -94,6 +94,16 @@ class SharedWaiter:
             with self._lock:
                 self._sleepers.remove(sleeper)
 
+    def read_hint(self, key: Key) -> Hashable | None:
+        """Where a key stands, for somebody who is going to ask the store: nobody is woken for that any more. None where
+        no hint says it."""
+        found = self._hints.read([key]) if self._hints is not None else None
+        if not found or key not in found:
+            return None
+        with self._lock:
+            _remember(self._seen, key, found[key])
+        return found[key]
+
     def wake(self, key: Key) -> None:
         """This process has learned something about the key."""
         with self._lock:

@@ -1,4 +1,5 @@
-"""A store that tells waiters what it has changed, itself or through a cache to other processes."""
+"""A store that tells waiters what it has changed, itself or through a cache to other processes; and that does not look
+where nothing can have come."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -6,6 +7,7 @@ from datetime import datetime
 from broker.model import Exchange, HandedOut, LostPolls, Poll
 from broker.store import Store
 from broker.waiting import ExchangeKey, Key, PendingKey
+from stores.queue_looks import QueueLooks
 from wire.protocol import BackendId, RequestId
 
 Tell = Callable[[Key], None]
@@ -13,10 +15,20 @@ Tell = Callable[[Key], None]
 
 class TellingStore:
     """A `Store` around another. `tell` says to all that a key may have changed; `tell_here` only to this process: when
-    an agent got something, that another may get more; `expect_here`, when one has answered, that more may come."""
+    an agent got something, that another may get more; `expect_here`, when one has answered, that more may come. A poll
+    is not asked for while `looks` say that there can be nothing."""
 
-    def __init__(self, store: Store, *, tell: Tell, tell_here: Tell, expect_here: Callable[[PendingKey], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        looks: QueueLooks,
+        *,
+        tell: Tell,
+        tell_here: Tell,
+        expect_here: Callable[[PendingKey], None],
+    ) -> None:
         self._store = store
+        self._looks = looks
         self._tell = tell
         self._tell_here = tell_here
         self._expect_here = expect_here
@@ -54,9 +66,15 @@ class TellingStore:
         return claimed
 
     def hand_out(self, backend_id: BackendId, poll: Poll, *, now: datetime) -> list[HandedOut]:
+        key = PendingKey(backend_id)
+        look = self._looks.begin(key)
+        if look is None:
+            return []
         handed = self._store.hand_out(backend_id, poll, now=now)
-        if handed:
-            self._tell_here(PendingKey(backend_id))
+        if not handed or (poll.offers_only and len(handed) < poll.capacity):
+            self._looks.took_all(key, look)
+        else:
+            self._tell_here(key)
         return handed
 
     def take_back(self, backend_id: BackendId, lost: LostPolls, *, agent_id: str, now: datetime) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.emulator import datastore_host, ndb_client
+from tests.memcache_stub import memcache
 
-__all__ = ["datastore_host", "ndb_client"]
+__all__ = ["datastore_host", "memcache", "ndb_client"]
 
 for _suite in ("backend", "exchange", "handout", "stream", "sweep", "race", "waiter", "store"):
     pytest.register_assert_rewrite(f"tests.contract.{_suite}_contract")

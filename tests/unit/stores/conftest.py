@@ -7,8 +7,9 @@ from google.cloud.ndb import Client
 
 from tests.datastore_relay import DatastoreRelay, relayed
 from tests.emulator import datastore_host, ndb_client
+from tests.memcache_stub import memcache
 
-__all__ = ["datastore_host", "ndb_client"]
+__all__ = ["datastore_host", "memcache", "ndb_client"]
 
 
 @pytest.fixture

@@ -40,10 +40,21 @@ def test_every_change_of_a_key_is_another_mark_and_of_that_key_alone() -> None:
     marks = []
     for _ in range(3):
         hints.give(KEY)
-        marks.append((hints.read([KEY, PENDING]) or {})[KEY])
+        marks.append((hints.read([KEY, PENDING]) or {})[KEY].mark)
 
     assert len(set(marks)) == 3
     assert set(hints.read([KEY, PENDING]) or ()) == {KEY}
+
+
+def test_what_is_carried_along_comes_as_it_was_given() -> None:
+    hints = Hints(FakeCache())
+    hints.give(KEY, b"an answer")
+    hints.give(PENDING)
+
+    assert {key: hint.carried for key, hint in (hints.read([KEY, PENDING]) or {}).items()} == {
+        KEY: b"an answer",
+        PENDING: b"",
+    }
 
 
 def test_after_an_eviction_the_next_change_is_another_mark() -> None:
@@ -64,7 +75,7 @@ def test_a_backend_and_an_exchange_of_one_name_are_two_keys() -> None:
     assert hints.read([KEY]) == {}
 
 
-def test_no_id_gets_into_the_cache_and_namespaces_are_apart() -> None:
+def test_no_name_in_the_cache_tells_an_id_and_namespaces_are_apart() -> None:
     cache = FakeCache()
     Hints(cache, namespace="one").give(KEY)
 

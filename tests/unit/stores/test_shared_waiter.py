@@ -108,6 +108,24 @@ def test_news_of_hints_wakes_and_old_news_does_not() -> None:
         sleeping.result(20)
 
 
+def test_a_hint_that_is_read_by_who_is_going_to_ask_wakes_nobody() -> None:
+    hints = FakeMarks({KEY: b"1"})
+    waiter = SharedWaiter(LOOKS, hints=hints)
+    assert waiter.read_hint(KEY) == b"1"
+    with ThreadPoolExecutor(1) as pool:
+        sleeping = asleep(pool, waiter, KEY)
+        while len(hints.asked) < 4:
+            threading.Event().wait(0.001)
+        assert not sleeping.done()
+        waiter.wake(KEY)
+        sleeping.result(20)
+
+
+@pytest.mark.parametrize("hints", [None, FakeMarks(None), FakeMarks({})])
+def test_where_no_hint_says_where_a_key_stands_nobody_knows(hints: FakeMarks | None) -> None:
+    assert SharedWaiter(LOOKS, hints=hints).read_hint(KEY) is None
+
+
 def test_without_the_cache_everybody_asks_the_store() -> None:
     waiter = SharedWaiter(
         Policy(poll_fastest=seconds(0.001), poll_slowest=seconds(0.01), hint_fastest=seconds(0.001)),

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 from broker.waiting import ExchangeKey, Key, PendingKey
 from stores.memory import MemoryStore
+from stores.queue_looks import QueueLooks
 from stores.telling import TellingStore
-from tests.contract.cases import AGENT, NOW, POLICY, answer, claim, fetched, queued
-from tests.factories import BACKEND
+from tests.contract.cases import AGENT, NOW, POLICY, a_poll, answer, claim, fetched, hand_out, queued
+from tests.factories import BACKEND, seconds
 
 
 class Heard:
@@ -12,8 +15,10 @@ class Heard:
         self.keys: list[Key] = []
         self.here: list[Key] = []
         self.expected: list[Key] = []
+        self.mark = 1
         self.store = TellingStore(
             MemoryStore(POLICY),
+            QueueLooks(lambda key: self.mark, counts_for=seconds(3600)),
             tell=self.keys.append,
             tell_here=self.here.append,
             expect_here=self.expected.append,
@@ -34,6 +39,36 @@ def test_an_agent_that_got_something_wakes_the_next_and_one_that_got_nothing_nob
     claim(heard.store)
 
     assert heard.here == [PendingKey(BACKEND)]
+
+
+def named(heard: Heard, capacity: int) -> int:
+    """How many requests a poll is told of."""
+    poll = replace(a_poll(capacity=capacity), offers_only=True)
+    return len(hand_out(heard.store, poll))
+
+
+def test_a_poll_that_left_something_wakes_the_next_and_one_that_took_all_spares_its_look() -> None:
+    heard = Heard()
+    for number in range(3):
+        queued(heard.store, f"request-{number}")
+    assert named(heard, capacity=2) == 2
+    assert heard.here == [PendingKey(BACKEND)]
+    assert named(heard, capacity=2) == 1
+    queued(heard.store, "request-3")
+    assert named(heard, capacity=2) == 0
+    heard.mark = 2
+
+    assert named(heard, capacity=2) == 1
+    assert heard.here == [PendingKey(BACKEND)]
+
+
+def test_where_a_poll_may_have_left_what_is_too_long_for_it_the_next_one_looks() -> None:
+    heard = Heard()
+    queued(heard.store)
+    hand_out(heard.store)
+    queued(heard.store, "request-2")
+
+    assert len(hand_out(heard.store)) == 1
 
 
 def test_an_answer_is_news_for_its_user_and_lets_expect_more_requests() -> None:

@@ -1,0 +1,41 @@
+"""Whole answers on their way through a cache, as the entities that hold them: who waits for one asks Datastore no more.
+
+An answer that has come to its end never changes, and it is stored before it is carried. The entity's version comes with
+it, so that the deletion that follows needs no look-up either.
+"""
+
+from broker.waiting import ExchangeKey, Key
+from stores.conditional import Versioned, decode, encode
+from stores.exchange_records import Layout, RecentRecords, Record, record_of
+
+
+class CarriedAnswers:
+    """What this process gives along with the news of an exchange, and what it learns from that of others."""
+
+    def __init__(self, layout: Layout, recent: RecentRecords) -> None:
+        self._layout = layout
+        self._recent = recent
+
+    def pack(self, key: Key) -> bytes:
+        """The exchange as this process has just stored it, if its whole answer lies in its entity; or else nothing."""
+        record = self._recent.find(key.request_id) if isinstance(key, ExchangeKey) else None
+        if record is None or not _has_whole_answer(record):
+            return b""
+        return encode(Versioned(self._layout.entity(record), record.version))
+
+    def learn(self, key: Key, data: bytes) -> None:
+        """Remember it for whoever waits for it here. What cannot be read, or is no news, is as good as nothing."""
+        known = self._recent.find(key.request_id) if isinstance(key, ExchangeKey) else None
+        if known is None:
+            return
+        try:
+            record = record_of(decode(data))
+        except (KeyError, ValueError):
+            return
+        is_the_same = record.exchange[:2] == known.exchange[:2]
+        if is_the_same and record.version > known.version and _has_whole_answer(record):
+            self._recent.put(record, fresh="answer")
+
+
+def _has_whole_answer(record: Record) -> bool:
+    return record.answer.ended and not record.answer.starts

@@ -1,0 +1,59 @@
+"""When a poll need not look: nothing has come since this process took all that waited.
+
+Where the mark of a backend stands as it stood before that look, no request has come since; or its hint was lost, and
+then the request is found when the time is over for which a look counts.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from datetime import timedelta
+from threading import Lock
+from typing import Final, NamedTuple
+
+from broker.waiting import PendingKey
+
+_REMEMBERED: Final = 10_000
+
+
+class Look(NamedTuple):
+    """A look at a queue: where its mark stood before, None where nobody knew, and when that was."""
+
+    mark: Hashable | None
+    began: float
+
+
+class QueueLooks:
+    """Remembers of each backend the last look that took all, for as long as that counts. Bounded; safe to use from
+    several threads."""
+
+    def __init__(
+        self,
+        read_mark: Callable[[PendingKey], Hashable | None],
+        *,
+        counts_for: timedelta,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._read_mark = read_mark
+        self._counts_for = counts_for.total_seconds()
+        self._monotonic = monotonic
+        self._lock = Lock()  # guards the map
+        self._last: OrderedDict[PendingKey, Look] = OrderedDict()
+
+    def begin(self, key: PendingKey) -> Look | None:
+        """Before each look; None where there is nothing to see."""
+        look = Look(self._read_mark(key), self._monotonic())
+        with self._lock:
+            last = self._last.get(key)
+        is_spared = last is not None and look.mark == last.mark and look.began - last.began < self._counts_for
+        return None if is_spared else look
+
+    def took_all(self, key: PendingKey, look: Look) -> None:
+        """Nothing that waited was left by this look."""
+        if look.mark is None:
+            return
+        with self._lock:
+            self._last[key] = look
+            self._last.move_to_end(key)
+            if len(self._last) > _REMEMBERED:
+                self._last.popitem(last=False)
