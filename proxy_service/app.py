@@ -30,6 +30,7 @@ from edge.wsgi import (
     within,
 )
 from proxy_service.answer import IncomingAnswer
+from proxy_service.removals import Removals
 from wire.http1 import End, RequestHead, encode_body, encode_end
 from wire.protocol import RequestId, trace_of
 
@@ -46,10 +47,12 @@ def create_app(
     new_id: Callable[[], RequestId] = new_request_id,
     on_appengine: bool = False,
     project: str = "",
+    removals: Removals | None = None,
 ) -> Flask:
-    """The service. `on_appengine`: believe what App Engine's front end says of the client's address."""
+    """The service. `on_appengine`: believe what App Engine's front end says of the client's address. Without `removals`
+    what was delivered is removed before the next request comes over its connection."""
     app = make_service("proxy_service", clock=clock, new_id=new_id, form_for=choose_form, project=project)
-    users = _Users(store, waiter, clock, identity, policy, on_appengine)
+    users = _Users(store, waiter, clock, identity, policy, on_appengine, removals)
 
     @app.before_request
     def serve() -> PlainResponse | None:
@@ -69,6 +72,7 @@ class _Users:
     identity: Identity
     policy: Policy
     on_appengine: bool
+    removals: Removals | None
 
     def serve(self, environ: Environ, record: Record) -> PlainResponse:
         """The answer, begun: its head is there, its body may still be coming."""
@@ -92,7 +96,8 @@ class _Users:
         except BaseException:
             self._drop(exchange)
             raise
-        response.call_on_close(lambda: self._drop(exchange))
+        remove = self._drop if self.removals is None else self.removals.add
+        response.call_on_close(lambda: remove(exchange))
         return response
 
     def _message(self, intake: Intake, head: RequestHead, environ: Environ, record: Record) -> Iterator[bytes]:

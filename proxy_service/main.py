@@ -8,6 +8,7 @@ from broker.clock import SystemClock
 from edge.composition import choose_identity
 from edge.logs import configure_logging
 from proxy_service.app import create_app
+from proxy_service.removals import Removals
 from proxy_service.settings import Settings
 from stores.datastore import DatastoreStore
 from stores.shared import choose_hints, with_waiter
@@ -20,7 +21,8 @@ clock = SystemClock()
 client = Client(project=deployment.project or None, namespace=deployment.namespace or None)
 is_bundled = deployment.identity.kind == "appengine"
 hints = choose_hints(deployment.memcache, is_bundled=is_bundled, namespace=deployment.namespace)
-store, waiter = with_waiter(DatastoreStore(client, deployment.policy), deployment.policy, hints)
+datastore = DatastoreStore(client, deployment.policy)
+store, waiter = with_waiter(datastore, deployment.policy, hints)
 
 app = create_app(
     store=store,
@@ -30,6 +32,7 @@ app = create_app(
     policy=deployment.policy,
     on_appengine=deployment.on_appengine,
     project=deployment.project,
+    removals=Removals(datastore.delete_exchanges),
 )
 if is_bundled:
     from stores.appengine_memcache import with_tickets

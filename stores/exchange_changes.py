@@ -1,6 +1,6 @@
 """How exchanges in Datastore are read and changed: by a rule, in one conditional write."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
@@ -9,6 +9,7 @@ from google.cloud import datastore
 from google.cloud.datastore_v1.types import datastore as api
 
 from broker.errors import BrokerError, StoreUnavailable, UnknownRequest
+from broker.model import Exchange
 from stores import exchange_records as records
 from stores.calls import pause
 from stores.conditional import EQUAL, MAX_MUTATIONS, Conflict, Datastore, Versioned, delete, put
@@ -123,6 +124,20 @@ class Changes:
             else:
                 return
         raise _contention(request_id)
+
+    def delete_each(self, exchanges: Sequence[Exchange]) -> None:
+        """Remove those that are there, with their parts: each as it is remembered in one call for all, and what has
+        changed since by itself."""
+        records = [self._recent.get(each.backend_id, each.request_id) for each in exchanges]
+        known = [record for record in records if record is not None]
+        results = self._datastore.commit_each([delete(self.key(record), record.version) for record in known])
+        gone = [record for record, result in zip(known, results, strict=True) if result is not None]
+        self._datastore.commit_each([delete(key) for record in gone for key in self._layout.part_keys(record)])
+        names = {record.exchange.request_id for record in gone}
+        for each in exchanges:
+            self._recent.drop(each.request_id)
+            if each.request_id not in names:
+                self.delete(each.backend_id, each.request_id)
 
     def _remove(self, record: Record) -> None:
         keys = list(self._layout.part_keys(record))

@@ -511,6 +511,32 @@ def test_nothing_is_left_of_a_delivered_exchange(ndb_client: Client, store: Data
     assert list(Datastore(ndb_client).query("exchange")) == []
 
 
+def test_many_delivered_exchanges_are_deleted_in_one_call(
+    ndb_client: Client, store: DatastoreStore, relay: DatastoreRelay
+) -> None:
+    exchanges = [an_exchange(f"request-{number}") for number in range(20)]
+    for exchange in exchanges:
+        store.add_exchange(exchange, b"ask", last=True)
+    assert relay.during(lambda: store.delete_exchanges(exchanges)) == {"Commit": 1}
+    assert list(Datastore(ndb_client).query("exchange")) == []
+    with pytest.raises(UnknownRequest):
+        store.read_answer(BACKEND, exchanges[0].request_id, 0)
+
+
+def test_of_many_that_are_deleted_each_goes_as_it_is_stored(
+    ndb_client: Client, store: DatastoreStore, elsewhere: DatastoreStore
+) -> None:
+    exchanges = [an_exchange(name) for name in ("large", "changed", "gone", "unknown")]
+    for exchange in exchanges[:3]:
+        store.add_exchange(exchange, LARGE, last=True)
+    elsewhere.append_request(BACKEND, exchanges[1].request_id, len(LARGE), b"", last=True, now=NOON)
+    elsewhere.fetch_exchange(BACKEND, exchanges[1].request_id, agent_id=AGENT, now=NOON)
+    elsewhere.delete_exchange(BACKEND, exchanges[2].request_id)
+    store.delete_exchanges(exchanges)
+    assert list(Datastore(ndb_client).query("exchange")) == []
+    assert number_of_parts(ndb_client) == 0
+
+
 def test_nothing_is_left_of_an_exchange_in_very_many_parts(ndb_client: Client, store: DatastoreStore) -> None:
     fetched(store)
     answer(store, LARGE, last=False)

@@ -1,0 +1,84 @@
+"""`proxy_service.removals`: gathered, bounded, and nothing goes wrong where the store fails."""
+
+import logging
+from collections.abc import Sequence
+from queue import Queue
+from threading import Event, current_thread, main_thread
+
+import pytest
+
+from broker.errors import StoreUnavailable
+from broker.model import Exchange
+from proxy_service.removals import Removals
+from tests.factories import an_exchange
+from tests.timing import SECOND, wait_until
+
+
+class Store:
+    """Tells what is removed."""
+
+    def __init__(self) -> None:
+        self._removed: Queue[list[str]] = Queue()
+
+    def remove(self, exchanges: Sequence[Exchange]) -> None:
+        self._removed.put([each.request_id for each in exchanges])
+
+    def next_removed(self) -> list[str]:
+        return self._removed.get(timeout=10 * SECOND)
+
+
+def test_what_comes_together_is_removed_in_one_call() -> None:
+    store = Store()
+    removals = Removals(store.remove, gathering=60)
+    names = [f"request-{number}" for number in range(100)]
+    for name in names:
+        removals.add(an_exchange(name))
+    assert store.next_removed() == names
+    for name in names:  # nobody waits for more
+        removals.add(an_exchange(name))
+    assert store.next_removed() == names
+
+
+def test_few_do_not_wait_for_long_and_the_thread_begins_again() -> None:
+    store = Store()
+    removals = Removals(store.remove, gathering=0.001)
+    for name in ("one", "two"):
+        removals.add(an_exchange(name))
+        assert store.next_removed() == [name]
+
+
+def test_beyond_the_bound_whoever_brings_one_removes_it() -> None:
+    began, may_end, removed_here = Event(), Event(), list[str]()
+
+    def remove(exchanges: Sequence[Exchange]) -> None:
+        if current_thread() is main_thread():
+            removed_here.extend(each.request_id for each in exchanges)
+        else:
+            began.set()
+            may_end.wait(10 * SECOND)
+
+    removals = Removals(remove, gathering=0.001)
+    removals.add(an_exchange())
+    assert began.wait(10 * SECOND)
+    for number in range(1_002):
+        removals.add(an_exchange(f"request-{number}"))
+    may_end.set()
+    assert removed_here == ["request-1000", "request-1001"]
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("away"), RuntimeError("a fault")])
+def test_a_store_that_fails_is_logged_and_asked_again_for_the_next(
+    caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    asked: Queue[int] = Queue()
+
+    def fail(exchanges: Sequence[Exchange]) -> None:
+        asked.put(len(exchanges))
+        raise error
+
+    removals = Removals(fail, gathering=0.001)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            removals.add(an_exchange())
+            assert asked.get(timeout=10 * SECOND) == 1
+    wait_until(lambda: len(caplog.records) == 2, within=10 * SECOND, what="two lines in the log")
