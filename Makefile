@@ -91,7 +91,7 @@ test-agent: .venv/agent-test/.installed ## The agent, with the versions that it 
 	.venv/agent-test/bin/python $(PYTEST) $(wildcard tests/agent tests/unit/agent)
 
 test-system: tests/openid/node_modules .venv/dev/.installed .venv/standalone/.installed .venv/agent/.installed .venv/appengine/.installed .venv/peers/.installed ## Real processes on loopback
-	$(DEV)/python $(PYTEST) tests/system
+	GRPC_ENABLE_FORK_SUPPORT=0 $(DEV)/python $(PYTEST) tests/system  # the relay to Datastore lives where processes begin
 
 test-browser: tests/openid/node_modules .venv/dev/.installed .venv/standalone/.installed .venv/agent/.installed .venv/appengine/.installed .venv/jupyter/.installed ## Debian's Chromium against pages behind the proxy, JupyterLab among them
 	$(DEV)/python $(PYTEST) tests/browser

@@ -92,7 +92,7 @@ def test_a_poll_over_a_store_that_wakes_nobody_is_quick_at_first_and_bounded() -
         == []
     )
     assert scene.elapsed == 30
-    assert (slept[0], max(slept)) == (0.015, 0.5)
+    assert (slept[0], max(slept)) == (0.015, POLICY.poll_slowest.total_seconds())
     assert len(slept) < 100
 
 
