@@ -1,5 +1,6 @@
 """What the settings allow and hardly anybody wants: said by `--check-config` and at the start, which goes on."""
 
+import ipaddress
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -11,12 +12,15 @@ from standalone.doors.dispatch import Door
 from standalone.doors.entrances import entrances_of
 from standalone.identity.sign_in import may_sign_in
 from standalone.identity.tokens import MAX_FILE_BYTES, Tokens, parse_tokens
+from standalone.peers import Network
 from standalone.settings.addresses import Address
 from standalone.settings.backends import BackendSettings
 from standalone.settings.load import Settings
 from standalone.settings.secrets import watch
 
 _READABLE, _WRITABLE = 0o004, 0o002
+
+_HERE: Final = (ipaddress.IPv4Address("127.0.0.1"), ipaddress.IPv6Address("::1"))
 
 EVERYWHERE: Final = (
     "other machines can reach this address, and nothing asks them who they are: each can read and answer the requests "
@@ -29,6 +33,7 @@ def warnings_of(settings: Settings, *, now: datetime) -> Iterator[str]:
     settings were read."""
     yield from _about_addresses(settings)
     yield from _about_doors(settings)
+    yield from _about_fronts(settings)
     yield from _about_files(settings)
     yield from _about_backends(settings)
     yield from _about_tokens(settings, now)
@@ -64,6 +69,21 @@ def _about_doors(settings: Settings) -> Iterator[str]:
     for key, host, door in (("agents", listen.agents_host, Door.AGENTS), ("api", listen.api_host, Door.API)):
         if host and listen.by_key[key] and not any(door in doors for doors in shared):
             yield f"listen.{key}-host: decides nothing, because no other door is at the addresses of listen.{key}"
+
+
+def _about_fronts(settings: Settings) -> Iterator[str]:
+    """Addresses that only trusted peers may use, and where none of them can come from."""
+    listen = settings.listen
+    if settings.users.sign_in == "header" or "users" in listen.proxy_protocol:
+        for address in listen.users:
+            if not any(_can_come(peer, address) for peer in listen.trusted_peers):
+                yield f"listen.trusted-peers: none of them can connect at {address}, so that no user comes in there"
+
+
+def _can_come(peer: Network | str, address: Address) -> bool:
+    if isinstance(peer, str) or address.scheme == "unix":
+        return peer == address.scheme
+    return not address.is_local or any(here in peer for here in _HERE)
 
 
 def _about_files(settings: Settings) -> Iterator[str]:

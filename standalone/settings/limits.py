@@ -51,7 +51,13 @@ class LimitSettings(Table):
             "connection ends. 0: any.",
             least=0,
         ),
-        size("head-bytes", MAX_HEAD_BYTES, "The longest head of a request: then 431.", most=MAX_HEAD_BYTES),
+        size(
+            "head-bytes",
+            MAX_HEAD_BYTES,
+            "The longest head of a request: then 431.",
+            least=1 << 10,
+            most=MAX_HEAD_BYTES,
+        ),
         count(
             "connections",
             10_000,

@@ -207,7 +207,7 @@ def test_a_proxy_that_stops_says_goodbye(own_site: Site) -> None:
     status = process.wait(20 * SECOND)
 
     assert closed.value.rcvd is not None
-    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1001, "the proxy stops")
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1001, "the proxy ends it")
     assert (status, time.monotonic() - began < 8 * SECOND) == (0, True)
     assert "Traceback" not in process.printed()
     assert " /echo 101 2>2B " in process.printed()

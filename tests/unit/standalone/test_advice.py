@@ -112,6 +112,29 @@ def test_a_name_for_a_door_that_shares_its_address_is_as_it_should_be(protected:
         assert advice(**protected, LISTEN_AGENTS_HOST="agents.example", **listen) == []
 
 
+@pytest.mark.parametrize(
+    ("users", "trusted", "closed"),
+    [
+        ("127.0.0.1:80,[::1]:80,10.0.0.1:80,unix:///x", "127.0.0.0/8", ["unix:///x"]),
+        ("127.0.0.1:80,10.0.0.1:80", "10.0.0.0/8", ["127.0.0.1:80"]),
+        ("127.0.0.1:80,unix:///x", "unix", ["127.0.0.1:80"]),
+        ("localhost:80,unix:///x", "::1,unix", []),
+    ],
+)
+def test_an_address_where_nobody_is_trusted_is_told_of_if_others_cannot_come_in(
+    users: str, trusted: str, closed: list[str], protected: dict[str, str]
+) -> None:
+    listen = {"LISTEN_USERS": users, "LISTEN_TRUSTED_PEERS": trusted}
+    said = [
+        f"listen.trusted-peers: none of them can connect at {each}, so that no user comes in there" for each in closed
+    ]
+    behind_a_balancer = advice("--open", LISTEN_PROXY_PROTOCOL="users", **listen)
+
+    assert advice(**protected, **listen) == []
+    assert advice(**protected | {"USERS_SIGN_IN": "header", "USERS_HEADER": "X-User"}, **listen) == said
+    assert [line for line in behind_a_balancer if line != EVERYWHERE] == said
+
+
 def test_a_certificate_that_nobody_is_shown_is_told_of(protected: dict[str, str], tmp_path: Path) -> None:
     protected |= {"TLS_CERTIFICATE": secret(tmp_path / "pem"), "LISTEN_USERS": "unix:///x"}
 
@@ -147,7 +170,7 @@ def test_a_list_of_tokens_holds_hashes_alone_but_not_everybody_may_add_one(
 def test_a_backend_that_no_user_can_reach_is_told_of(protected: dict[str, str], tmp_path: Path) -> None:
     add(tmp_path / "agents", "ci")
     file = a_file(tmp_path, *(a_backend(end_user=who) for who in ("allUsers", "ada@a.org", "@b.org", "@c.org")))
-    front = {"USERS_SIGN_IN": "header", "USERS_HEADER": "X-User", "LISTEN_TRUSTED_PEERS": "10.0.0.1"}
+    front = {"USERS_SIGN_IN": "header", "USERS_HEADER": "X-User", "LISTEN_TRUSTED_PEERS": "127.0.0.1"}
 
     assert advice(file, **protected) == [
         "backends.end-user: b1 is for ada@a.org, but nobody is asked who he is",
