@@ -241,11 +241,12 @@ class Reply:
     def _settle(self, *, is_closed: bool) -> None:
         """The answer has ended: keep its connection if nothing more will come or go on it.
 
-        While the request is still being sent it is left as it is: ending that may take time, so `close` does it.
+        While the request may still be being sent it is left as it is: ending that may take time, so `close` does it.
         """
-        if self._upload is not None and not self._upload.has_completed():
+        is_kept = self._parser.is_reusable and not is_closed
+        if self._upload is not None and not (is_kept and self._upload.has_completed()):
             return
-        if is_closed or not self._parser.is_reusable:
+        if not is_kept:
             self.close()
             return
         with self._lock:
