@@ -1,14 +1,16 @@
 """Clients that are slow, too many, or too eager: the others do not notice, and memory stays within its bounds."""
 
 import select
+import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from benchmarks.usage import reset_peak
 from tests.system.backend_by_hand import receive_until
 from tests.system.backends import Peer
 from tests.system.conftest import Serve
@@ -38,15 +40,18 @@ exchanges = {{exchanges}}
 
 EXCHANGES = 300
 
-PER_SECOND = 20
+EVERY = 2
+"""Seconds between two bytes of a slow client."""
+
+SEEN = 2 * EVERY + 3 * SECOND
+"""So soon after it was cut off it knows: at first it reads what it is told, and the end a byte later."""
+
+PER_SECOND = 50
 """Requests of clients that are not slow."""
 
 MIB = 1 << 20
 
 BODY = 32 * MIB
-
-NOISE = 500 * MS
-"""What a machine that has other things to do may add to a request."""
 
 
 @pytest.fixture(scope="module")
@@ -118,29 +123,58 @@ def test_memory_for_many_bodies_both_ways_has_a_bound_and_is_given_back(site: Si
     wait_until(is_given_back, within=60 * SECOND, what="memory given back")
 
 
-def test_slow_clients_are_cut_off_and_nobody_else_notices(site: Site, shape: Standalone) -> None:
-    def ask(goes_on: Callable[[float], bool]) -> list[Asked]:
+@pytest.fixture(scope="module")
+def elsewhere(folder: Path, faucet: Process) -> Iterator[Site]:
+    """The same again, where nobody is slow: what else the machine does slows it down as well."""
+    folder = folder / "elsewhere"
+    folder.mkdir()
+    for shape in a_shape(folder, exchanges=EXCHANGES):
+        site = Site(shape, faucet.wait_for_url(), backend_id="elsewhere", folder=folder)
+        site.start_agent()
+        site.wait_until_online()
+        yield site
+        site.close()
+
+
+def ask_both(sites: Sequence[Site], goes_on: Callable[[float], bool]) -> list[list[Asked]]:
+    """What users of each get, in the same seconds."""
+
+    def ask(site: Site) -> list[Asked]:
         return at_a_rate(site.url, "/pour?n=10", per_second=PER_SECOND, goes_on=goes_on)
 
-    idle = ask(lambda passed: passed < 3)
-    descriptors = Path(f"/proc/{shape.process.pid}/fd")
-    open_before, memory_before = len(list(descriptors.iterdir())), shape.process.peak_memory
-    with SlowClients(site.url, every=0.5, head=300, body=60, reader=60) as slow:
-        # At first all buffers on the way to those who read fill: that is work, and not yet slowness.
-        wait_until(lambda: timed(site.url, "/pour?n=10")[0] < 100 * MS, within=10 * SECOND, what="full buffers")
-        under_attack = ask(lambda passed: bool(slow.left) and passed < 30)
-        longest, left = slow.longest(), slow.left
-    wait_until(lambda: len(list(descriptors.iterdir())) < open_before + 100, within=5, what="descriptors given back")
+    with ThreadPoolExecutor(len(sites)) as pool:
+        return list(pool.map(ask, sites))
 
-    assert {reply.status for _, reply in under_attack} == {200}
-    # How much slower others become is measured in `benchmarks/slow_clients.py`; here nobody waits for the slow ones.
-    assert slowest(under_attack) < slowest(idle) + HEAD_TIME
-    assert left == 0
-    assert longest["head"] < HEAD_TIME + 3 * SECOND
-    assert longest["body"] < 2 * IDLE_TIME + 3 * SECOND
-    assert longest["reader"] < 3 * IDLE_TIME + 3 * SECOND
-    assert set(slow.statuses()) == {("head", b"408"), ("body", b"408")}
+
+def test_slow_clients_are_cut_off_and_nobody_else_notices(site: Site, shape: Standalone, elsewhere: Site) -> None:
+    descriptors = Path(f"/proc/{shape.process.pid}/fd")
+    open_before, memory_before = len(list(descriptors.iterdir())), shape.process.memory
+    reset_peak(shape.process.pid)
+    slower = []
+    for _ in range(3):
+        with SlowClients(site.url, every=EVERY, head=300, body=60, reader=60) as slow:
+            # At first all buffers on the way to those who read fill: that is work, and not yet slowness.
+            wait_until(lambda: are_buffers_full(site.url), within=20 * SECOND, what="full buffers")
+            beside, away = ask_both((site, elsewhere), lambda passed: bool(slow.left) and passed < 30)  # noqa: B023
+            longest, left = slow.longest(), slow.left
+        slower.append(slowest(beside) / slowest(away))
+        print("RATIO", slower, slowest(beside), slowest(away))
+
+        assert {reply.status for _, reply in beside} == {200}
+        assert left == 0
+        assert longest["head"] < HEAD_TIME + SEEN
+        assert longest["body"] < 2 * IDLE_TIME + SEEN
+        assert longest["reader"] < 3 * IDLE_TIME + SEEN
+        assert set(slow.statuses()) == {("head", b"408"), ("body", b"408")}
+
+    wait_until(lambda: len(list(descriptors.iterdir())) < open_before + 100, within=5, what="descriptors given back")
+    # Twice is what is promised; of five hundred requests the slowest one per cent are five.
+    assert statistics.median(slower) < 3, slower
     assert shape.process.peak_memory - memory_before < 60 * 2 * MIB + 40 * MIB
+
+
+def are_buffers_full(url: str) -> bool:
+    return max(timed(url, "/pour?n=10")[0] for _ in range(10)) < 100 * MS
 
 
 def test_a_client_that_reads_slowly_but_fast_enough_gets_all(site: Site) -> None:
@@ -197,8 +231,8 @@ def test_overload_is_refused_at_once_and_is_over_when_it_is_over(folder: Path, p
     refused = [each for each in during if each[1].status != 200]
     assert {(reply.status, reply.reason) for _, reply in refused} == {(503, "overloaded")}
     assert all(reply.get("Retry-After") for _, reply in refused)
-    assert slowest(refused) < 100 * MS + NOISE
-    assert slowest(taken) < 3 * took + NOISE
     assert len(taken) > 0.7 * capacity * 5
+    # What waits and what runs, in twice the time that the backend alone takes for them.
+    assert slowest(taken) < 2 * 2 * working / capacity
     assert {reply.status for _, reply in after} == {200}
-    assert slowest(after) < took + NOISE
+    assert slowest(after) < 2 * took
