@@ -13,6 +13,7 @@
     pace           the least that a client must send
     waiting        the waiter of asyncio
     presence       which agents are there, and which have vanished
+    rights         what was allowed and may end: agents that may not serve any more
     abandoned      requests that agents work on and nobody waits for any more
     registration   open mode: any backend that an agent names exists
     peers          whom to believe what they say of their own clients
