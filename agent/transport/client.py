@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final, Protocol, overload
 
-from agent.transport.connections import Connection, ConnectionPool
+from agent.transport.connection import Connection
+from agent.transport.connections import ConnectionPool
 from agent.transport.errors import Broken, NothingReceived, SourceBroke, TimedOut, TransportError
 from agent.transport.upload import Body, Upload
 from wire.errors import WireError

@@ -27,7 +27,7 @@ from h2.events import (
 from h2.exceptions import H2Error, StreamClosedError, TooManyStreamsError
 from h2.settings import SettingCodes, Settings
 
-from agent.transport.connections import Connection
+from agent.transport.connection import Connection
 from agent.transport.errors import Broken, NothingReceived, NotHttp2, NotProcessed, TimedOut, TransportError
 from agent.transport.http2_fields import Fields
 from agent.transport.http2_stream import Stream

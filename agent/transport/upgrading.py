@@ -5,7 +5,8 @@ import time
 from dataclasses import dataclass
 
 from agent.transport.client import Reply
-from agent.transport.connections import Connection, ConnectionPool
+from agent.transport.connection import Connection
+from agent.transport.connections import ConnectionPool
 from agent.transport.errors import Broken, NothingReceived, TimedOut
 from wire.errors import WireError
 from wire.headers import Headers

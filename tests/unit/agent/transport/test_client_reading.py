@@ -6,7 +6,7 @@ from typing import Final, cast
 import pytest
 
 from agent.transport.client import AHEAD_BYTES, Reply
-from agent.transport.connections import Connection
+from agent.transport.connection import Connection
 from agent.transport.upload import Upload
 from wire.http1 import End
 
