@@ -24,7 +24,7 @@ from edge.agent_calls import agent_id_of, backend_id_of, named_agent_of, request
 from edge.departures import Departures
 from edge.identity import Identity, require_agent
 from edge.service import Record, current_record, make_service, new_request_id
-from edge.wsgi import Environ, PlainResponse, caller_of, cut_into_parts, read_body, request_head, streamed, whole
+from edge.wsgi import Cutter, Environ, PlainResponse, caller_of, read_body, request_head, streamed, whole
 from wire.batches import ANSWERS, BatchParser
 from wire.headers import Headers
 from wire.http1 import RequestHead, ResponseHead
@@ -61,7 +61,7 @@ def create_app(
     tell when the agent of a waiting poll has been killed, because what that one was given would be lost to its user."""
     app = make_service("agent_service", clock=clock, new_id=new_id, form_for=lambda accept: "text", project=project)
     posting = ThreadPoolExecutor(_POSTING, thread_name_prefix="posting")
-    agents = _Agents(store, waiter, clock, identity, policy, Departures(), posting, gives_requests)
+    agents = _Agents(store, waiter, clock, identity, policy, Departures(), posting, Cutter(clock), gives_requests)
 
     @app.get(PENDING_PATH)
     def pending() -> PlainResponse:
@@ -100,6 +100,7 @@ class _Agents:
     policy: Policy
     departures: Departures
     posting: Executor
+    cutter: Cutter
     gives_requests: bool
 
     def pending(self, environ: Environ, record: Record) -> PlainResponse:
@@ -173,7 +174,7 @@ class _Agents:
         request_id = request_id_of(caller.head.headers)
         record.trace = trace_of(request_id)
         error = caller.head.headers.get(ERROR)
-        for part in cut_into_parts(slices, self.clock):
+        for part in self.cutter.cut(slices):
             waiting = post_answer(
                 self.store,
                 self.clock,

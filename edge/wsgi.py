@@ -15,7 +15,9 @@ The stand-alone proxy, which does not use WSGI, has none of these limits.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from datetime import timedelta
+from threading import BoundedSemaphore
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -46,6 +48,14 @@ SLICE_BYTES: Final = 1 << 16
 
 PART_BYTES: Final = 900_000
 """About how much of a message is stored at a time; with one slice more, below 1,000,000 bytes."""
+
+LONG_PART_BYTES: Final = 3_900_000
+"""The same for a few messages at a time: a store that is elsewhere writes so much faster in one go."""
+
+_LONG_AT_ONCE: Final = 4
+"""Messages in one process that may be stored so; all others would fill an instance's memory with what they hold."""
+
+_GROWTH: Final = 4
 
 _PART_AGE: Final = timedelta(milliseconds=250)
 """Bytes older than this are stored with the next piece, however few they are."""
@@ -145,20 +155,35 @@ def _read(environ: Environ, size: int) -> bytes:
     return data
 
 
-def cut_into_parts(pieces: Iterable[bytes], clock: Clock) -> Iterator[Part]:
-    """A stream of bytes as parts to store; the last one says so, and may be empty.
+class Cutter:
+    """Cuts streams of bytes into parts to store, in one process."""
 
-    A part is as large as all before it, within bounds, because the next piece may be long in coming: so a long message
-    takes few parts, and none waits for more bytes than have passed already.
-    """
-    offset, held, began = 0, bytearray(), clock.now()
-    for piece in pieces:
-        held += piece
-        enough = min(max(offset, SLICE_BYTES), PART_BYTES)
-        if held and (len(held) >= enough or clock.now() - began >= _PART_AGE):
-            yield Part(offset, bytes(held), last=False)
-            offset, held, began = offset + len(held), bytearray(), clock.now()
-    yield Part(offset, bytes(held), last=True)
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._long = BoundedSemaphore(_LONG_AT_ONCE)
+
+    def cut(self, pieces: Iterable[bytes]) -> Iterator[Part]:
+        """The parts of one stream; the last one says so, and may be empty.
+
+        A part is at most a few times as large as all before it, because the next piece may be long in coming: so a long
+        message takes few parts, and none waits for much more than has passed already.
+        """
+        offset, held, size, began = 0, list[bytes](), 0, self._clock.now()
+        with ExitStack() as stack:
+            most = PART_BYTES
+            for piece in pieces:
+                held.append(piece)
+                size += len(piece)
+                enough = min(max(_GROWTH * offset, SLICE_BYTES), most)
+                if size and (size >= enough or self._clock.now() - began >= _PART_AGE):
+                    data = b"".join(held)
+                    held.clear()
+                    yield Part(offset, data, last=False)
+                    offset, size, began = offset + size, 0, self._clock.now()
+                    if most == PART_BYTES <= offset and self._long.acquire(blocking=False):
+                        stack.callback(self._long.release)
+                        most = LONG_PART_BYTES
+            yield Part(offset, b"".join(held), last=True)
 
 
 class PlainResponse(Response):

@@ -19,11 +19,11 @@ from edge.identity import Identity
 from edge.service import PLATFORM_PATHS, Record, current_record, make_service, new_request_id
 from edge.upgrades import refuse_upgrade
 from edge.wsgi import (
+    Cutter,
     Environ,
     PlainResponse,
     caller_of,
     client_of,
-    cut_into_parts,
     read_body,
     request_head,
     streamed,
@@ -52,7 +52,7 @@ def create_app(
     """The service. `on_appengine`: believe what App Engine's front end says of the client's address. Without `removals`
     what was delivered is removed before the next request comes over its connection."""
     app = make_service("proxy_service", clock=clock, new_id=new_id, form_for=choose_form, project=project)
-    users = _Users(store, waiter, clock, identity, policy, on_appengine, removals)
+    users = _Users(store, waiter, clock, identity, policy, Cutter(clock), on_appengine, removals)
 
     @app.before_request
     def serve() -> PlainResponse | None:
@@ -71,6 +71,7 @@ class _Users:
     clock: Clock
     identity: Identity
     policy: Policy
+    cutter: Cutter
     on_appengine: bool
     removals: Removals | None
 
@@ -91,7 +92,7 @@ class _Users:
         record.backend = exchange.backend_id
         answer = IncomingAnswer(self.store, self.waiter, self.clock, self.policy, exchange)
         try:
-            self._send(exchange, cut_into_parts(self._message(intake, head, environ, record), self.clock))
+            self._send(exchange, self.cutter.cut(self._message(intake, head, environ, record)))
             response = streamed(answer.head(), answer.body())
         except BaseException:
             self._drop(exchange)

@@ -13,6 +13,8 @@
       lately              what it remembers of them
       exchange_records  how its exchanges lie there
       exchange_changes  how a rule is applied to one there
+      exchange_parts    how their bytes get there and back, a few calls at a time
+      exchange_removal  how they leave in numbers: the sweep
       conditional       their calls: versions, conditional writes
       named             what was named to agents and is not fetched yet
       carried           whole answers on their way through a cache

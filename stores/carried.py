@@ -38,4 +38,4 @@ class CarriedAnswers:
 
 
 def _has_whole_answer(record: Record) -> bool:
-    return record.answer.ended and not record.answer.starts
+    return record.answer.ended and not record.answer.names

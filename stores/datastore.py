@@ -21,17 +21,18 @@ from broker.policy import Policy
 from stores import exchange_records as records
 from stores.calls import TIMEOUT
 from stores.carried import CarriedAnswers
-from stores.conditional import FROM, UP_TO, Conflict, Datastore, Versioned, insert, put
+from stores.conditional import FROM, UP_TO, Conflict, Datastore, Versioned, put
 from stores.exchange_changes import Changes, Parts
 from stores.exchange_marks import ExchangeMarks
-from stores.exchange_records import EXCHANGE, Layout, RecentRecords, Record, Side, queue_place, record_of
+from stores.exchange_parts import PartCalls
+from stores.exchange_records import EXCHANGE, Layout, RecentRecords, Record, Side, queue_place, record_of, start_of
 from stores.exchange_removal import Removal
 from stores.named import NamedRequests
 from stores.registrations import Registrations
 from wire.protocol import MAX_ENTRY_BYTES, BackendId, RequestId
 
-MAX_COMMIT_BYTES: Final = 4_000_000
-"""Datastore takes 10 MiB in a commit, its emulator 4 MiB in a call."""
+MAX_APPENDED_BYTES: Final = 4_000_000
+"""Which are stored beside one another before the state that names them."""
 
 CLOCK_SKEW: Final = timedelta(seconds=1)
 """How far the clocks of two machines may be apart."""
@@ -51,7 +52,8 @@ class DatastoreStore:
         self._layout = Layout(self._datastore)
         self._recent = RecentRecords()
         self._named = NamedRequests(policy)
-        self._changes = Changes(self._datastore, self._layout, self._recent)
+        self._calls = PartCalls(self._datastore)
+        self._changes = Changes(self._datastore, self._layout, self._recent, self._calls)
         self._removal = Removal(self._datastore, self._layout, self._recent)
         self.carried = CarriedAnswers(self._layout, self._recent)
         self.marks = ExchangeMarks(self._datastore, self._layout, self._recent)
@@ -85,17 +87,13 @@ class DatastoreStore:
     # The proxy's side of an exchange
 
     def add_exchange(self, exchange: Exchange, request: bytes, *, last: bool) -> None:
-        first, rest = request[:MAX_COMMIT_BYTES], request[MAX_COMMIT_BYTES:]
+        # An exchange is there before any part that its state does not name: the sweep takes parts without one.
+        first, rest = request[: records.MAX_PART_BYTES], request[records.MAX_PART_BYTES :]
         stream, parts = records.Stream().adding(first, last=last and not rest)
-        record = Record(exchange, request=stream)
         try:
-            versions = self._datastore.commit(
-                [insert(self._layout.entity(record)), *self._changes.part_mutations(record, "request", parts)]
-            )
+            self._changes.add(Record(exchange, request=stream), parts)
         except Conflict as exc:
             raise DuplicateRequest(exchange.request_id) from exc
-        # Who queues a request looks for its answer at once.
-        self._recent.put(replace(record, version=versions[0]), fresh="answer")
         if rest:
             self.append_request(
                 exchange.backend_id, exchange.request_id, len(first), rest, last=last, now=exchange.started
@@ -268,7 +266,7 @@ class DatastoreStore:
     ) -> list[HandedOut]:
         """What was handed out, with its bytes; nothing if the poll has been lost meanwhile."""
         given = {record.exchange.request_id: record.request for record in handed if _is_batchable(record)}
-        parts = {name: self._part_keys(name, "request", request.starts) for name, request in given.items()}
+        parts = {name: self._part_keys(name, "request", request.names) for name, request in given.items()}
         lost_key = self._layout.lost_poll_key(backend_id, poll.agent_id, poll.poll_id)
         found = self._datastore.lookup([lost_key, *itertools.chain.from_iterable(parts.values())])
         if lost_key in found:
@@ -299,9 +297,9 @@ class DatastoreStore:
         last: bool,
         rule: Callable[[Exchange, bool], Exchange],
     ) -> int:
-        """Append in commits as large as may be; `rule` is applied to the exchange with each, and told of the end."""
-        for start in range(0, max(len(data), 1), MAX_COMMIT_BYTES):
-            piece = data[start : start + MAX_COMMIT_BYTES]
+        """Append many bytes at a time; `rule` is applied to the exchange with each lot, and told of the end."""
+        for start in range(0, max(len(data), 1), MAX_APPENDED_BYTES):
+            piece = data[start : start + MAX_APPENDED_BYTES]
             is_last = last and start + len(piece) == len(data)
 
             def move(
@@ -323,9 +321,9 @@ class DatastoreStore:
         if not data:
             offset = max(offset, stream.end)
         stored, starts_at = b"", stream.end
-        if offset < stream.end and (starts := stream.parts_between(offset, end)):
-            found = self._datastore.lookup(self._part_keys(record.exchange.request_id, side, starts))
-            stored, starts_at = self._joined(record, side, starts, found), starts[0]
+        if offset < stream.end and (names := stream.parts_between(offset, end)):
+            found = self._calls.read(self._part_keys(record.exchange.request_id, side, names), size=stream.end - offset)
+            stored, starts_at = self._joined(record, side, names, found), start_of(names[0])
         if offset < len(stream.inline):
             stored, starts_at = stream.inline + stored, 0
         return stream.adding(rules.fresh_bytes(stored, offset, data, starts_at=starts_at), last=last)
@@ -336,12 +334,13 @@ class DatastoreStore:
         """The state and the next bytes: in one look-up where the parts are remembered, or one begins at the offset; in
         none for who has just written the state, where the bytes are in it."""
         fresh = self._recent.take_fresh(backend_id, request_id, side) if not offset else None
-        if fresh is not None and not fresh.stream(side).starts:
+        if fresh is not None and not fresh.stream(side).names:
             return fresh, _inline_part(fresh.stream(side), offset)
         remembered = self._recent.get(backend_id, request_id)
-        guesses = (remembered.stream(side) if remembered else records.Stream()).parts_from(offset)
+        known = remembered.stream(side) if remembered else records.Stream()
         key = self._layout.key(request_id)
-        found = self._datastore.lookup([key, *self._part_keys(request_id, side, guesses)])
+        keys = [key, *self._part_keys(request_id, side, known.parts_from(offset))]
+        found = self._calls.read(keys, size=known.end - offset)
         record = self._changes.known(found.get(key), backend_id, request_id)
         stream = record.stream(side)
         if offset >= stream.end:
@@ -349,19 +348,19 @@ class DatastoreStore:
             rules.fresh_bytes(b"", offset, b"", starts_at=stream.end)
         if offset >= stream.end or offset < len(stream.inline):
             return record, _inline_part(stream, offset)
-        starts = stream.parts_from(offset)
-        if self._layout.part_key(request_id, side, starts[0]) not in found:
-            found = self._datastore.lookup(self._part_keys(request_id, side, starts))
-        data = self._joined(record, side, starts, found)[offset - starts[0] :]
+        names = stream.parts_from(offset)
+        if self._layout.part_key(request_id, side, names[0]) not in found:
+            found = self._calls.read(self._part_keys(request_id, side, names), size=stream.end - offset)
+        data = self._joined(record, side, names, found)[offset - start_of(names[0]) :]
         return record, Part(offset, data, last=stream.ended and offset + len(data) == stream.end)
 
-    def _part_keys(self, request_id: RequestId, side: Side, starts: Iterable[int]) -> list[datastore.Key]:
-        return [self._layout.part_key(request_id, side, start) for start in starts]
+    def _part_keys(self, request_id: RequestId, side: Side, names: Iterable[str]) -> list[datastore.Key]:
+        return [self._layout.part_key(request_id, side, name) for name in names]
 
-    def _joined(self, record: Record, side: Side, starts: list[int], found: Mapping[datastore.Key, Versioned]) -> bytes:
+    def _joined(self, record: Record, side: Side, names: list[str], found: Mapping[datastore.Key, Versioned]) -> bytes:
         """The bytes of consecutive parts, up to the first that was not found. Raises `UnknownRequest` when that is the
         first of all: the exchange was deleted after its state was read."""
-        keys = self._part_keys(record.exchange.request_id, side, starts)
+        keys = self._part_keys(record.exchange.request_id, side, names)
         there = itertools.takewhile(found.__contains__, keys)
         data = b"".join(found[key].entity["data"] for key in there)
         if not data:

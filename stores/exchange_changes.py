@@ -1,6 +1,6 @@
 """How exchanges in Datastore are read and changed: by a rule, in one conditional write."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
@@ -12,22 +12,24 @@ from broker.errors import BrokerError, StoreUnavailable, UnknownRequest
 from broker.model import Exchange
 from stores import exchange_records as records
 from stores.calls import pause
-from stores.conditional import EQUAL, MAX_MUTATIONS, Conflict, Datastore, Versioned, delete, put
+from stores.conditional import EQUAL, MAX_MUTATIONS, Conflict, Datastore, Versioned, delete, insert
 from stores.conditional import replace as replaced
+from stores.exchange_parts import PartCalls
 from stores.exchange_records import EXCHANGE, Layout, RecentRecords, Record, Side, record_of
 from wire.protocol import BackendId, RequestId
 
 _ATTEMPTS: Final = 30
 
-Parts = dict[int, bytes]
+Parts = dict[str, bytes]
 Move = Callable[[Record], tuple[Record, Side, Parts]]
 
 
 class Changes:
     """What is remembered of exchanges between calls is a guess, which every write verifies."""
 
-    def __init__(self, datastore_: Datastore, layout: Layout, recent: RecentRecords) -> None:
+    def __init__(self, datastore_: Datastore, layout: Layout, recent: RecentRecords, calls: PartCalls) -> None:
         self._datastore = datastore_
+        self._calls = calls
         self._layout = layout
         self._recent = recent
 
@@ -75,16 +77,21 @@ class Changes:
 
     def store(self, record: Record, side: Side, parts: Parts) -> Record:
         """Write a record that was changed, and new parts of one of its streams. Raises `Conflict`."""
-        versions = self._datastore.commit(
-            [replaced(self._layout.entity(record), record.version), *self.part_mutations(record, side, parts)]
-        )
-        stored = replace(record, version=versions[0])
+        state = replaced(self._layout.entity(record), record.version)
+        stored = replace(record, version=self._write(state, record, side, parts))
         self._recent.put(stored)
         return stored
 
-    def part_mutations(self, record: Record, side: Side, parts: Parts) -> Iterable[api.Mutation]:
-        """How new parts are written."""
-        return (put(self._layout.part(record.exchange, side, start, data)) for start, data in parts.items())
+    def add(self, record: Record, parts: Parts) -> None:
+        """Write a record that is new, and parts of its request. Raises `Conflict`."""
+        version = self._write(insert(self._layout.entity(record)), record, "request", parts)
+        # Who queues a request looks for its answer at once.
+        self._recent.put(replace(record, version=version), fresh="answer")
+
+    def _write(self, state: api.Mutation, record: Record, side: Side, parts: Parts) -> int:
+        return self._calls.write(
+            state, [self._layout.part(record.exchange, side, name, data) for name, data in parts.items()]
+        )
 
     def held_by(self, backend_id: BackendId, agent_id: str) -> Iterator[list[Record]]:
         """What this agent was offered or has fetched, answered or not, in pages."""

@@ -4,13 +4,17 @@
                                      begin
     exchange/ID/requestPart/OFFSET   further bytes of the request; written once, with the state, in one commit
     exchange/ID/answerPart/OFFSET    further bytes of the answer, likewise
+    exchange/ID/answerPart/OFFSET.WRITER   the same where several are written before the state that names them
     pollOf/BACKEND/agent/ID/lostPoll/ID    that a poll is lost, until it expires
 
-The state is the truth: a part that it does not name is not there. Keys are made from the ID and the offset alone, so
-nothing on the way of a request needs a query but the poll. Indexed is only what that poll and `release_agent` ask for;
-what grows with the time alone is not, because all backends would write at the end of that index.
+The state is the truth: a part that it does not name is not there. A part that is written before it has a name that no
+other writer gives, so that of two who write at a time only the parts of one count. Keys are made from the ID and what
+the state says, so nothing on the way of a request needs a query but the poll. Indexed is only what that poll and
+`release_agent` ask for; what grows with the time alone is not, because all backends would write at the end of that
+index.
 """
 
+import secrets
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -42,8 +46,8 @@ MAX_PART_BYTES: Final = 1_000_000
 MAX_INLINE_BYTES: Final = 32_000
 """What lies in the entity of the exchange is written again with each of its few states, but is no entity of its own."""
 
-MAX_READ_BYTES: Final = 4_000_000
-"""What one look-up brings at most."""
+MAX_READ_BYTES: Final = 3_000_000
+"""What one look-up brings at most: as many threads as an instance has may hold so much each."""
 
 BACKEND: Final = "backend"
 AGENT: Final = "agent"
@@ -60,7 +64,7 @@ _UNINDEXED: Final = (
     "failure",
     "poll",
     "upgrade",
-    *(f"{stream}{what}" for stream in ("request", "answer") for what in ("Starts", "End", "Ended", "Bytes")),
+    *(f"{stream}{what}" for stream in ("request", "answer") for what in ("Parts", "End", "Ended", "Bytes")),
 )
 
 Side = Literal["request", "answer"]
@@ -68,33 +72,41 @@ Side = Literal["request", "answer"]
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Where the parts of a stream begin, where the stored bytes end, and whether they are all; before the first part
+    """Which parts a stream has, where the stored bytes end, and whether they are all; before the first part
     its first bytes, where they came few at a time."""
 
-    starts: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
     end: int = 0
     ended: bool = False
     inline: bytes = b""
 
-    def parts_between(self, offset: int, end: int) -> list[int]:
-        """The starts of the parts that hold these bytes, all of them stored; the inline ones are in none."""
-        first = max(0, bisect_right(self.starts, offset) - 1)
-        return [start for start in self.starts[first:] if start < end]
+    def parts_between(self, offset: int, end: int) -> list[str]:
+        """The names of the parts that hold these bytes, all of them stored; the inline ones are in none."""
+        first = max(0, bisect_right(self.names, offset, key=start_of) - 1)
+        return [name for name in self.names[first:] if start_of(name) < end]
 
-    def parts_from(self, offset: int) -> list[int]:
-        """The starts of the parts to be read at an offset, as many as one look-up brings; behind the stored bytes, of
-        the one that comes next. None at the beginning of a stream: most are short, and inline."""
+    def parts_from(self, offset: int) -> list[str]:
+        """The names of the parts to be read at an offset, as many as one look-up brings; behind the stored bytes, of
+        the one that may come next. None at the beginning of a stream: most are short, and inline."""
         if offset >= self.end:
-            return [offset] if offset else []
+            return [str(offset)] if offset else []
         return self.parts_between(offset, offset + MAX_READ_BYTES - MAX_PART_BYTES)
 
-    def adding(self, data: bytes, *, last: bool) -> tuple["Stream", dict[int, bytes]]:
-        """The stream with further bytes, and their parts by offset."""
+    def adding(self, data: bytes, *, last: bool) -> tuple["Stream", dict[str, bytes]]:
+        """The stream with further bytes, and their parts by name."""
         end, ended = self.end + len(data), self.ended or last
-        if not self.starts and end <= MAX_INLINE_BYTES:
+        if not self.names and end <= MAX_INLINE_BYTES:
             return Stream((), end, ended, self.inline + data), {}
-        parts = {self.end + at: data[at : at + MAX_PART_BYTES] for at in range(0, len(data), MAX_PART_BYTES)}
-        return Stream((*self.starts, *parts), end, ended, self.inline), parts
+        writer = f".{secrets.token_hex(8)}" if len(data) > MAX_PART_BYTES else ""
+        parts = {
+            f"{self.end + at}{writer}": data[at : at + MAX_PART_BYTES] for at in range(0, len(data), MAX_PART_BYTES)
+        }
+        return Stream((*self.names, *parts), end, ended, self.inline), parts
+
+
+def start_of(name: str) -> int:
+    """Where in its stream a part begins."""
+    return int(name.partition(".")[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +137,13 @@ class Layout:
         """The key of an exchange. The prefix keeps names apart that Datastore reserves, like `__x__`."""
         return self._datastore.key(EXCHANGE, f"id:{request_id}")
 
-    def part_key(self, request_id: RequestId, side: Side, start: int) -> datastore.Key:
+    def part_key(self, request_id: RequestId, side: Side, name: str) -> datastore.Key:
         """The key of a part."""
-        return self._datastore.key(EXCHANGE, f"id:{request_id}", f"{side}Part", str(start))
+        return self._datastore.key(EXCHANGE, f"id:{request_id}", f"{side}Part", name)
 
-    def part(self, exchange: Exchange, side: Side, start: int, data: bytes) -> datastore.Entity:
+    def part(self, exchange: Exchange, side: Side, name: str, data: bytes) -> datastore.Entity:
         """The entity of a part."""
-        key = self.part_key(exchange.request_id, side, start)
+        key = self.part_key(exchange.request_id, side, name)
         entity = datastore.Entity(key, exclude_from_indexes=("data", EXPIRES))
         entity.update({"data": data, EXPIRES: exchange.expires + PART_LASTS})
         return entity
@@ -139,10 +151,10 @@ class Layout:
     def part_keys(self, record: Record) -> Iterator[datastore.Key]:
         """The keys of all parts of an exchange."""
         request_id = record.exchange.request_id
-        for start in record.request.starts:
-            yield self.part_key(request_id, "request", start)
-        for start in record.answer.starts:
-            yield self.part_key(request_id, "answer", start)
+        for name in record.request.names:
+            yield self.part_key(request_id, "request", name)
+        for name in record.answer.names:
+            yield self.part_key(request_id, "answer", name)
 
     def lost_poll_key(self, backend_id: BackendId, agent_id: str, poll_id: str) -> datastore.Key:
         """The key of the word that a poll is lost."""
@@ -175,7 +187,7 @@ class Layout:
             "upgrade": exchange.upgrade or None,
         }
         for side, stream in (("request", record.request), ("answer", record.answer)):
-            fields |= {f"{side}Starts": list(stream.starts), f"{side}End": stream.end, f"{side}Ended": stream.ended}
+            fields |= {f"{side}Parts": list(stream.names), f"{side}End": stream.end, f"{side}Ended": stream.ended}
             fields[f"{side}Bytes"] = stream.inline or None
         entity.update({name: value for name, value in fields.items() if value is not None})
         return entity
@@ -211,7 +223,7 @@ def record_of(found: Versioned) -> Record:
     )
     request, answer = (
         Stream(
-            tuple(entity[f"{side}Starts"]),
+            tuple(entity[f"{side}Parts"]),
             entity[f"{side}End"],
             entity[f"{side}Ended"],
             entity.get(f"{side}Bytes", b""),
@@ -225,7 +237,7 @@ class RecentRecords:
     """What this process read or wrote last of some exchanges: a guess that saves a look-up, and that the conditional
     write verifies. Bounded; safe to use from several threads."""
 
-    def __init__(self, capacity: int = 2000) -> None:
+    def __init__(self, capacity: int = 500) -> None:
         self._capacity = capacity
         self._lock = Lock()  # guards the two below
         self._records: OrderedDict[RequestId, Record] = OrderedDict()

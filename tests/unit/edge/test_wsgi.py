@@ -10,10 +10,11 @@ from gunicorn.http.errors import InvalidHeader, NoMoreData  # type: ignore[impor
 from werkzeug.test import run_wsgi_app
 
 from broker.forwarding import Client
+from broker.model import Part
 from edge.wsgi import (
     SLICE_BYTES,
+    Cutter,
     client_of,
-    cut_into_parts,
     read_body,
     request_head,
     streamed,
@@ -172,18 +173,31 @@ def test_a_body_may_be_as_long_as_the_limit_and_no_longer() -> None:
 
 
 def test_what_comes_quickly_becomes_few_parts() -> None:
-    pieces = [b"x" * SLICE_BYTES] * 80
-    parts = list(cut_into_parts(pieces, FakeClock()))
+    pieces = [b"x" * SLICE_BYTES] * 160
+    parts = list(Cutter(FakeClock()).cut(pieces))
 
     assert b"".join(part.data for part in parts) == b"".join(pieces)
-    assert [part.last for part in parts] == [False] * 9 + [True]
-    assert [len(part.data) // SLICE_BYTES for part in parts] == [1, 1, 2, 4, 8, 14, 14, 14, 14, 8]
-    assert max(len(part.data) for part in parts) < 1_000_000
+    assert [part.last for part in parts] == [False] * 5 + [True]
+    assert [len(part.data) // SLICE_BYTES for part in parts] == [1, 4, 14, 60, 60, 21]
     assert [part.offset for part in parts[1:]] == [part.end for part in parts[:-1]]
 
 
+def test_only_a_few_messages_at_a_time_are_cut_into_long_parts() -> None:
+    cutter = Cutter(FakeClock())
+
+    def longest(parts: Iterator[Part]) -> int:
+        return max(len(next(parts).data) for _ in range(4))
+
+    messages = [cutter.cut([b"x" * SLICE_BYTES] * 320) for _ in range(5)]
+    assert [longest(parts) > 3_000_000 for parts in messages] == [True] * 4 + [False]
+    for part in messages.pop():
+        assert len(part.data) < 1_000_000
+    messages.clear()  # given up: there is room again
+    assert longest(cutter.cut([b"x" * SLICE_BYTES] * 320)) > 3_000_000
+
+
 def test_a_short_message_is_one_part() -> None:
-    assert [(part.data, part.last) for part in cut_into_parts([b"head", b"body", b""], FakeClock())] == [
+    assert [(part.data, part.last) for part in Cutter(FakeClock()).cut([b"head", b"body", b""])] == [
         (b"headbody", True)
     ]
 
@@ -193,7 +207,7 @@ def test_a_part_is_given_before_the_next_piece_is_asked_for() -> None:
         yield b"x" * SLICE_BYTES
         raise AssertionError("asked for more")
 
-    assert len(next(cut_into_parts(arriving(), FakeClock())).data) == SLICE_BYTES
+    assert len(next(Cutter(FakeClock()).cut(arriving())).data) == SLICE_BYTES
 
 
 def test_what_comes_slowly_is_not_held_back() -> None:
@@ -205,11 +219,11 @@ def test_what_comes_slowly_is_not_held_back() -> None:
             clock.advance(timedelta(milliseconds=250))
             yield piece
 
-    assert [part.data for part in cut_into_parts(arriving(), clock)] == [b"a", b"b", b"c", b""]
+    assert [part.data for part in Cutter(clock).cut(arriving())] == [b"a", b"b", b"c", b""]
 
 
 def test_nothing_is_one_empty_part() -> None:
-    (part,) = cut_into_parts([], FakeClock())
+    (part,) = Cutter(FakeClock()).cut([])
 
     assert (part.data, part.last) == (b"", True)
 

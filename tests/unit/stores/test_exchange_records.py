@@ -12,6 +12,7 @@ from stores.exchange_records import (
     Record,
     Stream,
     queue_place,
+    start_of,
 )
 from tests.factories import BACKEND, REQUEST, an_exchange
 from tests.fakes.clock import NOON
@@ -20,12 +21,18 @@ from wire.protocol import BackendId, RequestId
 
 def test_a_stream_is_cut_where_an_entity_is_full() -> None:
     stream, parts = Stream().adding(bytes(2 * MAX_PART_BYTES + 1), last=True)
-    assert stream == Stream((0, MAX_PART_BYTES, 2 * MAX_PART_BYTES), 2 * MAX_PART_BYTES + 1, ended=True)
-    assert {start: len(data) for start, data in parts.items()} == {
+    assert stream == Stream(tuple(parts), 2 * MAX_PART_BYTES + 1, ended=True)
+    assert {start_of(name): len(data) for name, data in parts.items()} == {
         0: MAX_PART_BYTES,
         MAX_PART_BYTES: MAX_PART_BYTES,
         2 * MAX_PART_BYTES: 1,
     }
+
+
+def test_parts_that_are_written_before_the_state_have_a_name_that_nobody_else_gives() -> None:
+    several = [set(Stream().adding(bytes(MAX_PART_BYTES + 1), last=True)[1]) for _ in range(2)]
+    assert not several[0] & several[1]
+    assert list(Stream((), 7, inline=b"little!").adding(bytes(MAX_PART_BYTES), last=True)[1]) == ["7"]
 
 
 def test_an_exact_multiple_has_no_empty_part() -> None:
@@ -37,8 +44,8 @@ def test_few_bytes_are_inline_and_what_comes_behind_them_is_in_parts() -> None:
     few, none = Stream().adding(b"few", last=False)
     assert (few, none) == (Stream((), 3, inline=b"few"), {})
     more, parts = few.adding(bytes(MAX_INLINE_BYTES), last=True)
-    assert more == Stream((3,), 3 + MAX_INLINE_BYTES, ended=True, inline=b"few")
-    assert (list(parts), more.parts_between(0, 9), more.parts_between(3, 4)) == ([3], [3], [3])
+    assert more == Stream(("3",), 3 + MAX_INLINE_BYTES, ended=True, inline=b"few")
+    assert (list(parts), more.parts_between(0, 9), more.parts_between(3, 4)) == (["3"], ["3"], ["3"])
     assert more.adding(b"little", last=False)[0].inline == b"few"
 
 
@@ -51,26 +58,26 @@ def test_a_place_in_the_queue_sorts_by_backend_and_time() -> None:
 
 
 def test_what_has_ended_stays_ended() -> None:
-    assert Stream((0,), 3, ended=True).adding(b"", last=False)[0].ended
+    assert Stream(("0",), 3, ended=True).adding(b"", last=False)[0].ended
 
 
 @pytest.mark.parametrize(
-    ("offset", "end", "starts"),
-    [(0, 1, [0]), (9, 10, [0]), (9, 11, [0, 10]), (10, 11, [10]), (15, 25, [10, 20]), (0, 30, [0, 10, 20])],
+    ("offset", "end", "names"),
+    [(0, 1, "0"), (9, 10, "0"), (9, 11, "0 10.a"), (10, 11, "10.a"), (15, 25, "10.a 20"), (0, 30, "0 10.a 20")],
 )
-def test_the_parts_that_hold_some_bytes(offset: int, end: int, starts: list[int]) -> None:
-    assert Stream((0, 10, 20), 30).parts_between(offset, end) == starts
+def test_the_parts_that_hold_some_bytes(offset: int, end: int, names: str) -> None:
+    assert Stream(("0", "10.a", "20"), 30).parts_between(offset, end) == names.split()
 
 
 def test_what_comes_next_begins_where_the_stored_bytes_end() -> None:
-    assert Stream((0, 10, 20), 30).parts_from(30) == [30]
+    assert Stream(("0", "10.a", "20"), 30).parts_from(30) == ["30"]
     assert Stream().parts_from(0) == []
 
 
 def test_no_more_is_read_at_once_than_a_look_up_should_bring() -> None:
     stream, _ = Stream().adding(bytes(31_000_000), last=True)
     for offset in (0, 1, MAX_PART_BYTES - 1, MAX_PART_BYTES, 30_999_999):
-        starts = stream.parts_from(offset)
+        starts = [start_of(name) for name in stream.parts_from(offset)]
         assert starts[0] <= offset < starts[0] + MAX_PART_BYTES
         assert len(starts) * MAX_PART_BYTES <= MAX_READ_BYTES
 

@@ -1,0 +1,113 @@
+"""Parts written beside one another: whoever sees the state finds them, and of two writers only one counts."""
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import pytest
+from google.cloud import datastore
+from google.cloud.ndb import Client
+
+from broker.errors import BrokerError, StoreUnavailable
+from broker.policy import Policy
+from stores.conditional import Conflict, Datastore, insert, put
+from stores.datastore import DatastoreStore
+from stores.exchange_parts import AT_ONCE, MANY_BYTES, PartCalls
+from stores.exchange_records import PART_KINDS
+from tests.contract.cases import AGENT, NOW, everything, fetched, part_of_answer
+from tests.factories import BACKEND, REQUEST
+
+pytestmark = pytest.mark.loopback
+
+MANY: Final = 3 * AT_ONCE
+
+
+class Watched(Datastore):
+    """Notes what is written, and how many calls there are at a time; each waits for all that may come beside it."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(client)
+        self.together = threading.Barrier(AT_ONCE, timeout=20)
+        self.written: list[str] = []
+        self._lock = threading.Lock()
+        self._now = self.most = 0
+
+    def commit_each(self, mutations: Sequence[Any]) -> list[int | None]:
+        with self._lock:
+            self._now += 1
+            self.most = max(self.most, self._now)
+        self.together.wait()
+        with self._lock:
+            self._now -= 1
+            self.written.append("part")
+        return [1]
+
+    def commit(self, mutations: Any) -> list[int]:
+        self.written += ["state", *["part"] * (len(list(mutations)) - 1)]
+        return [1]
+
+
+def parts_of(raw: Datastore, number: int) -> list[datastore.Entity]:
+    parts = [datastore.Entity(raw.key("exchange", "id:1", "answerPart", str(name))) for name in range(number)]
+    for part in parts:
+        part["data"] = bytes(MANY_BYTES)
+    return parts
+
+
+def test_several_parts_are_written_beside_one_another_a_few_at_a_time_and_the_state_last(ndb_client: Client) -> None:
+    raw = Watched(ndb_client)
+    PartCalls(raw).write(insert(datastore.Entity(raw.key("exchange", "id:1"))), parts_of(raw, MANY))
+    assert raw.written == ["part"] * MANY + ["state"]
+    assert raw.most == AT_ONCE
+
+
+def test_one_part_is_in_one_call_with_the_state(ndb_client: Client) -> None:
+    raw = Watched(ndb_client)
+    PartCalls(raw).write(insert(datastore.Entity(raw.key("exchange", "id:1"))), parts_of(raw, 1))
+    assert raw.written == ["state", "part"]
+
+
+def test_a_part_that_cannot_be_written_keeps_the_state_from_being_written(ndb_client: Client) -> None:
+    class Failing(Watched):
+        def commit_each(self, mutations: Sequence[Any]) -> list[int | None]:
+            raise StoreUnavailable("test")
+
+    raw = Failing(ndb_client)
+    with pytest.raises(StoreUnavailable):
+        PartCalls(raw).write(insert(datastore.Entity(raw.key("exchange", "id:1"))), parts_of(raw, 2))
+    assert raw.written == []
+
+
+def test_of_agents_that_answer_at_a_time_the_parts_of_one_count(ndb_client: Client) -> None:
+    stores = [DatastoreStore(ndb_client, Policy()) for _ in range(4)]
+    fetched(stores[0])
+    sizes = [2_500_000, 2_500_000, 3_100_000, 3_900_000]
+    answers = [bytes([number]) * size for number, size in enumerate(sizes)]
+    begin = threading.Barrier(len(stores))
+
+    def post(number: int) -> bool:
+        begin.wait()
+        try:
+            stores[number].append_answer(BACKEND, REQUEST, 0, answers[number], agent_id=AGENT, last=True, now=NOW)
+        except (BrokerError, Conflict):
+            return False
+        return True
+
+    with ThreadPoolExecutor(len(stores)) as pool:
+        won = [number for number, has_won in enumerate(pool.map(post, range(len(stores)))) if has_won]
+    assert len(won) == 1
+    assert everything(part_of_answer, DatastoreStore(ndb_client, Policy())) == answers[won[0]]
+
+
+def test_what_a_writer_left_that_lost_or_died_goes_with_the_sweep(ndb_client: Client) -> None:
+    store = DatastoreStore(ndb_client, Policy())
+    raw = Datastore(ndb_client)
+    fetched(store)
+    store.append_answer(BACKEND, REQUEST, 0, bytes(2_500_000), agent_id=AGENT, last=True, now=NOW)
+    raw.commit([put(datastore.Entity(raw.key("exchange", f"id:{REQUEST}", "answerPart", "0.died")))])
+    store.delete_exchange(BACKEND, REQUEST)
+    left = [found.entity.key.name for kind in PART_KINDS for page in raw.query(kind) for found in page]
+    assert left == ["0.died"]
+    store.sweep(now=NOW)
+    assert [page for kind in PART_KINDS for page in raw.query(kind)] == []
