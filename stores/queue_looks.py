@@ -1,7 +1,8 @@
 """When a poll need not look: nothing has come since this process took all that waited.
 
 Where the mark of a backend stands as it stood before that look, no request has come since; or its hint was lost, and
-then the request is found when the time is over for which a look counts.
+then the request is found when the time is over for which a look counts. Without marks that is a moment: an agent polls
+again as soon as it was named something.
 """
 
 import time
@@ -32,10 +33,12 @@ class QueueLooks:
         read_mark: Callable[[PendingKey], Hashable | None],
         *,
         counts_for: timedelta,
+        counts_without_mark_for: timedelta,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._read_mark = read_mark
         self._counts_for = counts_for.total_seconds()
+        self._counts_without_mark_for = counts_without_mark_for.total_seconds()
         self._monotonic = monotonic
         self._lock = Lock()  # guards the map
         self._last: OrderedDict[PendingKey, Look] = OrderedDict()
@@ -45,13 +48,12 @@ class QueueLooks:
         look = Look(self._read_mark(key), self._monotonic())
         with self._lock:
             last = self._last.get(key)
-        is_spared = last is not None and look.mark == last.mark and look.began - last.began < self._counts_for
+        lasts = self._counts_for if look.mark is not None else self._counts_without_mark_for
+        is_spared = last is not None and look.mark == last.mark and look.began - last.began < lasts
         return None if is_spared else look
 
     def took_all(self, key: PendingKey, look: Look) -> None:
         """Nothing that waited was left by this look."""
-        if look.mark is None:
-            return
         with self._lock:
             self._last[key] = look
             self._last.move_to_end(key)

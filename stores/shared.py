@@ -34,7 +34,12 @@ def with_waiter(
     """What this process has of the store, and its way to wait over it."""
     marks = _LearningMarks(hints, store.carried.learn) if hints is not None else None
     waiter = SharedWaiter(policy, store_marks=store.marks, hints=marks)
-    looks = QueueLooks(waiter.read_hint, counts_for=policy.hinted_idle, monotonic=monotonic)
+    looks = QueueLooks(
+        waiter.read_hint,
+        counts_for=policy.hinted_idle,
+        counts_without_mark_for=policy.poll_fastest,
+        monotonic=monotonic,
+    )
 
     def tell(key: Key) -> None:
         waiter.wake(key)

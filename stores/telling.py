@@ -15,8 +15,8 @@ Tell = Callable[[Key], None]
 
 class TellingStore:
     """A `Store` around another. `tell` says to all that a key may have changed; `tell_here` only to this process: when
-    an agent got something, that another may get more; `expect_here`, when one has answered, that more may come. A poll
-    is not asked for while `looks` say that there can be nothing."""
+    an agent got something, that another may get more; `expect_here`, when one got or answered something, that more may
+    come. A poll is not asked for while `looks` say that there can be nothing."""
 
     def __init__(
         self,
@@ -71,6 +71,8 @@ class TellingStore:
         if look is None:
             return []
         handed = self._store.hand_out(backend_id, poll, now=now)
+        if handed:
+            self._expect_here(key)
         if not handed or (poll.offers_only and len(handed) < poll.capacity):
             self._looks.took_all(key, look)
         else:

@@ -14,7 +14,12 @@ class Queue:
     def __init__(self, mark: Hashable | None = "first") -> None:
         self.mark = mark
         self.seconds = 0.0
-        self.looks = QueueLooks(lambda key: self.mark, counts_for=seconds(2.5), monotonic=lambda: self.seconds)
+        self.looks = QueueLooks(
+            lambda key: self.mark,
+            counts_for=seconds(2.5),
+            counts_without_mark_for=seconds(0.015),
+            monotonic=lambda: self.seconds,
+        )
 
     def look(self, key: PendingKey = KEY) -> bool:
         """True where there was one, which took all."""
@@ -60,10 +65,13 @@ def test_a_look_counts_for_a_while() -> None:
     assert queue.look()
 
 
-def test_without_a_mark_everybody_looks() -> None:
+def test_without_a_mark_a_look_counts_for_a_moment() -> None:
     queue = Queue(mark=None)
     queue.look()
+    queue.seconds = 0.01
+    assert not queue.look()
 
+    queue.seconds = 0.02
     assert queue.look()
 
 

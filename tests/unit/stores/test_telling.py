@@ -18,7 +18,7 @@ class Heard:
         self.mark = 1
         self.store = TellingStore(
             MemoryStore(POLICY),
-            QueueLooks(lambda key: self.mark, counts_for=seconds(3600)),
+            QueueLooks(lambda key: self.mark, counts_for=seconds(3600), counts_without_mark_for=seconds(0)),
             tell=self.keys.append,
             tell_here=self.here.append,
             expect_here=self.expected.append,
@@ -60,6 +60,17 @@ def test_a_poll_that_left_something_wakes_the_next_and_one_that_took_all_spares_
 
     assert named(heard, capacity=2) == 1
     assert heard.here == [PendingKey(BACKEND)]
+
+
+def test_an_agent_that_is_told_of_a_request_lets_expect_more_and_one_that_got_nothing_does_not() -> None:
+    heard = Heard()
+    queued(heard.store)
+    named(heard, capacity=2)
+    assert heard.expected == [PendingKey(BACKEND)]
+
+    heard.mark = 2
+    named(heard, capacity=2)
+    assert heard.expected == [PendingKey(BACKEND)]
 
 
 def test_where_a_poll_may_have_left_what_is_too_long_for_it_the_next_one_looks() -> None:
