@@ -2,6 +2,7 @@
 
     __main__        the program: settings → fleet → endings
     composition     what the settings ask for, put together: the services, one for each backend
+    handling        what answers the requests of one backend, put together
     fleet           the services of the process; service: one of them, its poller and what goes with it
     workers/        further processes that serve the same; draining: how each ends
     endings         signals, and what else ends the process; service_manager: a word to systemd

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from agent.composition import build_service, is_direct
+from agent.composition import build_service
 from agent.service import Reports
 from agent.settings.load import load_settings
 from tests.agent.batch_proxy import BatchProxy, an_entry, batch_proxy
@@ -180,19 +180,3 @@ def test_those_for_which_no_connection_is_idle_go_their_own_way() -> None:
         proxy.hand_out(*(an_entry(name, raw(name)) for name in names))
         assert [parsed(proxy.answer_to(name))[1] for name in names] == [name.encode() for name in names]
         assert backend.accepted <= 8
-
-
-@pytest.mark.parametrize(
-    ("flags", "expected"),
-    [
-        ((), True),
-        (("--strip-credentials", "--forward-user-id", "--path-map=/a=http://localhost:1"), True),
-        (("--shim-websockets",), False),
-        (("--shim-path=shim",), False),
-        (("--session-cookie-name=session",), False),
-        (("--inject-banner=<p>x</p>",), False),
-    ],
-)
-def test_that_is_so_where_nothing_else_has_a_say(flags: tuple[str, ...], expected: bool) -> None:
-    settings = load_settings(["--proxy=http://127.0.0.1:1", "--backend=b", "--credentials=none", *flags], {})
-    assert is_direct(settings.agents[0]) == expected
