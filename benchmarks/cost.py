@@ -103,15 +103,15 @@ ORIGINAL: Final = System(
 
 MEASURED: Final = System(
     name="measured",
-    source="benchmarks/README.md, 2026-11-22: 11.7 calls (Commit 5.0, Lookup 3.4 of two keys, RunQuery 3.2). Entities: "
-    "the exchange and its request are written, it is offered, fetched, written with its answer; three are deleted. "
-    "Idle, computed: looks as far apart as a tenth of the wait, 20 to 500 ms, over polls of 30 s, with calls of 10 ms",
-    calls=11.7,
-    lookups=6.8,
-    queries=3.2,
-    writes=6,
-    deletes=3,
-    idle_queries=172,
+    source="docs/decisions/020.md, on the emulator with hints, one client: 4.2 calls (Commit 3.1, RunQuery 1.1). "
+    "Entities: the exchange is queued, fetched and answered, and deleted in one call with others. Idle, with "
+    "hints: a look every 2.5 s, and at each of two polls a minute the registration and its status, which is written",
+    calls=4.2,
+    lookups=0,
+    queries=1.1,
+    writes=3,
+    deletes=1,
+    idle_queries=30,
     idle_writes=2,
     f1=2,
     threads=80,
@@ -119,7 +119,8 @@ MEASURED: Final = System(
 
 BUDGET: Final = System(
     name="budget",
-    source="what tests are to keep: 8 calls, of them 3 writes and 2 deletes; idle 60 reads and 2 writes a minute",
+    source="what tests keep (tests/system/test_budget.py): 8 calls, of them 3 writes and 2 deletes; idle 60 reads and "
+    "2 writes a minute",
     calls=8,
     lookups=2,
     queries=1,

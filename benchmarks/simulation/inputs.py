@@ -71,22 +71,23 @@ class Design:
 
     name: str
     hands_out: bool
-    """A claim is one commit, and not an offer and a fetch."""
+    """A request is taken in one commit, and not offered and then fetched."""
     has_hint: bool
     """A wait looks into memcache, and into Datastore only where something has changed."""
     is_inline: bool
     """A small message lies in the exchange's entity, and not in a part beside it."""
     is_time_indexed: bool
-    """`available` has an index of its own, in which all backends' exchanges stand in a row."""
+    """The time from which a poll may list an exchange has an index of its own, in which those of all backends stand in
+    a row."""
 
 
-TODAY: Final = Design(name="11.7 calls", hands_out=False, has_hint=False, is_inline=False, is_time_indexed=True)
-BUDGET: Final = Design(name="8 calls", hands_out=True, has_hint=True, is_inline=True, is_time_indexed=True)
-SPREAD: Final = Design(
-    name="8 calls, index by backend", hands_out=True, has_hint=True, is_inline=True, is_time_indexed=False
+BEFORE: Final = Design(name="11.7 calls", hands_out=False, has_hint=False, is_inline=False, is_time_indexed=True)
+BY_TIME: Final = Design(
+    name="today's calls, index by time", hands_out=True, has_hint=True, is_inline=True, is_time_indexed=True
 )
+TODAY: Final = Design(name="today", hands_out=True, has_hint=True, is_inline=True, is_time_indexed=False)
 
-DESIGNS: Final = (TODAY, BUDGET, SPREAD)
+DESIGNS: Final = (BEFORE, BY_TIME, TODAY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ class Registrations:
         self._statuses = {backend.backend_id: BackendStatus(engine.now()) for backend in self.backends}
         self._read: dict[tuple[int, BackendId], float] = {}
         self._noted: dict[tuple[str, int, BackendId], datetime] = {}
+        self._written: dict[tuple[str, BackendId], datetime] = {}
 
     def route(self, number: int, *, instance: int) -> Process[Backend]:
         """The backend of a user, by the rules. Raises `BackendOffline`."""
@@ -40,28 +41,31 @@ class Registrations:
         return choose_backend(candidates, self._statuses, path="/", now=self._engine.now(), policy=self._policy)
 
     def touch(self, number: int, what: str, *, instance: int) -> Process[None]:
-        """Note that a backend was polled or used, in a transaction, unless this instance has lately. Raises
-        `Contended`, once it has tried as often as the store does."""
+        """Note that a backend was polled or used, unless an instance has lately. Raises `Contended`."""
         backend_id = self.backends[number].backend_id
         key, now = (what, instance, backend_id), self._engine.now()
-        noted = self._noted.get(key) or self._noted_before(number, instance)
+        noted = self._noted.get(key) or self._noted_before(number)
         if now < noted + self._policy.touch_spacing:
             return
         # Requests that come to an instance meanwhile find it noted: the model is a little kinder than the store.
         self._noted[key] = now
         try:
             yield from self._datastore.lookup()
+            noted = self._noted[key] = self._written.get((what, backend_id), noted)
+            if now < noted + self._policy.touch_spacing:
+                return
+            self._noted[key] = self._written[what, backend_id] = now
             yield from self._datastore.commit([(("the status of a backend", backend_id), ENTITY)])
         except Contended:
-            self._noted[key] = noted
+            self._noted[key] = self._written[what, backend_id] = noted
             raise
         if what == "polled":
             self._statuses[backend_id] = BackendStatus(now)
 
-    def _noted_before(self, number: int, instance: int) -> datetime:
-        """At the start each instance has noted each backend within the last `touch_spacing`, at times spread evenly:
-        what is shown is the pace that they keep."""
-        share = (instance * _GOLDEN + number * _GOLDEN * _GOLDEN) % 1
+    def _noted_before(self, number: int) -> datetime:
+        """At the start each backend has been noted within the last `touch_spacing`, at times spread evenly: what is
+        shown is the pace that they keep."""
+        share = number * _GOLDEN % 1
         return EPOCH - share * self._policy.touch_spacing
 
 

@@ -127,6 +127,12 @@ def test_what_is_listed_is_run_once() -> None:
     assert sorted(run_all(Proxy(ids("a", "b"), ids("b", "c"), ids("d")), 4)) == ["a", "b", "c", "d"]
 
 
+def test_what_many_processes_of_a_proxy_list_again_does_not_keep_what_is_new() -> None:
+    # With a tenth of a second for each this would take longer than the new one is waited for.
+    known = [ids("a")] * 150
+    assert run_all(Proxy(*known, ids("b"), is_batched=True, most_polls=1), 2) == ["a", "b"]
+
+
 @pytest.mark.parametrize(
     "error", [ProxyUnavailable("x"), Broken("x"), MalformedMessage("x")], ids=lambda error: type(error).__name__
 )

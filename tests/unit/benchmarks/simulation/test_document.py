@@ -3,11 +3,12 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks.simulation.document import page, plot, ramp, report
-from benchmarks.simulation.inputs import BUDGET, KIND_START, TODAY, Size
+from benchmarks.simulation.inputs import BEFORE, BY_TIME, KIND_START, Size
 from benchmarks.simulation.runs import simulate
 
 OUTCOMES = {
-    design: [simulate(design, Size(backends=1, rate=rate), seconds=2) for rate in (5, 20)] for design in (TODAY, BUDGET)
+    design: [simulate(design, Size(backends=1, rate=rate), seconds=2) for rate in (5, 20)]
+    for design in (BEFORE, BY_TIME)
 }
 
 
@@ -21,7 +22,7 @@ def test_the_plot_is_an_image_with_a_line_for_each_design() -> None:
     image = ElementTree.fromstring(plot(OUTCOMES))
     assert image.tag == "{http://www.w3.org/2000/svg}svg"
     words = [each.text for each in image.iter("{http://www.w3.org/2000/svg}text")]
-    assert {"11.7 calls", "8 calls", "1 backend: answers a second", "5 requests/s"} <= set(words)
+    assert {"11.7 calls", "today's calls, index by time", "1 backend: answers a second", "5 requests/s"} <= set(words)
 
 
 @pytest.mark.parametrize(

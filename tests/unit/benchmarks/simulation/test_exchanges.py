@@ -4,7 +4,7 @@ from random import Random
 from benchmarks.simulation.datastore import Datastore
 from benchmarks.simulation.engine import Engine, Process
 from benchmarks.simulation.exchanges import Cell, Exchanges, Found
-from benchmarks.simulation.inputs import SPREAD, TODAY, Design
+from benchmarks.simulation.inputs import BEFORE, TODAY, Design
 from benchmarks.simulation.measures import Gauge
 from broker import exchange as rules
 from broker.model import Exchange, State
@@ -18,7 +18,7 @@ POLICY = Policy()
 class Site:
     """Exchanges in a simulated Datastore."""
 
-    def __init__(self, design: Design = TODAY) -> None:
+    def __init__(self, design: Design = BEFORE) -> None:
         self.engine = Engine()
         self.datastore = Datastore(self.engine, Random(1))
         self.queued = Gauge()
@@ -93,19 +93,19 @@ def test_what_was_deleted_is_neither_found_nor_written() -> None:
 
 
 def test_an_index_by_time_is_one_place_for_all_backends() -> None:
-    site = Site(TODAY)
+    site = Site(BEFORE)
     site.add("r1")
     assert set(site.datastore.spots()) == {("the index of a backend", BACKEND), ("the index by time",)}
 
 
 def test_without_one_the_backends_write_at_places_of_their_own() -> None:
-    site = Site(SPREAD)
+    site = Site(TODAY)
     site.add("r1")
     assert set(site.datastore.spots()) == {("the index of a backend", BACKEND)}
 
 
 def test_whoever_writes_what_no_longer_stands_in_the_index_writes_elsewhere() -> None:
-    site = Site(SPREAD)
+    site = Site(TODAY)
     cell = site.add("r1")
     site.claim(site.find(), "a1")
     spot = site.datastore.spots()["the index of a backend", BACKEND]

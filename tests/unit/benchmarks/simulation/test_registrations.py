@@ -46,7 +46,7 @@ def test_what_was_read_is_read_again_after_its_age() -> None:
     assert site.datastore.calls["RunQuery"] == 2
 
 
-def test_each_instance_notes_a_backend_once_in_the_spacing_of_the_policy() -> None:
+def test_of_all_instances_one_notes_a_backend_in_the_spacing_of_the_policy() -> None:
     site, instances = Site(backends=1), 7
 
     def touch_all() -> Process[None]:
@@ -59,4 +59,4 @@ def test_each_instance_notes_a_backend_once_in_the_spacing_of_the_policy() -> No
     spacing = POLICY.touch_spacing.total_seconds()
     site.engine.run(until=10 * spacing)
     noted = site.datastore.calls["Commit"]
-    assert 9 * instances <= noted <= 10 * instances
+    assert 9 <= noted <= 10
