@@ -19,7 +19,7 @@ from typing import Final
 from benchmarks import nginx, services_tables
 from benchmarks.calls import Calls, ask_times, calls_during
 from benchmarks.idle import rest
-from benchmarks.loads import APPENGINE_LOADS, LONG, SLOW, Load, require_wrk
+from benchmarks.loads import APPENGINE_LOADS, GET, LONG, SLOW, Load, require_wrk
 from benchmarks.programs import Missing
 from benchmarks.report import Machine, Report
 from benchmarks.rounds import Plan, measure
@@ -39,6 +39,9 @@ ALONE: Final = frozenset({LONG, SLOW})
 
 ALONE_SECONDS: Final = 5
 """For each run of these at least, in which `SLOW` is answered twice."""
+
+WARM_UP: Final = 320
+"""Requests after which the emulator's code has been compiled."""
 
 COUNTED: Final = 40
 """Requests whose calls are counted, all clients' together; of those that one client asks for, a tenth."""
@@ -69,6 +72,9 @@ def main(arguments: Sequence[str]) -> int:
 def measure_loads(options: argparse.Namespace, report: Report) -> None:
     """Every load on both, one after the other."""
     with _running() as (backend, systems):
+        _tell("warming up")
+        for system in systems:
+            ask_times(system, GET, clients=16, times=WARM_UP // 16)
         for loads, clients in _runs(options):
             seconds = max(options.seconds, ALONE_SECONDS) if ALONE & set(loads) else options.seconds
             plan = Plan(loads, clients, seconds, options.rounds)

@@ -11,12 +11,16 @@ from typing import Final
 
 import pytest
 
+from benchmarks.programs import Missing
 from tests.system.backends import Httpbin, Peer
 from tests.system.processes import running
 from tests.system.shapes import AppEngine, Shape, Site, Standalone
+from tests.system.unreliable_memcached import start_unreliable_memcached
 
 _SHOWN: Final = 6000
 """How much of the end of each program's output is shown, in characters."""
+
+HINTED: Final = "hints"
 
 _numbers = count()
 
@@ -25,12 +29,21 @@ Serve = Callable[..., Site]
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "system: real programs over loopback; every test in this folder")
+    config.addinivalue_line("markers", "with_hints: also on App Engine's shape with a memcache that fails at random")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items[:] = [item for item in items if _is_wanted(item)]
     for item in items:
         if item.path.parent == Path(__file__).parent:
             item.add_marker(pytest.mark.system)
+
+
+def _is_wanted(item: pytest.Item) -> bool:
+    """False for a test with hints that is not marked `with_hints`."""
+    callspec = getattr(item, "callspec", None)
+    is_hinted = callspec is not None and callspec.params.get("shape_name") == HINTED
+    return not is_hinted or item.get_closest_marker("with_hints") is not None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -72,16 +85,32 @@ def appengine(folder: Path) -> Iterator[AppEngine]:
     appengine.stop()
 
 
-@pytest.fixture(scope="module", params=["standalone", "appengine"])
+@pytest.fixture(scope="session")
+def hinted_appengine(folder: Path) -> Iterator[AppEngine]:
+    """The same with a memcached that fails at random."""
+    folder = folder / HINTED
+    folder.mkdir()
+    try:
+        processes, address = start_unreliable_memcached(folder)
+    except Missing as exc:
+        pytest.skip(f"NOT TESTED with hints: {exc}")
+    appengine = AppEngine(folder, MEMCACHE=address)
+    yield appengine
+    appengine.stop()
+    for process in processes:
+        process.kill()
+
+
+@pytest.fixture(scope="module", params=["standalone", "appengine", HINTED])
 def shape_name(request: pytest.FixtureRequest) -> str:
-    """Every scenario runs on both shapes."""
+    """Every scenario runs on both shapes; those that are marked `with_hints`, also with hints."""
     name: str = request.param
     return name
 
 
 def _a_shape(name: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[Shape]:
-    if name == "appengine":
-        yield request.getfixturevalue("appengine")
+    if name in ("appengine", HINTED):
+        yield request.getfixturevalue("appengine" if name == "appengine" else "hinted_appengine")
     else:
         standalone = Standalone(folder)
         yield standalone

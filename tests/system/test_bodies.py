@@ -17,6 +17,7 @@ MEGABYTE: Final = 1_000_000
 UNSIZED = ("Transfer-Encoding", "chunked")
 
 
+@pytest.mark.with_hints
 @pytest.mark.parametrize("size", SIZES)
 def test_a_body_survives_both_ways(size: int, site: Site) -> None:
     body = pattern(size)
