@@ -8,7 +8,8 @@
     endings         signals, and what else ends the process; service_manager: a word to systemd
     allocation      what is free goes back to the system; descriptors: how many files it may have open
     healthcheck     a program of its own: the health check of the image
-    poller          the loop: ask → skip what is known → run; slots, crew: room and threads; seen, backoff: its memory
+    poller          the loop: ask → skip what is known → run; seen, backoff: its memory
+    runs            what runs and what is to; slots, crew: room and threads for it
     together        several requests in one thread
     exchanges       one request from fetch to posted answer, and its line in the log
     pipeline        `Handler`, and the order in which handlers are put around each other; messages: what they pass

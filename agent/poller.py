@@ -1,4 +1,4 @@
-"""The loop of the agent: ask → skip what is known → run; its pauses, and its end.
+"""The loop of the agent: ask → skip what is known → run (`agent.runs`); its pauses, and its end.
 
 Whoever asks also runs what comes: of several requests the first, and of one that one, so that a lone request changes no
 hands. Before it does so it sees to it that somebody else asks meanwhile.
@@ -8,13 +8,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Final, Protocol
 
 from agent.backoff import POLLING
 from agent.crew import Crew, Task
 from agent.messages import Listed, Request, id_of
 from agent.proxy.errors import ProxyError
+from agent.runs import Run, Runs, RunTogether
 from agent.seen import SeenIds
 from agent.slots import Slots, run_in
 from agent.telemetry.observer import UNOBSERVED, Observer
@@ -68,7 +68,6 @@ class Asked(Protocol):
 class Poller:
     """Asks for work while there is room for it and nobody has paused it, until it is stopped.
 
-    `run` runs a request and calls its second argument when that is over, perhaps later and from another thread.
     `on_drained` is called once, after `stop`, when nothing runs any more and the proxy knows, or has had its time to;
     from any thread. `on_death` is called when nobody asks any more because of an error: only a new process helps.
     """
@@ -76,7 +75,7 @@ class Poller:
     def __init__(
         self,
         proxy: Asked,
-        run: Callable[[Listed, Callable[[], None]], None],
+        run: Run,
         *,
         seen: SeenIds,
         concurrency: int,
@@ -85,30 +84,33 @@ class Poller:
         on_death: Callable[[], None] = lambda: None,
         observer: Observer = UNOBSERVED,
         crew: Crew | None = None,
-        run_together: Callable[[Sequence[tuple[Request, Callable[[], None]]]], None] | None = None,
+        run_together: RunTogether | None = None,
     ) -> None:
-        """`run_together` runs several requests that are here in one thread, as `run` does one; None for one each."""
+        """`run` and `run_together`: see `Runs`."""
         self._proxy = proxy
-        self._run = run
-        self._run_together = run_together
         self._seen = seen
         self._jitter = jitter
-        self._on_drained = _Once(on_drained)
         self._on_death = on_death
         self._observer = observer
         self._crew = crew or Crew("exchange")
         self._slots = Slots(concurrency)
+        self._runs = Runs(
+            run,
+            run_together,
+            slots=self._slots,
+            crew=self._crew,
+            is_interrupted=self._is_interrupted,
+            on_drained=on_drained,
+        )
         self._changed = self._slots.changed  # guards all below
         self._asking = 0  # threads that ask, wait for room to ask, or rest in between
         self._polls: set[Interrupt] = set()
         self._failures = 0
-        self._left_over: list[Listed] = []  # listed, and not begun before a pause or the end
         self._has_asked = False
         self._is_started = False
         self._is_paused = False
         self._is_stopping = False
         self._is_leaving = False
-        self._has_left = False  # nothing is begun any more
         self._is_dead = False
 
     def start(self) -> None:
@@ -140,10 +142,10 @@ class Poller:
             self._is_stopping = True
             running, is_started = self._slots.running, self._is_started
         if not is_started:
-            self._end_farewell()
+            self._runs.close()
             return running
         self._begin_to_leave()
-        farewell = threading.Timer(_FAREWELL, self._end_farewell)
+        farewell = threading.Timer(_FAREWELL, self._runs.close)
         farewell.daemon = True
         farewell.start()
         return running
@@ -193,7 +195,7 @@ class Poller:
                 self._observer.poll_failed("the agent failed: its log says why")
                 self._rest(POLLING.longest.total_seconds())
                 continue
-            if mine := self._begin(new):
+            if mine := self._runs.begin(new):
                 self._pass_on()
                 return mine
             if not new:
@@ -288,77 +290,6 @@ class Poller:
             self._asking += 1
             return True
 
-    # Running
-
-    def _begin(self, new: list[Listed]) -> Task | None:
-        """Begin with what is new, each as soon as there is room; what this thread is to do, if anything."""
-        mine: Task | None = None
-        here = [each for each in new if isinstance(each, Request)]
-        if self._run_together is not None and len(here) > 1:
-            mine = partial(self._run_all, self._run_together, here)
-            new = [each for each in new if not isinstance(each, Request)]
-        for each in new:
-            if mine is not None and not (isinstance(each, Request) or self._has_room()):
-                # What waits for a slot must not keep what has one.
-                self._hand_over(mine)
-                mine = None
-            if not self._takes_slot(each):
-                self._left_over.append(each)
-            elif mine is None:
-                mine = partial(self._run_one, each)
-            else:
-                self._hand_over(partial(self._run_one, each))
-        return mine
-
-    def _has_room(self) -> bool:
-        with self._changed:
-            return self._slots.free > 0
-
-    def _takes_slot(self, listed: Listed) -> bool:
-        """Wait for a slot; False when it is not to be begun. A request that is here has its own."""
-        if isinstance(listed, Request):
-            return True
-        with self._changed:
-            self._changed.wait_for(lambda: self._is_interrupted() or self._slots.free > 0)
-            if self._is_interrupted():
-                return False
-            self._slots.running += 1
-            return True
-
-    def _hand_over(self, task: Task) -> None:
-        self._crew.run(partial(self._run_handed, task))
-
-    def _run_handed(self, task: Task) -> None:
-        run_in(self._slots)
-        task()
-
-    def _run_all(
-        self, run: Callable[[Sequence[tuple[Request, Callable[[], None]]]], None], requests: Sequence[Request]
-    ) -> None:
-        ends = [_Once(self._end_one) for _ in requests]
-        try:
-            run(list(zip(requests, ends, strict=True)))
-        except Exception:
-            logger.exception("%.8s and others: the agent failed", requests[0].request_id)
-            for end in ends:
-                end()
-
-    def _run_one(self, listed: Listed) -> None:
-        end = _Once(self._end_one)
-        try:
-            self._run(listed, end)
-        except Exception:
-            logger.exception("%.8s the agent failed", id_of(listed))
-            end()
-
-    def _end_one(self) -> None:
-        with self._changed:
-            self._slots.running -= 1
-            is_drained = self._has_left and not self._slots.running
-            self._changed.notify_all()
-        if is_drained:
-            self._on_drained()
-
     # Leaving
 
     def _begin_to_leave(self) -> None:
@@ -383,7 +314,7 @@ class Poller:
             self._is_leaving = False
             is_over = self._is_stopping
         if is_over:
-            self._end_farewell()
+            self._runs.close()
         else:
             self._begin_asking()
 
@@ -402,37 +333,8 @@ class Poller:
 
     def _give_back(self, *, was_taken: bool) -> None:
         """What was listed and not begun goes to others. A proxy that does not take it back may never list it again."""
-        left_over, self._left_over = self._left_over, []
-        for listed in left_over:
+        for listed in self._runs.take_left_over():
             if was_taken:
                 self._seen.discard(id_of(listed))
-                continue
-            with self._changed:
-                self._changed.wait_for(lambda: self._has_left or self._slots.free > 0)
-                if self._has_left:
-                    return
-                self._slots.running += 1
-            self._hand_over(partial(self._run_one, listed))
-
-    def _end_farewell(self) -> None:
-        with self._changed:
-            if self._has_left:
+            elif not self._runs.begin_late(listed):
                 return
-            self._has_left = True
-            is_drained = not self._slots.running
-        if is_drained:
-            self._on_drained()
-
-
-class _Once:
-    """Calls a function the first time that it is called itself."""
-
-    __slots__ = ("_function",)
-
-    def __init__(self, function: Callable[[], None]) -> None:
-        self._function: Callable[[], None] | None = function
-
-    def __call__(self) -> None:
-        function, self._function = self._function, None
-        if function is not None:
-            function()

@@ -300,7 +300,7 @@ def test_a_slot_is_taken_again_after_the_wait() -> None:
     poller = a_poller(proxy, run, drained, concurrency=1)
     poller.start()
     assert begun.wait(10 * SECOND)
-    has_room = poller._has_room()
+    has_room = poller._runs.has_room()
     proxy.turns.put([])
     poller.stop()
     proceed.set()
