@@ -12,7 +12,7 @@ from typing import Final
 
 from flask import Flask, request
 
-from broker.answers import post_answer
+from broker.answers import ANSWER_TOO_LARGE, post_answer
 from broker.batches import Postbox
 from broker.errors import UnknownBackend
 from broker.model import Backend, Exchange, Part, Poll
@@ -24,13 +24,15 @@ from edge.agent_calls import agent_id_of, backend_id_of, named_agent_of, request
 from edge.departures import Departures
 from edge.identity import Identity, require_agent
 from edge.service import Record, current_record, make_service, new_request_id
-from edge.wsgi import Cutter, Environ, PlainResponse, caller_of, read_body, request_head, streamed, whole
+from edge.wsgi import Cutter, Environ, PlainResponse, caller_of, read_body, request_head, streamed, whole, within
 from wire.batches import ANSWERS, BatchParser
+from wire.errors import MessageTooLarge
 from wire.headers import Headers
 from wire.http1 import RequestHead, ResponseHead
 from wire.negotiation import boundary_of, encode_receipt
 from wire.protocol import (
     ERROR,
+    MAX_HEAD_BYTES,
     PENDING_PATH,
     REQUEST_PATH,
     RESPONSE_PATH,
@@ -174,7 +176,7 @@ class _Agents:
         request_id = request_id_of(caller.head.headers)
         record.trace = trace_of(request_id)
         error = caller.head.headers.get(ERROR)
-        for part in self.cutter.cut(slices):
+        for part in self.cutter.cut(self._within_limit(caller, request_id, slices)):
             waiting = post_answer(
                 self.store,
                 self.clock,
@@ -187,6 +189,18 @@ class _Agents:
             )
             drive(waiting, self.waiter)
         return whole((200, Headers(), b""))
+
+    def _within_limit(self, caller: _Caller, request_id: RequestId, slices: Iterator[bytes]) -> Iterator[bytes]:
+        """The slices of an answer; one that is too long for the platform fails, so that its user learns why."""
+        most = self.policy.max_body_bytes + MAX_HEAD_BYTES
+        error = MessageTooLarge(f"an answer over the limit of {self.policy.max_body_bytes} bytes")
+        try:
+            if isinstance(caller.head.length, int) and caller.head.length > most:
+                raise error
+            yield from within(slices, most, error)
+        except MessageTooLarge:
+            self.store.fail_exchange(caller.backend_id, request_id, agent_id=caller.agent_id, reason=ANSWER_TOO_LARGE)
+            raise
 
     def _caller(self, environ: Environ, record: Record) -> _Caller:
         head = request_head(environ)

@@ -14,6 +14,7 @@ from wire.http1 import Event, ResponseHead, ResponseParser
 from wire.protocol import ERROR, TRACE_ID, BackendId, RequestId, trace_of
 
 EMPTY_ANSWER: Final = "empty-answer"
+ANSWER_TOO_LARGE: Final = "answer-too-large"
 AGENT_ERROR: Final = "agent-error"
 """In the place of a reason of the agent's that is not a word."""
 

@@ -186,6 +186,13 @@ BROKEN_ANSWERS: Final[Mapping[str, Failure]] = {
         text="The backend opened the websocket, but the agent's tunnel for it broke off: try again, and look into the "
         "agent's log.",
     ),
+    "answer-too-large": Failure(
+        status=502,
+        reason="answer-too-large",
+        party="backend",
+        text="The backend's answer is longer than this proxy carries, 32 MB on App Engine: ask for less at a time, or "
+        "use a stand-alone proxy, which carries any length.",
+    ),
     "empty-answer": Failure(
         status=502,
         reason="empty-answer",

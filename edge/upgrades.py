@@ -13,7 +13,8 @@ UPGRADE_NOT_SUPPORTED: Final = Failure(
     status=501,
     reason="upgrade-not-supported",
     party="proxy",
-    text="The proxy carries neither websockets nor tunnels: use plain HTTP requests.",
+    text="The proxy carries no such connection here: use plain HTTP requests; for websockets the agent's shim "
+    "(--shim-websockets), or a stand-alone proxy, which carries them.",
 )
 NO_WEBSOCKETS: Final = Failure(
     status=501,

@@ -96,10 +96,13 @@ class ScriptedAgent:
         body = b"".join(event for event in events if isinstance(event, bytes))
         return Received(events[0], body, Headers(fetched.headers.items()), fetched.data)
 
-    def post(self, request_id: str, answer: bytes, *, error: str | None = None) -> TestResponse:
-        fields = {} if error is None else {ERROR: error}
+    def post(
+        self, request_id: str, answer: bytes, *, error: str | None = None, is_chunked: bool = False
+    ) -> TestResponse:
+        fields = self._own | {REQUEST_ID: request_id} | ({} if error is None else {ERROR: error})
+        environ = {"HTTP_TRANSFER_ENCODING": "chunked"} if is_chunked else {}
         return self._client.post(
-            RESPONSE_PATH, headers=self._own | {REQUEST_ID: request_id} | fields, data=answer, content_type="text/plain"
+            RESPONSE_PATH, headers=fields, data=answer, content_type="text/plain", environ_overrides=environ
         )
 
     def serve(self, answer: bytes) -> Received:

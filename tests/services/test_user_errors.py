@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from broker.errors import NoAnswer, NotAllowed, StoreUnavailable, UnknownRequest
+from broker.errors import BrokenAnswer, NoAnswer, NotAllowed, StoreUnavailable, UnknownRequest
 from stores.memory import MemoryStore
 from tests.factories import a_backend
 from tests.services.pair import AGENT, QUICK, Pair, exchanges_in, raw_answer
@@ -152,6 +152,33 @@ def test_a_body_over_the_limit_is_413_before_it_is_read() -> None:
 
     assert (answered.status_code, answered.headers[ERROR]) == (413, "too-large")
     assert "6000000 bytes" in answered.text
+
+
+def test_an_answer_over_the_limit_is_502_at_once_and_says_what_to_use_instead() -> None:
+    pair = Pair(window=1 << 23)
+    with pair.asking() as asked:
+        agent = pair.agent()
+        request_id = agent.next_id()
+        agent.fetch(request_id)
+        posted = agent.post(request_id, raw_answer(200, bytes(6_100_000)))
+
+        assert (posted.status_code, posted.headers[ERROR]) == (413, "too-large")
+        assert "6000000 bytes" in posted.text
+        assert (asked.result().status_code, asked.result().headers[ERROR]) == (502, "answer-too-large")
+        assert "a stand-alone proxy, which carries any length" in asked.result().text
+
+
+def test_an_answer_that_turns_out_too_long_breaks_off() -> None:
+    pair = Pair(window=1 << 23)
+    with pair.asking() as asked:
+        agent = pair.agent()
+        request_id = agent.next_id()
+        agent.fetch(request_id)
+        posted = agent.post(request_id, raw_answer(200, bytes(6_100_000)), is_chunked=True)
+
+        assert (posted.status_code, posted.headers[ERROR]) == (413, "too-large")
+        with pytest.raises(BrokenAnswer):
+            asked.result()
 
 
 def test_a_chunked_body_over_the_limit_is_413_too() -> None:
