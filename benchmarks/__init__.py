@@ -16,6 +16,7 @@ Each of the others has a command line of its own:
 
     appengine        the App Engine services over the Datastore emulator: polling alone, and with hints in a memcached
                      services: how they are started; calls: what they ask of Datastore; services_tables
+    instances        what an instance on App Engine takes: its imports, its memory under load, a large sweep
     agent            the agent's processor time beside a bare loop of requests, and its start
     websockets       native websockets that wait: memory, processor time, and whether all are alive
     streaming        long bodies both ways: how fast, processor time for a gibibyte, memory; beside nginx

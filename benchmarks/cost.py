@@ -113,7 +113,7 @@ MEASURED: Final = System(
     deletes=1,
     idle_queries=30,
     idle_writes=2,
-    f1=2,
+    f1=1,
     threads=80,
 )
 
@@ -128,7 +128,7 @@ BUDGET: Final = System(
     deletes=2,
     idle_queries=60,
     idle_writes=2,
-    f1=2,
+    f1=1,
     threads=80,
 )
 

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 import yaml
 
+from tests.emulator import PROJECT
 from tests.system.processes import ROOT, Process, free_port, interpreter, start_entrypoint
 from tests.system.rawhttp import call, get
 from tests.timing import MS, SECOND, wait_until
@@ -106,10 +107,12 @@ class _Service:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._name = name
-        self._command = yaml.safe_load((ROOT / yaml_name).read_text())["entrypoint"]
+        described = yaml.safe_load((ROOT / yaml_name).read_text())
+        self._command = described["entrypoint"]
         self._log = folder / f"{name}.log"
         # App Engine gives a port; loopback alone is our wish.
-        self._env = {**env, "PORT": str(self.port), "GUNICORN_CMD_ARGS": f"--bind=127.0.0.1:{self.port}"}
+        here = {"PORT": str(self.port), "GUNICORN_CMD_ARGS": f"--bind=127.0.0.1:{self.port}"}
+        self._env = {**described["env_variables"], **env, **here}
         self.process = self._start()
 
     def _start(self) -> Process:
@@ -140,12 +143,13 @@ class AppEngine:
         """`reach` says where the services find the emulator that is at `HOST:PORT`: there, or behind something."""
         emulator = [sys.executable, "-m", "tests.system.emulator"]
         self.emulator = Process("emulator", emulator, log=folder / "emulator.log", lives_while_open=True)
+        self.datastore_host = self.emulator.wait_for_url().removeprefix("http://")
         env = {
             "IDENTITY": "dev",
             "DEV_END_USER": END_USER,
             "ADMINS": ADMIN,
-            "GOOGLE_CLOUD_PROJECT": "system-tests",
-            "DATASTORE_EMULATOR_HOST": reach(self.emulator.wait_for_url().removeprefix("http://")),
+            "GOOGLE_CLOUD_PROJECT": PROJECT,
+            "DATASTORE_EMULATOR_HOST": reach(self.datastore_host),
             "RESPONSE_TIMEOUT": f"{RESPONSE_TIMEOUT}s",
             "IDLE_TIMEOUT": f"{IDLE_TIMEOUT}s",
             "BACKENDS_AGE": "1s",  # tests come and go with their backends
@@ -155,6 +159,11 @@ class AppEngine:
         self._api = _Service("api_service", "api_service.yaml", folder=folder, env=env)
         for service in self._services:
             service.wait_until_ready()
+
+    @property
+    def pids(self) -> list[int]:
+        """Of the services for users, for agents and for administrators: of gunicorn's own process."""
+        return [service.process.pid for service in self._services]
 
     @property
     def _services(self) -> Sequence[_Service]:
