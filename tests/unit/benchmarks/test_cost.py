@@ -26,7 +26,7 @@ def test_the_page_shows_what_the_program_prints() -> None:
 
 
 def test_a_system_without_requests_pays_for_instances_beyond_the_free_hours() -> None:
-    assert bill(replace(BUDGET, idle_queries=0), ONE).total == ((2 + 1) * HOURS - 28 * 30) * INSTANCE.value
+    assert bill(replace(BUDGET, idle_queries=0), ONE).total == ((1 + 1) * HOURS - 28 * 30) * INSTANCE.value
 
 
 def test_what_is_written_beyond_the_free_amount_is_paid_for_each_entity() -> None:
