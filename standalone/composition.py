@@ -13,8 +13,9 @@ from edge.identity import Identity
 from standalone.app import StandaloneApp, create_asgi
 from standalone.connections.crowd import Crowd, is_of_this_machine
 from standalone.connections.lifecycle import ProxyServer, configure
+from standalone.connections.limits import Limits
 from standalone.connections.listeners import Listener, listen
-from standalone.connections.server import Limits, ProxyProtocol
+from standalone.connections.server import ProxyProtocol
 from standalone.doors.administrators import Administrators
 from standalone.doors.dispatch import Entrance
 from standalone.doors.entrances import entrances_of

@@ -10,5 +10,6 @@ heads          from what has been read of a request to its head, as it was sent
 responding     one request and its answer, and how one that breaks off is made to look broken
 outflow        what is written, and an end for a client that takes it too slowly
 splice         two connections made one
+limits         what they may take, and how many there may be
 crowd          how many there are from each address
 """

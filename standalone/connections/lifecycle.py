@@ -95,7 +95,7 @@ class ProxyServer(uvicorn.Server):
             listener,
             partial(self._create_protocol, listener),
             crowd=self._protocol.crowd,
-            has_room=lambda arriving, from_there: self._protocol.has_room(len(served) + arriving, from_there),
+            has_room=lambda arriving, from_there: self._protocol.limits.has_room(len(served) + arriving, from_there),
             is_trusted=self._is_trusted,
             handshake=_HANDSHAKE,
             shutdown=_LAST_ANSWERS,

@@ -16,7 +16,6 @@ its sending side counts as gone. How fast a body has to come is the business of 
 """
 
 import asyncio
-from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Final
 from urllib.parse import unquote
@@ -30,56 +29,20 @@ from edge.errors import Failure, Refusal, describe, render
 from standalone.calls import REQUEST_EXTENSION
 from standalone.connections.crowd import Crowd
 from standalone.connections.heads import checked_head
+from standalone.connections.limits import Limits
 from standalone.connections.outflow import Outflow
 from standalone.connections.proxy_protocol import Origin
 from standalone.connections.responding import ProxyCycle
 from standalone.connections.splice import EARLY_BYTES, End
 from wire.errors import MalformedMessage, MessageTooLarge, WireError
 from wire.http1 import RequestHead, ResponseHead, serialize_response_head
-from wire.protocol import MAX_HEAD_BYTES
 
 HEAD_TOO_SLOW: Final = Failure(
     status=408, reason="client-silent", party="client", text="The client did not send its request in time: try again."
 )
-TOO_MANY_CONNECTIONS: Final = Failure(
-    status=503,
-    reason="overloaded",
-    party="proxy",
-    text="The proxy has as many connections as it takes: try again soon.",
-    headers=(("Retry-After", "5"),),
-)
-TOO_MANY_FROM_THERE: Final = Failure(
-    status=429,
-    reason="overloaded",
-    party="client",
-    text="There are as many connections from this address as the proxy takes: try again soon.",
-    headers=(("Retry-After", "5"),),
-)
 UNKNOWN_METHOD: Final = Failure(
     status=501, reason="unknown-method", party="client", text="The proxy does not know this method: use a common one."
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What a connection may take; times in seconds."""
-
-    head_bytes: int = MAX_HEAD_BYTES
-    """Of the first line and all fields together; of trailers likewise."""
-    head_time: float = 20
-    """From the start of a connection, or the first byte after an answer, to the end of the head."""
-    write_time: float = 30
-    """How long a client may not read while an answer waits."""
-    read_rate: int = 240
-    """Bytes a second that it has to read within each such time, or else all that waits; 0 for any."""
-    linger_time: float = 5
-    """How long a client may still send behind an answer that ends the connection, so that it can read that answer."""
-    connections: int = 10_000
-    connections_per_address: int = 1000
-    pipeline: int = 32
-    """Requests that a client may send ahead of their answers."""
-    requests: int = 10_000
-    """After so many on one connection it ends with the answer to the last."""
 
 
 class ProxyProtocol(HttpToolsProtocol):
@@ -112,26 +75,15 @@ class ProxyProtocol(HttpToolsProtocol):
         self._address = self.client[0] if self.client else ""
         self._admit(len(self.connections), self.crowd.enter(self._address))
 
-    @classmethod
-    def has_room(cls, connections: int, from_there: int) -> bool:
-        """False where there are far too many, in all or from one address."""
-        limits = cls.limits
-        return not (
-            _is_far_over(limits.connections, connections) or _is_far_over(limits.connections_per_address, from_there)
-        )
-
     def _admit(self, connections: int, from_there: int) -> None:
         """Serve the connection, or turn it away; where there are far too many, without a word, which costs memory."""
-        limits = self.limits
-        if not self.has_room(connections, from_there):
+        if not self.limits.has_room(connections, from_there):
             self._is_deaf = True
             self.transport.abort()
-        elif connections > limits.connections:
-            self._refuse(TOO_MANY_CONNECTIONS)
-        elif from_there > limits.connections_per_address:
-            self._refuse(TOO_MANY_FROM_THERE)
+        elif failure := self.limits.refusal(connections, from_there):
+            self._refuse(failure)
         else:
-            self._set_alarm(limits.head_time)
+            self._set_alarm(self.limits.head_time)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End what is being done for this client: nobody is there to read it."""
@@ -388,7 +340,3 @@ class ProxyProtocol(HttpToolsProtocol):
             self._set_alarm(self.limits.linger_time)
         else:
             self.transport.close()
-
-
-def _is_far_over(limit: int, count: int) -> bool:
-    return count > limit + max(limit // 10, 1)

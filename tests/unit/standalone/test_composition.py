@@ -2,7 +2,7 @@ from datetime import timedelta
 
 from broker.policy import Policy
 from standalone.composition import peers_of, policy_of, protocol_of
-from standalone.connections.server import Limits
+from standalone.connections.limits import Limits
 from standalone.settings.load import Settings, load_settings
 
 

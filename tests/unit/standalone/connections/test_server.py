@@ -13,7 +13,8 @@ from uvicorn.server import ServerState
 from standalone.calls import REQUEST_EXTENSION, Receive, Scope, Send
 from standalone.connections.crowd import Crowd
 from standalone.connections.lifecycle import configure
-from standalone.connections.server import Limits, ProxyProtocol
+from standalone.connections.limits import Limits
+from standalone.connections.server import ProxyProtocol
 from standalone.connections.splice import End
 from wire.headers import Headers
 from wire.http1 import RequestHead
