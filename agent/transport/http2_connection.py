@@ -10,10 +10,8 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
-from h2.config import H2Configuration
-from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import (
     ConnectionTerminated,
@@ -25,32 +23,20 @@ from h2.events import (
     TrailersReceived,
 )
 from h2.exceptions import H2Error, StreamClosedError, TooManyStreamsError
-from h2.settings import SettingCodes, Settings
 
 from agent.transport.connection import Connection
 from agent.transport.errors import Broken, NothingReceived, NotHttp2, NotProcessed, TimedOut, TransportError
 from agent.transport.http2_fields import Fields
+from agent.transport.http2_protocol import MAX_STREAMS, open_protocol
 from agent.transport.http2_stream import Stream
 from wire.errors import WireError
-from wire.protocol import MAX_HEAD_BYTES
 
 logger = logging.getLogger(__name__)
-
-STREAM_BYTES: Final = 256 * 1024
-"""What a stream may receive before somebody reads it."""
-
-MAX_STREAMS: Final = 128
-"""Streams at a time on one connection, if the peer allows so many."""
 
 SILENCE: Final = 310.0
 """Seconds without a byte after which a PING asks whether the peer still lives, and an idle connection is closed. gRPC's
 servers give up those who ask more often than every 300 s (`GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS`).
 """
-
-# Enough for all streams, so that one that nobody reads does not stop the others.
-_CONNECTION_BYTES: Final = MAX_STREAMS * STREAM_BYTES
-
-_INITIAL_WINDOW: Final = 65_535  # RFC 9113 section 6.9.2
 
 # What may wait to be sent before senders of bodies wait too; and in all: a peer that has us answer (PING, SETTINGS) and
 # does not read the answers is left.
@@ -59,42 +45,6 @@ _FLOOD_BYTES: Final = 4 * _OUTPUT_BYTES
 
 _FRAME_HEADER_BYTES: Final = 9
 _SETTINGS: Final = 4  # the type of the frame that a server must send first (RFC 9113 section 3.4)
-
-
-class _Protocol(H2Connection):
-    """h2, but for GOAWAY: it takes that for the end, while streams that the peer has begun with go on to theirs
-    (RFC 9113 section 6.8)."""
-
-    # Any: frames are hyperframe's, which is not ours to import.
-    def _receive_goaway_frame(self, frame: Any) -> tuple[list[Any], list[Event]]:
-        event = ConnectionTerminated()
-        event.error_code = frame.error_code
-        event.last_stream_id = frame.last_stream_id
-        return [], [event]
-
-
-def _protocol() -> H2Connection:
-    # `http2_fields` checks what comes in and goes out: with h2's checks a bad answer would end all streams, and a bad
-    # request would leave the compression of fields in disorder.
-    config = H2Configuration(
-        client_side=True,
-        header_encoding=None,
-        validate_inbound_headers=False,
-        normalize_inbound_headers=False,
-        validate_outbound_headers=False,
-    )
-    protocol = _Protocol(config)
-    protocol.local_settings = Settings(
-        client=True,
-        initial_values={
-            SettingCodes.ENABLE_PUSH: 0,
-            SettingCodes.INITIAL_WINDOW_SIZE: STREAM_BYTES,
-            SettingCodes.MAX_HEADER_LIST_SIZE: MAX_HEAD_BYTES,
-        },
-    )
-    protocol.initiate_connection()
-    protocol.increment_flow_control_window(_CONNECTION_BYTES - _INITIAL_WINDOW)
-    return protocol
 
 
 class Http2Connection:
@@ -120,7 +70,7 @@ class Http2Connection:
         self._has_output = threading.Condition(self._lock)
         self._can_send = threading.Condition(self._lock)
         self._greeting = threading.Condition(self._lock)
-        self._protocol = _protocol()
+        self._protocol = open_protocol()
         self._streams: dict[int, Stream] = {}
         self._output = bytearray(self._protocol.data_to_send())
         self._beginning = bytearray()

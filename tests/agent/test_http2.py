@@ -22,7 +22,8 @@ from agent.transport.errors import (
     Unreachable,
 )
 from agent.transport.http2_client import MAX_CONNECTIONS, Http2Client, Http2Reply
-from agent.transport.http2_connection import STREAM_BYTES, Http2Connection
+from agent.transport.http2_connection import Http2Connection
+from agent.transport.http2_protocol import STREAM_BYTES
 from agent.transport.upload import Body
 from tests.agent.http2_peer import Call, Http2Wire, in_turn, scripted, serving
 from tests.agent.peers import Wire, peer
