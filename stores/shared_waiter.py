@@ -44,7 +44,9 @@ class _Sleeper:
     """When its loop asks the store again, never after the end."""
     looks_at: float
     """When the hints are looked at for it."""
-    woken: Event = field(default_factory=Event)
+    alarm: Event = field(default_factory=Event)
+    """Rung when it is woken, or when its times have been moved forward."""
+    is_woken: bool = False
 
     @property
     def due(self) -> float:
@@ -87,8 +89,10 @@ class SharedWaiter:
         if sleeper is None:
             return
         try:
-            while not sleeper.woken.wait(max(sleeper.due - self._monotonic(), 0)):
-                if self._must_ask(sleeper):
+            while not sleeper.is_woken:
+                if sleeper.alarm.wait(max(sleeper.due - self._monotonic(), 0)):
+                    sleeper.alarm.clear()
+                elif self._must_ask(sleeper):
                     return
         finally:
             with self._lock:
@@ -114,9 +118,11 @@ class SharedWaiter:
         now = self._monotonic()
         with self._lock:
             _remember(self._lively, key, now)
-            for each in self._sleepers:
-                if each.key == key:
-                    self._plan(each, now)
+            sleepers = self._of(key)
+            for each in sleepers:
+                self._plan(each, now)
+            for each in sleepers[:1]:
+                each.alarm.set()  # the first asks, and puts the others off
 
     # How a thread lies down
 
@@ -218,12 +224,16 @@ class SharedWaiter:
     def _wake(self, key: Key) -> None:
         self._wakes += 1
         _remember(self._last_wake, key, self._wakes)
-        sleepers = [each for each in self._sleepers if each.key == key and not each.woken.is_set()]
+        sleepers = self._of(key)
         if isinstance(key, PendingKey):
             _remember(self._lively, key, self._monotonic())
             sleepers = sleepers[:1]  # who gets something wakes the next
         for each in sleepers:
-            each.woken.set()
+            each.is_woken = True
+            each.alarm.set()
+
+    def _of(self, key: Key) -> list[_Sleeper]:
+        return [each for each in self._sleepers if each.key == key and not each.is_woken]
 
 
 def _remember(memory: OrderedDict[Key, V], key: Key, value: V) -> None:

@@ -70,6 +70,22 @@ def test_what_this_process_learns_wakes_whoever_waits_for_it(key: Key) -> None:
         sleeping.result(20)
 
 
+def test_a_poll_that_sleeps_for_long_asks_soon_where_something_is_to_be_expected() -> None:
+    looked_at_the_clock = threading.Semaphore(0)
+
+    def monotonic() -> float:
+        looked_at_the_clock.release()
+        return time.monotonic()
+
+    waiter = SharedWaiter(Policy(poll_fastest=seconds(0.001), poll_idle=NEVER), monotonic=monotonic)
+    with ThreadPoolExecutor(1) as pool:
+        sleeping = asleep(pool, waiter, PENDING)
+        for _ in ("lies down", "sleeps"):
+            assert looked_at_the_clock.acquire(timeout=20)
+        waiter.expect(PENDING)
+        sleeping.result(20)
+
+
 def test_who_waits_alone_asks_the_store_and_nobody_looks_for_it() -> None:
     marks = FakeMarks({})
     SharedWaiter(QUICK, store_marks=marks).wait(a_wait(KEY), ticket=0)
