@@ -21,7 +21,7 @@ from broker.errors import StoreUnavailable, UnknownBackend
 from broker.model import Backend, BackendStatus
 from broker.policy import Policy
 from broker.routing import end_users_serving
-from stores.calls import ATTEMPTS, pause
+from stores.calls import ATTEMPTS, TIMEOUT, pause
 from stores.conditional import EQUAL, Conflict, Datastore, Filter, Versioned, delete, insert, put, replace
 from stores.lately import Lately, Notes
 from stores.options import decode_options, encode_options
@@ -78,11 +78,20 @@ class Registrations:
         wanted = [spelling for spelling, backends in known.items() if backends is None or not (backends or is_served)]
         if wanted:
             ticket = self._found.ticket()
-            found = self._querying.map(lambda spelling: self._query((_END_USER, EQUAL, spelling)), wanted)
-            for spelling, backends in zip(wanted, found, strict=True):
+            for spelling, backends in zip(wanted, self._query_each(wanted), strict=True):
                 known[spelling] = backends
                 self._found.put(spelling, backends, ticket=ticket)
         return [backend for backends in known.values() for backend in backends or ()]
+
+    def _query_each(self, spellings: list[str]) -> list[list[Backend]]:
+        """What is registered for each, within the time of one call: while the service is away, none queues up."""
+        asked = self._querying.map(
+            lambda spelling: self._query((_END_USER, EQUAL, spelling)), spellings, timeout=TIMEOUT
+        )
+        try:
+            return list(asked)
+        except TimeoutError as exc:
+            raise StoreUnavailable("Datastore: more queries at a time than it answers") from exc
 
     def delete(self, backend_id: BackendId) -> None:
         """Remove a registration and its status. Raises `UnknownBackend`."""

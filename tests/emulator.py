@@ -44,11 +44,11 @@ def started(emulator: DatastoreEmulator) -> Iterator[str]:
         emulator.stop()
 
 
-def connect(host: str, *, namespace: str) -> ndb.Client:
+def connect(host: str, *, namespace: str, project: str = PROJECT) -> ndb.Client:
     """An ndb client of an emulator, as `DATASTORE_EMULATOR_HOST` would give it."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("DATASTORE_EMULATOR_HOST", host)
-        return ndb.Client(project=PROJECT, namespace=namespace, credentials=AnonymousCredentials())
+        return ndb.Client(project=project, namespace=namespace, credentials=AnonymousCredentials())
 
 
 @pytest.fixture
