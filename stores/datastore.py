@@ -247,11 +247,12 @@ class DatastoreStore:
             page=page,
         )
         for found in pages:
-            yield [
+            claimable = [
                 record
                 for record in map(record_of, found)
                 if rules.is_claimable(record.exchange, now, takes_upgrades=takes_upgrades)
             ]
+            yield self._named.without(claimable, now=now)
 
     def _pages_for(self, backend_id: BackendId, poll: Poll, *, now: datetime) -> Iterator[list[Record]]:
         size = max(min(poll.capacity, self._policy.list_limit), _LEAST_PAGE)

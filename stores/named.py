@@ -29,18 +29,26 @@ class NamedRequests:
         self._lock = Lock()  # guards the map
         self._names: OrderedDict[RequestId, _Name] = OrderedDict()
 
+    def without(self, records: Iterable[Record], *, now: datetime) -> list[Record]:
+        """Those of them that are named to nobody."""
+        with self._lock:
+            return [record for record in records if self._is_free(record, now)]
+
     def take(self, records: Iterable[Record], poll: Poll, *, most: int, now: datetime) -> list[Record]:
         """Those of them that are named to nobody, at most so many; from now on they are, to the agent that polls."""
         taken: list[Record] = []
         with self._lock:
             for record in records:
-                name = self._names.get(record.exchange.request_id)
-                if len(taken) < most and (name is None or name.until <= now):
+                if len(taken) < most and self._is_free(record, now):
                     self._names[record.exchange.request_id] = _Name(poll.agent_id, poll.poll_id, now + self._lease)
                     taken.append(record)
             while len(self._names) > _NAMES:
                 self._names.popitem(last=False)
         return taken
+
+    def _is_free(self, record: Record, now: datetime) -> bool:
+        name = self._names.get(record.exchange.request_id)
+        return name is None or name.until <= now
 
     def forget_polls(self, lost: LostPolls, *, agent_id: str) -> None:
         """What was named in polls that an agent has lost, and has not arrived, is named to nobody."""

@@ -353,6 +353,14 @@ def test_a_request_is_named_to_one_agent_at_a_time_and_nothing_is_written(
     assert relay.methods() == {"RunQuery": 4}
 
 
+def test_what_is_named_is_for_no_other_kind_of_poll_of_the_process(store: DatastoreStore) -> None:
+    store.add_exchange(an_exchange(), b"ask", last=True)
+    assert named(store, a_poll(offers_only=True)) == [REQUEST]
+    assert store.claim_pending(BACKEND, agent_id="agent-2", now=NOON) == []
+    assert store.hand_out(BACKEND, a_poll("poll-2", agent_id="agent-2"), now=NOON) == []
+    assert store.claim_pending(BACKEND, agent_id="agent-2", now=NOON + POLICY.offer_lease) == [REQUEST]
+
+
 def test_no_more_are_named_than_the_agent_can_begin_and_the_oldest_first(store: DatastoreStore) -> None:
     for number in range(14):
         started = NOON + timedelta(milliseconds=number)
