@@ -19,7 +19,7 @@ WsgiApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
 _TIMEOUT: Final = 0.25
 """Seconds: whoever waits for longer had better ask the store."""
 
-_KEPT_FOR: Final = 600
+_KEPT_FOR: Final = 60
 """Seconds."""
 
 _NAMESPACE: Final = "hints"
@@ -36,7 +36,7 @@ class AppEngineMemcache:
         return found
 
     def put(self, name: str, value: bytes) -> None:
-        """Keep a value for some minutes."""
+        """Keep a value for a minute."""
         _result(
             lambda rpc: memcache.Client().set_multi_async({name: value}, time=_KEPT_FOR, namespace=_NAMESPACE, rpc=rpc)
         )

@@ -34,7 +34,7 @@ class Cache(Protocol):
         ...
 
     def put(self, name: str, value: bytes) -> None:
-        """Keep a value for some minutes, if it pleases."""
+        """Keep a value for a minute, if it pleases."""
         ...
 
 

@@ -11,7 +11,7 @@ from stores.hints import CacheUnavailable
 _TIMEOUT: Final = 0.25
 """Seconds for each step: whoever waits for longer had better ask the store."""
 
-_KEPT_FOR: Final = 600
+_KEPT_FOR: Final = 60
 """Seconds."""
 
 T = TypeVar("T")

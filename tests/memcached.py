@@ -1,10 +1,13 @@
 """Debian's memcached as a process, for tests and benchmarks."""
 
+import os
 import socket
 from contextlib import suppress
 from pathlib import Path
 
-from benchmarks.programs import find_program
+import pytest
+
+from benchmarks.programs import Missing, find_program
 from tests.system.processes import Process, free_port
 from tests.timing import SECOND, wait_until
 
@@ -12,6 +15,16 @@ from tests.timing import SECOND, wait_until
 def find_memcached() -> str:
     """The path of the program. Raises `Missing`."""
     return find_program("memcached", package="memcached")
+
+
+def require_memcached() -> None:
+    """Skip a test where there is none, unless REQUIRE_MEMCACHED=1 says that there must be."""
+    try:
+        find_memcached()
+    except Missing as exc:
+        if os.environ.get("REQUIRE_MEMCACHED") == "1":
+            raise
+        pytest.skip(f"NOT TESTED with a memcached: {exc}")
 
 
 def start_memcached(log: Path) -> tuple[Process, int]:

@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from benchmarks.programs import Missing
+from tests.memcached import require_memcached
 from tests.system.backends import Httpbin, Peer
 from tests.system.processes import running
 from tests.system.shapes import AppEngine, Shape, Site, Standalone
@@ -88,12 +88,10 @@ def appengine(folder: Path) -> Iterator[AppEngine]:
 @pytest.fixture(scope="session")
 def hinted_appengine(folder: Path) -> Iterator[AppEngine]:
     """The same with a memcached that fails at random."""
+    require_memcached()
     folder = folder / HINTED
     folder.mkdir()
-    try:
-        processes, address = start_unreliable_memcached(folder)
-    except Missing as exc:
-        pytest.skip(f"NOT TESTED with hints: {exc}")
+    processes, address = start_unreliable_memcached(folder)
     appengine = AppEngine(folder, MEMCACHE=address)
     yield appengine
     appengine.stop()

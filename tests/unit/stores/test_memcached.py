@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.programs import Missing
 from stores.hints import CacheUnavailable
 from stores.memcached import Memcached
-from tests.memcached import start_memcached
+from tests.memcached import require_memcached, start_memcached
 from tests.system.processes import free_port
 
 pytestmark = pytest.mark.loopback
@@ -17,10 +16,8 @@ pytestmark = pytest.mark.loopback
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Memcached]:
-    try:
-        process, port = start_memcached(tmp_path_factory.mktemp("memcached") / "log")
-    except Missing as exc:
-        pytest.skip(f"NOT TESTED on a real memcached: {exc}")
+    require_memcached()
+    process, port = start_memcached(tmp_path_factory.mktemp("memcached") / "log")
     cache = Memcached("127.0.0.1", port)
     yield cache
     cache.close()
