@@ -61,7 +61,9 @@ def create_app(
 
     Without `gives_requests` a poll of version 2 only names them, and they are fetched: for a platform that does not
     tell when the agent of a waiting poll has been killed, because what that one was given would be lost to its user."""
-    app = make_service("agent_service", clock=clock, new_id=new_id, form_for=lambda accept: "text", project=project)
+    app = make_service(
+        "agent_service", store=store, clock=clock, new_id=new_id, form_for=lambda accept: "text", project=project
+    )
     posting = ThreadPoolExecutor(_POSTING, thread_name_prefix="posting")
     agents = _Agents(store, waiter, clock, identity, policy, Departures(), posting, Cutter(clock), gives_requests)
 

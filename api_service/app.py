@@ -60,7 +60,9 @@ def create_app(
     """The service. `trusts_cron_field`: it runs where the platform strips `X-Appengine-Cron` from what comes from
     outside. `deletes_stale_backends`: the sweep also removes registrations without an agent for `backend_gone`.
     `has_options`: backends may have those that the stand-alone proxy has."""
-    app = make_service("api_service", clock=clock, new_id=new_id, form_for=lambda accept: "json", project=project)
+    app = make_service(
+        "api_service", store=store, clock=clock, new_id=new_id, form_for=lambda accept: "json", project=project
+    )
     app.url_map.converters["any_id"] = _AnyId
     admin = _Admin(store, clock, identity, policy, trusts_cron_field, deletes_stale_backends, has_options)
 

@@ -15,6 +15,7 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from broker.errors import NotAllowed
+from broker.store import Store
 from broker.waiting import Clock
 from edge.audit import log_refusal
 from edge.errors import INTERNAL, NO_SUCH_PATH, Failure, Form, describe, method_not_allowed, render
@@ -22,12 +23,14 @@ from edge.logs import Access, cloud_trace_of, escaped, log_access
 from edge.wsgi import PlainResponse, peer_of, whole
 from wire.errors import MalformedMessage
 from wire.headers import Headers
-from wire.protocol import RequestId, trace_of
+from wire.protocol import BackendId, RequestId, trace_of
 
 logger = logging.getLogger(__name__)
 
 PLATFORM_PATHS: Final = ("/_ah/warmup", "/_ah/start")
 """App Engine calls these to wake an instance."""
+
+_NOBODY: Final = BackendId("warm-up")
 
 
 @dataclass(slots=True)
@@ -65,12 +68,14 @@ def new_request_id() -> RequestId:
 def make_service(
     name: str,
     *,
+    store: Store,
     clock: Clock,
     new_id: Callable[[], RequestId],
     form_for: Callable[[str | None], Form],
     project: str = "",
 ) -> Flask:
-    """A Flask application without routes but the platform's own.
+    """A Flask application without routes but the platform's own: who is woken asks `store` for something, so that the
+    first request of somebody finds the connection made.
 
     `form_for` gives the form of an error's answer by the caller's `Accept`.
     """
@@ -101,8 +106,12 @@ def make_service(
         response.call_on_close(_access_logger(record, response.status_code, clock, project))
         return response
 
+    def wake() -> PlainResponse:
+        store.get_statuses([_NOBODY])
+        return whole((200, Headers(), b""))
+
     for path in PLATFORM_PATHS:
-        app.add_url_rule(path, path, view_func=lambda: whole((200, Headers(), b"")))
+        app.add_url_rule(path, path, view_func=wake)
     return app
 
 

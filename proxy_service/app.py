@@ -51,7 +51,7 @@ def create_app(
 ) -> Flask:
     """The service. `on_appengine`: believe what App Engine's front end says of the client's address. Without `removals`
     what was delivered is removed before the next request comes over its connection."""
-    app = make_service("proxy_service", clock=clock, new_id=new_id, form_for=choose_form, project=project)
+    app = make_service("proxy_service", store=store, clock=clock, new_id=new_id, form_for=choose_form, project=project)
     users = _Users(store, waiter, clock, identity, policy, Cutter(clock), on_appengine, removals)
 
     @app.before_request

@@ -1,7 +1,7 @@
 """`edge.service`: every request has an ID, an answer and a line in the log."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 from itertools import count
 
@@ -11,12 +11,15 @@ from flask.testing import FlaskClient
 from werkzeug.exceptions import ImATeapot
 
 from broker.errors import BackendOffline, DuplicateRequest, Overloaded
+from broker.model import BackendStatus
+from broker.policy import Policy
 from edge.service import current_record, make_service
 from edge.wsgi import PlainResponse, streamed
+from stores.memory import MemoryStore
 from tests.fakes.clock import FakeClock
 from wire.headers import Headers
 from wire.http1 import ResponseHead
-from wire.protocol import ERROR, TRACE_ID, RequestId
+from wire.protocol import ERROR, TRACE_ID, BackendId, RequestId
 
 
 @pytest.fixture
@@ -24,12 +27,30 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
+class Asked(MemoryStore):
+    """Notes what it is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(Policy())
+        self.asked = 0
+
+    def get_statuses(self, backend_ids: Collection[BackendId]) -> Mapping[BackendId, BackendStatus]:
+        self.asked += 1
+        return super().get_statuses(backend_ids)
+
+
 @pytest.fixture
-def app(clock: FakeClock) -> Flask:
+def store() -> Asked:
+    return Asked()
+
+
+@pytest.fixture
+def app(clock: FakeClock, store: Asked) -> Flask:
     """A service that fails as it is told."""
     numbers = count(1)
     made = make_service(
         "svc",
+        store=store,
         clock=clock,
         new_id=lambda: RequestId(f"{next(numbers):08}-the-secret-rest"),
         form_for=lambda accept: "text",
@@ -116,5 +137,6 @@ def test_there_are_no_redirects_and_no_automatic_options(client: FlaskClient) ->
     assert client.options("/slow").status_code == 405
 
 
-def test_the_platform_wakes_an_instance(client: FlaskClient) -> None:
+def test_an_instance_that_is_woken_reaches_for_its_store(client: FlaskClient, store: Asked) -> None:
     assert [client.get(path).status_code for path in ("/_ah/warmup", "/_ah/start")] == [200, 200]
+    assert store.asked == 2
