@@ -34,6 +34,9 @@ from wire.protocol import MAX_ENTRY_BYTES, BackendId, RequestId
 MAX_APPENDED_BYTES: Final = 4_000_000
 """Which are stored beside one another before the state that names them."""
 
+_MAX_BATCH_BYTES: Final = 4_000_000
+"""Of the requests that one poll gets, in one look-up; on App Engine it gets their names alone."""
+
 CLOCK_SKEW: Final = timedelta(seconds=1)
 """How far the clocks of two machines may be apart."""
 
@@ -138,7 +141,7 @@ class DatastoreStore:
     def hand_out(self, backend_id: BackendId, poll: Poll, *, now: datetime) -> list[HandedOut]:
         if poll.offers_only:
             return self._name(backend_id, poll, now=now)
-        room = Room(poll, self._policy, most_bytes=records.MAX_READ_BYTES)
+        room = Room(poll, self._policy, most_bytes=_MAX_BATCH_BYTES)
         won: list[Record] = []
         for page in self._pages_for(backend_id, poll, now=now):
             chosen = list(itertools.takewhile(lambda record: room.admit(_size_in_batch(record)), page))

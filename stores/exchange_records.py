@@ -47,7 +47,7 @@ MAX_INLINE_BYTES: Final = 32_000
 """What lies in the entity of the exchange is written again with each of its few states, but is no entity of its own."""
 
 MAX_READ_BYTES: Final = 3_000_000
-"""What one look-up brings at most: as many threads as an instance has may hold so much each."""
+"""What one look-up of a long body brings at most, mostly two parts: each thread of an instance may hold so much."""
 
 BACKEND: Final = "backend"
 AGENT: Final = "agent"
