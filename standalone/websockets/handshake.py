@@ -63,18 +63,11 @@ class Websockets:
         """
         exchange = intake.exchange._replace(upgrade=WEBSOCKET)
         is_allowed = self._right_to(exchange, may_stay)
-        self._tunnels.require_room()
-        if not self._presence.takes_upgrades(exchange.backend_id):
-            await self._open_by_requests(call, intake, is_allowed)
-            return
-        self._store.add_exchange(exchange, intake.head, last=True)
-        try:
-            await self._answer(call, exchange, deliver, is_allowed)
-        except UnknownRequest as exc:
-            raise BrokenAnswer("the backend was removed meanwhile") from exc
-        finally:
-            self._tunnels.discard(exchange.request_id)
-            self._store.delete_exchange(exchange.backend_id, exchange.request_id)
+        with self._tunnels.place():
+            if self._presence.takes_upgrades(exchange.backend_id):
+                await self._open_by_tunnel(call, exchange, intake, deliver, is_allowed)
+            else:
+                await self._open_by_requests(call, intake, is_allowed)
 
     def _right_to(self, exchange: Exchange, may_stay: Right) -> Right:
         end_users = end_users_serving(exchange.end_user)
@@ -86,6 +79,18 @@ class Websockets:
                 return False
 
         return is_allowed
+
+    async def _open_by_tunnel(
+        self, call: Call, exchange: Exchange, intake: Intake, deliver: Deliver, is_allowed: Right
+    ) -> None:
+        self._store.add_exchange(exchange, intake.head, last=True)
+        try:
+            await self._answer(call, exchange, deliver, is_allowed)
+        except UnknownRequest as exc:
+            raise BrokenAnswer("the backend was removed meanwhile") from exc
+        finally:
+            self._tunnels.discard(exchange.request_id)
+            self._store.delete_exchange(exchange.backend_id, exchange.request_id)
 
     async def _open_by_requests(self, call: Call, intake: Intake, is_allowed: Right) -> None:
         path = self._store.get_backend(intake.exchange.backend_id).options.shim_path.strip("/")

@@ -6,7 +6,8 @@ because it was idle, is not allowed any more, or because the proxy stops, ends w
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -116,6 +117,7 @@ class Tunnels:
         self._limit = limit
         self._loop = asyncio.get_running_loop()
         self._arrived: dict[RequestId, AgentEnd] = {}
+        self._opening = 0
         self._open: dict[Splice, _Opened] = {}
         self._tasks: dict[asyncio.Task[None], Right] = {}
 
@@ -123,10 +125,16 @@ class Tunnels:
         """How many are open."""
         return len(self._open) + len(self._tasks)
 
-    def require_room(self) -> None:
-        """Raises `Overloaded` where there are too many."""
-        if len(self) + len(self._arrived) >= self._limit:
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A handshake, which counts like what is open. Raises `Overloaded` where there are too many."""
+        if len(self) + self._opening >= self._limit:
             raise Overloaded(f"{self._limit} websockets are open already")
+        self._opening += 1
+        try:
+            yield
+        finally:
+            self._opening -= 1
 
     def open_for(
         self,

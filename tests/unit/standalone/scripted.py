@@ -71,7 +71,7 @@ class Peer:
 class Bench:
     """An application over a store and a clock of its own; to be made in an event loop."""
 
-    def __init__(self, policy: Policy | None = None, *, access: Access = OPEN) -> None:
+    def __init__(self, policy: Policy | None = None, *, access: Access = OPEN, websockets: int = MANY) -> None:
         self.policy = policy or Policy()
         self.store = MemoryStore(self.policy)
         self.clock = FakeClock()
@@ -84,6 +84,7 @@ class Bench:
             new_id=self._new_id,
             presence=self.presence,
             access=access,
+            websockets=websockets,
         )
 
     def _new_id(self) -> RequestId:
@@ -155,10 +156,16 @@ async def turns() -> None:
         await asyncio.sleep(0)
 
 
-def run(scenario: Callable[[Bench], Awaitable[None]], policy: Policy | None = None, *, access: Access = OPEN) -> None:
+def run(
+    scenario: Callable[[Bench], Awaitable[None]],
+    policy: Policy | None = None,
+    *,
+    access: Access = OPEN,
+    websockets: int = MANY,
+) -> None:
     """Run a scenario in an event loop, on a bench of its own."""
 
     async def main() -> None:
-        await scenario(Bench(policy, access=access))
+        await scenario(Bench(policy, access=access, websockets=websockets))
 
     asyncio.run(main())

@@ -6,7 +6,7 @@ import pytest
 
 from tests.factories import BACKEND, a_backend, seconds
 from tests.unit.standalone.connections.test_splice import FakeTransport
-from tests.unit.standalone.scripted import AGENT_FIELDS, Bench, Passes, Peer, run, turns
+from tests.unit.standalone.scripted import AGENT_FIELDS, OK, Bench, Passes, Peer, run, turns
 from wire.protocol import RequestId
 
 KEY = ("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==")
@@ -219,6 +219,22 @@ def test_a_handshake_that_is_none_is_refused(
         assert (asking.status, asking.fields["X-Inverting-Proxy-Error"]) == refusal
 
     run(scenario)
+
+
+def test_a_handshake_has_its_place_among_the_websockets_from_its_beginning_to_its_end() -> None:
+    async def scenario(bench: Bench) -> None:
+        first = await ask_and_fetch(bench)
+        second = await begin(bench, "/ws", *HANDSHAKE, changing=Changing()).done()
+        await bench.post("request-1", OK).done()
+        await first.done()
+        third = begin(bench, "/ws", *HANDSHAKE, changing=Changing())
+        await turns()
+
+        assert (second.status, second.fields["X-Inverting-Proxy-Error"]) == (503, "overloaded")
+        assert (first.status, third.task.done()) == (200, False)
+        third.task.cancel()
+
+    run(scenario, websockets=1)
 
 
 def test_a_101_without_a_tunnel_is_a_broken_answer() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -228,13 +229,14 @@ def test_all_are_ended_when_the_proxy_stops(caplog: pytest.LogCaptureFixture) ->
     assert caplog.messages[-1].endswith("reason=stopping")
 
 
-def test_there_is_a_limit() -> None:
+def test_there_is_a_limit_and_a_place_is_taken_before_it_is_known_whether_the_backend_agrees() -> None:
     async def scenario(bench: Bench) -> None:
-        bench.tunnels = Tunnels(now=bench.clock.now, limit=1)
-        bench.tunnels.require_room()
-        bench.join()
-
-        with pytest.raises(Overloaded, match="1 websockets"):
-            bench.tunnels.require_room()
+        bench.tunnels = Tunnels(now=bench.clock.now, limit=2)
+        with suppress(UnknownRequest), bench.tunnels.place():
+            raise UnknownRequest("a handshake that fails")
+        with bench.tunnels.place():
+            bench.join()
+        with bench.tunnels.place(), pytest.raises(Overloaded, match="2 websockets"), bench.tunnels.place():
+            pass
 
     run(scenario)
