@@ -118,7 +118,7 @@ class HandoutContract:
         polled = [handed_ids(store, a_poll(f"p{number}"), now=later(10)) for number in range(9)]
         assert [name for names in polled for name in names] == [f"r{number}" for number in range(9)]
         assert max(len(names) for names in polled) <= 8
-        assert len(polled[0]) >= 2  # a look-up into Datastore brings no more
+        assert len(polled[0]) >= 3
 
     # Polls that are lost
 
