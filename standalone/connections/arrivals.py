@@ -29,7 +29,8 @@ _PAUSE: Final = 0.5
 
 
 class ArrivalServer:
-    """Accepts until it is closed. `create` makes what serves a connection of a client, or of the peer itself (None).
+    """Accepts until it is closed. `create` makes what serves a connection: of whom a header names, or the
+    peer's own (None).
 
     `has_room` is asked for each that comes, with how many are on their way in, and how many there are from its address
     with those that are served (0 where nobody counts them). `handshake` and `shutdown` are seconds for TLS.
@@ -128,7 +129,7 @@ class ArrivalServer:
         )
 
 
-async def _receive_header(connection: socket.socket) -> Origin | None:
+async def _receive_header(connection: socket.socket) -> Origin:
     """Raises `ProxyHeaderError`, also for a connection that ends before its header does."""
     loop = asyncio.get_running_loop()
     header = read_header()
@@ -142,5 +143,5 @@ async def _receive_header(connection: socket.socket) -> Origin | None:
             try:
                 wanted, data = header.send(data), b""
             except StopIteration as stop:
-                origin: Origin | None = stop.value
+                origin: Origin = stop.value
                 return origin

@@ -41,9 +41,14 @@ class Origin:
     """True where the client spoke TLS to the proxy."""
 
 
-def read_header() -> Generator[int, bytes, Origin | None]:
-    """Yields how many bytes it wants, and is to be sent exactly these; returns the client, or None where the proxy
-    speaks for itself (a health check) or does not know. Raises `ProxyHeaderError`."""
+UNKNOWN: Final = Origin("unknown", 0)
+"""Where the proxy does not say whose connection it is, or speaks for itself (a health check; but some say so also of
+connections that clients share). Never the proxy's own address: what clients send there would be taken for its word.
+The name is that of RFC 7239 section 6.2."""
+
+
+def read_header() -> Generator[int, bytes, Origin]:
+    """Yields how many bytes it wants, and is to be sent exactly these. Raises `ProxyHeaderError`."""
     start = yield len(_SIGNATURE)
     if start == _SIGNATURE:
         command, family, *length = yield 4
@@ -63,13 +68,13 @@ def _read(length: int) -> Generator[int, bytes, bytes]:
     return (yield length) if length else b""
 
 
-def _parse_line(line: bytes) -> Origin | None:
+def _parse_line(line: bytes) -> Origin:
     match = _LINE.fullmatch(line)
     if match is None:
         raise ProxyHeaderError("a first line that is none of version 1")
     version, *addresses, source_port, target_port = match.groups()
     if version is None:
-        return None
+        return UNKNOWN
     kind = ipaddress.IPv4Address if version == b"TCP4" else ipaddress.IPv6Address
     try:
         source, _ = (kind(address.decode()) for address in addresses)
@@ -81,16 +86,16 @@ def _parse_line(line: bytes) -> Origin | None:
     return Origin(str(source), ports[0])
 
 
-def _parse(command: int, family: int, rest: bytes) -> Origin | None:
+def _parse(command: int, family: int, rest: bytes) -> Origin:
     if command == _LOCAL:
-        return None  # whatever stands behind it
+        return UNKNOWN  # whatever stands behind it
     if command != _PROXY:
         raise ProxyHeaderError("neither of the commands of version 2")
     if family not in _ADDRESS_BYTES or len(rest) < _ADDRESS_BYTES[family]:
         raise ProxyHeaderError("addresses of a kind that a connection does not have, or too short")
     facts = dict(_read_facts(rest[_ADDRESS_BYTES[family] :]))
     if family not in (_TCP4, _TCP6):
-        return None
+        return UNKNOWN
     size = 4 if family == _TCP4 else 16
     port = int.from_bytes(rest[2 * size : 2 * size + 2], "big")
     about_tls = facts.get(_ABOUT_TLS, b"")

@@ -20,6 +20,7 @@ from tests.timing import SECOND, wait_until
 
 HEADER = b"PROXY TCP4 198.51.100.7 192.0.2.1 56324 443\r\n"
 LOCAL = b"\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"
+UNIX = b"\r\n\r\n\x00\r\nQUIT\n\x21\x31\x00\xd8" + bytes(216)
 TRUSTED = 'trusted-peers = "127.0.0.1"'
 
 Serve = Callable[..., tuple[Process, str, str]]
@@ -58,10 +59,12 @@ def test_the_client_is_the_one_that_the_header_names_whatever_its_fields_say(ser
     assert told == [b"198.51.100.7", b"http"]
 
 
-def test_a_peer_that_speaks_for_itself_is_the_client(serve: Serve) -> None:
+@pytest.mark.parametrize("header", [b"PROXY UNKNOWN\r\n", UNIX, LOCAL])
+def test_a_client_whom_the_header_does_not_name_is_unknown_and_not_believed(serve: Serve, header: bytes) -> None:
     _, users, agents = serve()
 
-    assert forwarded(users, agents, LOCAL) == [b"127.0.0.1", b"http"]
+    told = forwarded(users, agents, header, ("X-Forwarded-For", "1.2.3.4"), ("X-Forwarded-Proto", "https"))
+    assert told == [b"unknown", b"http"]
 
 
 def test_a_header_that_comes_in_pieces_is_read(serve: Serve) -> None:

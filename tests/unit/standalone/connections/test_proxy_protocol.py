@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from standalone.connections.proxy_protocol import MAX_HEADER, Origin, ProxyHeaderError, read_header
+from standalone.connections.proxy_protocol import MAX_HEADER, UNKNOWN, Origin, ProxyHeaderError, read_header
 
 SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
 HTTP = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -16,7 +16,7 @@ class CutOff(Exception):
     """The data ended before the header did."""
 
 
-def read(data: bytes) -> tuple[Origin | None, bytes]:
+def read(data: bytes) -> tuple[Origin, bytes]:
     """The client, and what is left behind the header."""
     header, position = read_header(), 0
     wanted = next(header)
@@ -50,21 +50,21 @@ def fact(kind: int, value: bytes) -> bytes:
     [
         (b"PROXY TCP4 198.51.100.7 192.0.2.1 56324 443\r\n", Origin("198.51.100.7", 56324)),
         (b"PROXY TCP6 2001:db8::7 ::1 1 65535\r\n", Origin("2001:db8::7", 1)),
-        (b"PROXY UNKNOWN\r\n", None),
-        (b"PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n", None),
+        (b"PROXY UNKNOWN\r\n", UNKNOWN),
+        (b"PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n", UNKNOWN),
         (version_2(ends("198.51.100.7", 56324)), Origin("198.51.100.7", 56324)),
         (version_2(ends("2001:db8::7", 1), family=0x21), Origin("2001:db8::7", 1)),
         (version_2(ends("1.2.3.4", 1) + fact(4, b"") + fact(1, b"h2")), Origin("1.2.3.4", 1)),
         (version_2(ends("1.2.3.4", 1) + fact(0x20, b"\x01\x00\x00\x00\x00")), Origin("1.2.3.4", 1, is_tls=True)),
         (version_2(ends("1.2.3.4", 1) + fact(0x20, b"\x00\x00\x00\x00\x00")), Origin("1.2.3.4", 1)),
         (version_2(ends("1.2.3.4", 1) + fact(0x20, b"")), Origin("1.2.3.4", 1)),
-        (version_2(b"", command=0x20, family=0), None),
-        (version_2(b"whatever", command=0x20, family=0x99), None),
-        (version_2(bytes(216), family=0x31), None),
-        (version_2(b"", family=0), None),
+        (version_2(b"", command=0x20, family=0), UNKNOWN),
+        (version_2(b"whatever", command=0x20, family=0x99), UNKNOWN),
+        (version_2(bytes(216), family=0x31), UNKNOWN),
+        (version_2(b"", family=0), UNKNOWN),
     ],
 )
-def test_the_client_is_read_and_nothing_behind_the_header_is(header: bytes, origin: Origin | None) -> None:
+def test_the_client_is_read_and_nothing_behind_the_header_is(header: bytes, origin: Origin) -> None:
     assert read(header + HTTP) == (origin, HTTP)
     assert read(header) == (origin, b"")
 
@@ -109,7 +109,7 @@ def test_what_is_no_header_is_refused(data: bytes) -> None:
 def test_whatever_comes_is_a_client_or_is_refused(data: bytes) -> None:
     with suppress(ProxyHeaderError, CutOff):
         origin, _ = read(data)
-        assert origin is None or str(ipaddress.ip_address(origin.address)) == origin.address
+        assert origin is UNKNOWN or str(ipaddress.ip_address(origin.address)) == origin.address
 
 
 @given(st.ip_addresses(), st.integers(0, 65535), st.sampled_from(range(4)))
@@ -131,5 +131,4 @@ def test_facts_of_any_kind_are_passed_over(data: st.DataObject, kind: int) -> No
     header = version_2(ends("1.2.3.4", 1) + b"".join(fact(kind, draw()) for _ in range(3)))
 
     origin, rest = read(header)
-    assert origin is not None
     assert (origin.address, rest) == ("1.2.3.4", b"")
