@@ -4,6 +4,7 @@ One proxy to a file: it is read once, when the proxy starts. Whoever wants to lo
 or any other program, while the proxy runs.
 """
 
+import fcntl
 import json
 import logging
 import sqlite3
@@ -11,13 +12,13 @@ import threading
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from broker.errors import StoreUnavailable
 from broker.model import Backend
 from broker.registrations import Registered
 from stores.options import decode_options, encode_options
-from stores.sqlite_schema import UnusableDatabase, bring_up_to_date, explain, no_folder, require_ours
+from stores.sqlite_schema import LOCKED, UnusableDatabase, bring_up_to_date, explain, no_folder, require_ours
 from wire.protocol import BackendId
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class SqliteRegistrations:
         try:
             with ExitStack() as opened:
                 self._changes = opened.enter_context(closing(connect(path, patience)))
+                opened.enter_context(_keep_others_out(path))
                 bring_up_to_date(self._changes)
                 self._notes = opened.enter_context(closing(connect(path, timedelta())))
                 self._opened = opened.pop_all()
@@ -123,6 +125,21 @@ def connect(path: Path, patience: timedelta) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _keep_others_out(path: Path) -> BinaryIO:
+    """A file beside the database, whose lock the kernel takes back when the process ends, however it ends. SQLite's own
+    locks would keep out those too who only read."""
+    try:
+        file = path.with_name(f"{path.name}-lock").open("ab")
+    except OSError as exc:
+        raise UnusableDatabase(no_folder(path)) from exc
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as exc:
+        file.close()
+        raise UnusableDatabase(LOCKED) from exc
+    return file
 
 
 def _registered(

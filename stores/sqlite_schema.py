@@ -21,6 +21,9 @@ MIGRATIONS: Final = (
 """What makes of each version the next; a file says in `PRAGMA user_version` which it is. None is ever changed here."""
 
 
+LOCKED: Final = "is locked by another program: end that, or name another file"
+
+
 class UnusableDatabase(Exception):
     """The file cannot be used; the text says why, and what to do."""
 
@@ -76,7 +79,7 @@ def explain(exc: sqlite3.Error, path: Path) -> str:
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
         return "cannot be written: may this user write the file, and into its folder?"
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return "is locked by another program: end that, or name another file"
+        return LOCKED
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
         return f"is no database, or a damaged one ({exc}): put a copy of it in its place, or name another file"
     return f"cannot be used: {exc}"

@@ -35,6 +35,14 @@ def after_a_restart(path: Path) -> list[Registered]:
         return registrations.load()
 
 
+def in_a_copy(path: Path) -> list[Registered]:
+    """What a copy has that is made while a proxy has the file, as docs/standalone.md says."""
+    copy = path.with_name("copy.sqlite3")
+    with closing(sqlite3.connect(path)) as opened, closing(sqlite3.connect(copy)) as target:
+        opened.backup(target)
+    return after_a_restart(copy)
+
+
 def what_is_said_of(path: Path) -> str:
     with pytest.raises(UnusableDatabase) as caught, closing(SqliteRegistrations(path, patience=timedelta())) as opened:
         opened.load()
@@ -60,7 +68,7 @@ def test_a_change_is_in_the_file_when_it_is_reported_also_without_a_proper_end(p
     registrations = SqliteRegistrations(path)
     registrations.put(WHOLE)
 
-    assert after_a_restart(path) == [Registered(WHOLE)]
+    assert in_a_copy(path) == [Registered(WHOLE)]
     registrations.close()
 
 
@@ -70,10 +78,10 @@ def test_the_last_use_is_kept_now_and_then(path: Path) -> None:
         registrations.note_used(BACKEND, NOON)
         registrations.note_used(BACKEND, NOON + timedelta(minutes=9))
 
-        assert after_a_restart(path) == [Registered(a_backend(), NOON)]
+        assert in_a_copy(path) == [Registered(a_backend(), NOON)]
         registrations.note_used(BACKEND, NOON + timedelta(minutes=10))
         registrations.put(a_backend())
-        assert after_a_restart(path) == [Registered(a_backend(), NOON + timedelta(minutes=10))]
+        assert in_a_copy(path) == [Registered(a_backend(), NOON + timedelta(minutes=10))]
 
 
 def test_what_is_registered_anew_has_no_past(path: Path) -> None:
@@ -114,6 +122,15 @@ def test_a_locked_file_is_named_so(path: Path) -> None:
         other.execute("BEGIN IMMEDIATE")
 
         assert what_is_said_of(path) == "is locked by another program: end that, or name another file"
+
+
+def test_a_second_proxy_does_not_get_the_file_until_the_first_has_ended(path: Path) -> None:
+    with closing(SqliteRegistrations(path)) as first:
+        assert what_is_said_of(path) == "is locked by another program: end that, or name another file"
+        require_usable(path)
+        first.put(WHOLE)
+
+    assert after_a_restart(path) == [Registered(WHOLE)]
 
 
 def test_a_file_in_no_folder_is_named_so(tmp_path: Path) -> None:
