@@ -23,8 +23,9 @@ _FIELD_VALUE = re.compile(r"[\t -~\x80-\xff]*")
 # such as `@host/` would change the host of a URL that somebody makes of it.
 _TARGET = re.compile(r"/[!-~]*|[A-Za-z][A-Za-z0-9+.-]*://[!-~]+|\*")
 
-# RFC 9110 section 7.2: `uri-host [ ":" port ]`, no user name, no path.
-_HOST = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")
+# RFC 9110 section 7.2: `uri-host [ ":" port ]`, no user name, no path. A comma, which a name might have, is rather what
+# somebody has put between two fields.
+_HOST = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+;=%-]*|\[[A-Za-z0-9.:_~%-]+\])(?::[0-9]*)?")
 _IS_HOST: Final = Remembered(lambda text: _HOST.fullmatch(text) is not None)
 
 # A control byte other than the tab, anywhere in a head without its line ends: there a CR or an LF stood alone.
