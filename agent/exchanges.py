@@ -161,6 +161,8 @@ class Exchange:
             yield event
 
     def _told_of_answer(self, why_not: Exception | None) -> None:
+        if isinstance(why_not, SourceBroke) and self._request.interrupt.is_triggered:
+            why_not = Gone("the call to the backend was cut short for that")
         if isinstance(why_not, SourceBroke):
             logger.warning("%.8s the backend's answer broke off: %s", self._request.request_id, why_not)
             self._answer_failure(BROKE)

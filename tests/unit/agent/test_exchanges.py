@@ -95,6 +95,24 @@ def test_an_answer_that_breaks_off_is_followed_by_a_whole_one() -> None:
     assert [answer[:2] for answer in proxy.answers] == [(502, "backend-broke")]
 
 
+def test_an_answer_that_breaks_off_since_its_client_has_gone_is_not_the_backends_fault(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    proxy = FakeProxy(SourceBroke("x"))
+
+    def leave(request: Request) -> Response:
+        exchanges.give_up([request.request_id])
+        return answer(request)
+
+    exchanges = Exchanges(proxy, leave, forget=lambda _: None)
+    exchanges.run(replace(REQUEST, interrupt=Interrupt()), lambda: None)
+
+    assert proxy.answers == []
+    assert caplog.messages[0] == "01234567 nobody waits for the answer any more"
+    assert caplog.messages[1].endswith("reason=client-gone")
+
+
 @pytest.mark.parametrize("error", [Gone("x"), ProxyError("x"), Broken("x")])
 @pytest.mark.parametrize("first", [None, SourceBroke("x")])
 def test_an_answer_that_cannot_be_delivered_harms_nobody(error: Exception, first: Exception | None) -> None:
