@@ -4,6 +4,7 @@ Pure: the time is given. An agent that is killed closes its connections, so its 
 deadlines are over.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +16,9 @@ from wire.protocol import BackendId
 
 GRACE: Final = timedelta(seconds=5)
 """How long after its connection broke off an agent may come back; a reconnect takes less."""
+
+SHARE: Final = 1_000
+"""Agents of a backend that are known at a time: whoever may serve it can invent as many names as he likes."""
 
 
 class AgentName(NamedTuple):
@@ -36,22 +40,34 @@ class _Sightings:
 
 
 class Presence:
-    """The agents seen lately, each with its calls under way; at most `capacity` of them."""
+    """The agents seen lately, each with its calls under way; at most `capacity` of them, and `share` of a backend."""
 
-    def __init__(self, policy: Policy, *, grace: timedelta = GRACE, capacity: int = 10_000) -> None:
+    def __init__(
+        self, policy: Policy, *, grace: timedelta = GRACE, capacity: int = 100_000, share: int = SHARE
+    ) -> None:
         self._remembered = policy.backend_online
         self._grace = grace
         self._capacity = capacity
+        self._share = share
         self._agents: dict[AgentName, _Sightings] = {}
+        self._counts: Counter[BackendId] = Counter()
 
     def call_opened(self, agent: AgentName) -> None:
         """An agent calls, so it is there. Raises `Overloaded` for a new one when there are too many."""
-        if agent not in self._agents and len(self._agents) >= self._capacity:
-            raise Overloaded(f"{self._capacity} agents are known already")
-        seen = self._agents.setdefault(agent, _Sightings())
+        if agent not in self._agents:
+            self._require_room(agent.backend_id)
+            self._agents[agent] = _Sightings()
+            self._counts[agent.backend_id] += 1
+        seen = self._agents[agent]
         seen.open_calls += 1
         seen.broke_off = False
         seen.gone_from = None
+
+    def _require_room(self, backend_id: BackendId) -> None:
+        if len(self._agents) >= self._capacity:
+            raise Overloaded(f"{self._capacity} agents are known already")
+        if self._counts[backend_id] >= self._share:
+            raise Overloaded(f"{self._share} agents of this backend are known already")
 
     def has_polled(self, agent: AgentName, *, takes_upgrades: bool = False) -> None:
         """An agent asks for work, so it counts; in a call of its own, which says what it takes."""
@@ -109,6 +125,7 @@ class Presence:
         One that merely has not called for long may be busy with what it fetched: nothing is taken away from it.
         """
         gone = [name for name, seen in self._agents.items() if seen.gone_from is not None and seen.gone_from <= now]
+        self._counts -= Counter(name.backend_id for name in gone)
         for name in gone:
             if self._agents.pop(name).broke_off:
                 yield name

@@ -8,15 +8,13 @@ Those do not end with the right of one call at once: an agent whose token is rep
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Final
 
 from broker.waiting import Key, PendingKey
-from standalone.presence import GRACE, AgentName
+from standalone.presence import GRACE, SHARE, AgentName
+from wire.protocol import BackendId
 
 Right = Callable[[], bool]
 """To be asked again while something lasts that was allowed once: True for as long as it still is."""
-
-_AGENTS: Final = 10_000
 
 
 def always() -> bool:
@@ -33,29 +31,42 @@ class Rights:
     def __init__(self, wake: Callable[[Key], None], *, grace: timedelta = GRACE) -> None:
         self._wake = wake
         self._grace = grace
-        self._shown: OrderedDict[AgentName, Right] = OrderedDict()
+        self._shown: dict[BackendId, OrderedDict[str, Right]] = {}
+        """The agents of each backend, who has shown something last at the end."""
         self._ends: dict[AgentName, datetime] = {}
 
     def show(self, agent: AgentName, right: Right) -> None:
         """An agent has been let in."""
-        if not agent.agent_id:
+        if not agent.agent_id or right is always:
             return
-        self._shown[agent] = right
-        self._shown.move_to_end(agent)
-        if len(self._shown) > _AGENTS:
-            self._shown.popitem(last=False)
+        shown = self._shown.setdefault(agent.backend_id, OrderedDict())
+        shown[agent.agent_id] = right
+        shown.move_to_end(agent.agent_id)
+        if len(shown) > SHARE:
+            shown.popitem(last=False)
 
     def has(self, agent: AgentName) -> bool:
         """True for one that may serve, as far as is known, or whose right has ended just now."""
-        return agent in self._shown
+        return agent.agent_id in self._shown.get(agent.backend_id, ())
 
     def take_ended(self, now: datetime) -> list[AgentName]:
         """The agents whose right has ended and who have not shown a better one since; each once."""
-        over = [agent for agent, right in self._shown.items() if not right()]
+        over = [
+            AgentName(backend_id, agent_id)
+            for backend_id, shown in self._shown.items()
+            for agent_id, right in shown.items()
+            if not right()
+        ]
         for agent in over:
             self._wake(PendingKey(agent.backend_id))
         self._ends = {agent: self._ends.get(agent, now + self._grace) for agent in over}
         ended = [agent for agent, end in self._ends.items() if end <= now]
         for agent in ended:
-            del self._shown[agent]
+            self._forget(agent)
         return ended
+
+    def _forget(self, agent: AgentName) -> None:
+        shown = self._shown[agent.backend_id]
+        del shown[agent.agent_id]
+        if not shown:
+            del self._shown[agent.backend_id]

@@ -81,6 +81,20 @@ def test_only_so_many_agents_are_known_at_a_time() -> None:
         presence.call_opened(SECOND)
 
 
+def test_a_backend_with_too_many_agents_leaves_room_for_those_of_others_and_has_some_again_when_one_is_gone() -> None:
+    presence = Presence(Policy(), grace=seconds(5), share=1)
+    presence.call_opened(FIRST)
+    presence.call_opened(AgentName(BackendId("another"), "agent-1"))
+    with pytest.raises(Overloaded):
+        presence.call_opened(SECOND)
+    presence.call_closed(FIRST, now=NOON, broke_off=True)
+    lost_at(presence, 5)
+    presence.call_opened(SECOND)
+
+    with pytest.raises(Overloaded):
+        presence.call_opened(FIRST)
+
+
 def test_an_agent_that_has_left_does_not_count_when_its_grace_is_over() -> None:
     presence = Presence(Policy(), grace=seconds(5))
     presence.call_opened(FIRST)  # what it still has to answer

@@ -2,9 +2,10 @@
 
 from broker.waiting import Key, PendingKey
 from standalone.presence import AgentName
-from standalone.rights import Rights
+from standalone.rights import Rights, always
 from tests.factories import BACKEND, seconds
 from tests.fakes.clock import NOON
+from wire.protocol import BackendId
 
 FIRST = AgentName(BACKEND, "agent-1")
 SECOND = AgentName(BACKEND, "agent-2")
@@ -78,10 +79,19 @@ def test_nothing_is_known_of_agents_that_do_not_name_themselves() -> None:
     assert (bench.ended(0), bench.ended(60), bench.rights.has(nameless)) == ([], [], False)
 
 
-def test_only_so_many_agents_are_remembered() -> None:
+def test_only_so_many_agents_of_a_backend_are_remembered_whatever_others_have() -> None:
     bench = Bench()
     bench.show(FIRST)
-    for number in range(10_000):
+    another = AgentName(BackendId("another"), "agent-1")
+    bench.rights.show(another, lambda: True)
+    for number in range(1000):
         bench.rights.show(AgentName(BACKEND, f"other-{number}"), lambda: True)
+
+    assert (bench.rights.has(FIRST), bench.rights.has(another)) == (False, True)
+
+
+def test_what_does_not_end_is_not_remembered() -> None:
+    bench = Bench()
+    bench.rights.show(FIRST, always)
 
     assert not bench.rights.has(FIRST)
