@@ -57,7 +57,7 @@ def _domain_of(user: str) -> tuple[str, ...]:
 def find_candidates(backends: Iterable[Backend], *, user: str, host: str, path: str) -> list[Backend]:
     """The backends registered for a user and a path, online or not, whose hosts fit `host` (of `hosts.host_of`) most
     closely, and no others: what is meant for one host, its cookies among it, goes to no backend of a wider choice while
-    those of that host are offline."""
+    those of that host are offline. Backends for other users and paths do not count."""
     end_users = end_users_serving(user)
     fitting: dict[int, list[Backend]] = {}
     for backend in backends:

@@ -190,6 +190,12 @@ def test_the_closest_host_comes_before_the_owner_and_the_prefix() -> None:
     assert chosen == ["exact", "wild", "wider", "own"]
 
 
+def test_a_host_at_which_only_others_have_a_backend_is_like_any_other() -> None:
+    others, anywhere = a_backend("others", hosts=("a.org",), end_user=ALICE), a_backend("anywhere")
+
+    assert find_candidates([others, anywhere], user="", host="a.org", path="/") == [anywhere]
+
+
 def test_among_backends_of_one_host_the_own_one_comes_first() -> None:
     own, shared = (
         a_backend("own", hosts=("a.org",), end_user=ALICE),
