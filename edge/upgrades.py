@@ -16,6 +16,12 @@ UPGRADE_NOT_SUPPORTED: Final = Failure(
     text="The proxy carries no such connection here: use plain HTTP requests; for websockets the agent's shim "
     "(--shim-websockets), or a stand-alone proxy, which carries them.",
 )
+NO_TUNNELS: Final = Failure(
+    status=501,
+    reason="upgrade-not-supported",
+    party="client",
+    text="The proxy opens no tunnels to other hosts (CONNECT): send it plain HTTP requests.",
+)
 NO_WEBSOCKETS: Final = Failure(
     status=501,
     reason="upgrade-not-supported",
@@ -51,7 +57,7 @@ def refuse_upgrade(head: RequestHead) -> None:
 def refuse_connect(head: RequestHead) -> None:
     """Raises `Refusal` for CONNECT."""
     if head.method == "CONNECT":
-        raise Refusal(UPGRADE_NOT_SUPPORTED)
+        raise Refusal(NO_TUNNELS)
 
 
 def wants_websocket(head: RequestHead) -> bool:

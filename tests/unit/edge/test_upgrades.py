@@ -1,9 +1,12 @@
 """`edge.upgrades`: what cannot work is refused, what may be ignored is ignored."""
 
+from collections.abc import Callable
+
 import pytest
 
 from edge.errors import Refusal
 from edge.upgrades import (
+    NO_TUNNELS,
     UPGRADE_NOT_SUPPORTED,
     WRONG_VERSION,
     refuse_connect,
@@ -23,12 +26,11 @@ def head(method: str = "GET", *pairs: tuple[str, str]) -> RequestHead:
 @pytest.mark.parametrize(
     "refused",
     [
-        head("CONNECT"),
         head("GET", ("Connection", "Upgrade"), ("Upgrade", "websocket")),
         head("GET", ("connection", "keep-alive, upgrade"), ("UPGRADE", "h2c, WebSocket")),
     ],
 )
-def test_tunnels_and_websockets_are_refused(refused: RequestHead) -> None:
+def test_websockets_are_refused(refused: RequestHead) -> None:
     with pytest.raises(Refusal) as caught:
         refuse_upgrade(refused)
     assert caught.value.failure == UPGRADE_NOT_SUPPORTED
@@ -52,10 +54,16 @@ VERSION = ("Sec-WebSocket-Version", "13")
 KEY = ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
 
 
+@pytest.mark.parametrize("refuse", [refuse_connect, refuse_upgrade])
+def test_connect_is_refused_with_no_word_on_websockets(refuse: Callable[[RequestHead], None]) -> None:
+    with pytest.raises(Refusal) as caught:
+        refuse(head("CONNECT"))
+    assert caught.value.failure == NO_TUNNELS
+
+
 def test_connect_alone_is_refused_where_websockets_are_carried() -> None:
     refuse_connect(head("GET", *UPGRADE))
-    with pytest.raises(Refusal):
-        refuse_connect(head("CONNECT"))
+    assert wants_websocket(head("GET", *UPGRADE))
 
 
 def test_the_handshake_of_the_standard_is_taken() -> None:
