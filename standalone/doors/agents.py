@@ -5,11 +5,12 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from broker.answers import post_answer
 from broker.batches import Postbox
-from broker.errors import ClaimedElsewhere, UnknownRequest
+from broker.errors import ClaimedElsewhere, NotAllowed, UnknownRequest
 from broker.exchange import require_holder
 from broker.model import Exchange, Part, Poll, State
 from broker.policy import Policy
@@ -26,7 +27,7 @@ from standalone.presence import AgentName, Presence
 from standalone.registration import OpenRegistration
 from standalone.rights import Right, Rights
 from standalone.waiting import AsyncioWaiter, drive
-from standalone.websockets.tunnels import Tunnels
+from standalone.websockets.tunnels import AGENT_LOST_REASON, Tunnels
 from stores.memory import MemoryStore
 from wire.batches import ANSWERS, BatchParser
 from wire.headers import Headers
@@ -202,7 +203,7 @@ class Agents:
         self._store.release_offers(backend_id, agent_id=agent_id)
         await call.answer(204, Headers(), b"")
 
-    async def _send_request(self, call: Call, agent: AgentName, _: Right) -> None:
+    async def _send_request(self, call: Call, agent: AgentName, right: Right) -> None:
         backend_id, agent_id = agent
         request_id = request_id_of(call.head.headers)
         call.trace = trace_of(request_id)
@@ -216,6 +217,7 @@ class Agents:
         await call.send(head, part.data)
         while not part.last:
             part = await self._read_request(exchange, part.end)
+            self._require_right(agent, right, request_id)
             await call.send(part.data)
         await call.send(End())
 
@@ -225,38 +227,41 @@ class Agents:
         )
         return await drive(reading, self._waiter)
 
-    async def _take_response(self, call: Call, agent: AgentName, _: Right) -> None:
+    async def _take_response(self, call: Call, agent: AgentName, right: Right) -> None:
         boundary = boundary_of(call.head.headers.get("Content-Type"))
         if boundary is None:
-            await self._take_answer(call, agent)
+            await self._take_answer(call, agent, right)
         else:
-            await self._take_batch(call, agent, BatchParser(boundary, ANSWERS))
+            await self._take_batch(call, agent, right, BatchParser(boundary, ANSWERS))
 
-    async def _take_batch(self, call: Call, agent: AgentName, parser: BatchParser) -> None:
+    async def _take_batch(self, call: Call, agent: AgentName, right: Right, parser: BatchParser) -> None:
         postbox = Postbox(self._store, self._clock, self._policy, agent.backend_id, agent_id=agent.agent_id)
         last = False
         while not last:
             data, last = await call.read(self._policy.idle_wait)
+            self._require_right(agent, right)
             for entry in parser.feed(data):
                 postbox.take(entry)
         parser.close()
         await _let_users_go_first()
         await call.answer(200, RECEIPT_FIELDS, encode_receipt(postbox.receipt()))
 
-    async def _take_answer(self, call: Call, agent: AgentName) -> None:
+    async def _take_answer(self, call: Call, agent: AgentName, right: Right) -> None:
         backend_id, agent_id = agent
         request_id = request_id_of(call.head.headers)
         call.trace = trace_of(request_id)
         error = call.head.headers.get(ERROR)
 
-        def require_waiting() -> None:
+        def require_wanted() -> None:
+            self._require_right(agent, right, request_id)
             if not self._store.has_exchange(backend_id, request_id):
                 raise UnknownRequest(request_id)
 
         # An agent may open its post before its backend has said anything.
         offset, last, patience = 0, False, max(self._policy.response_wait, self._policy.idle_wait)
         while not last:
-            data, last = await call.read(patience, meanwhile=require_waiting)
+            data, last = await call.read(patience, meanwhile=require_wanted)
+            self._require_right(agent, right, request_id)
             part = Part(offset, data, last)
             posting = post_answer(
                 self._store, self._clock, self._policy, backend_id, request_id, part, agent_id=agent_id, error=error
@@ -281,11 +286,20 @@ class Agents:
         def give_up() -> None:
             self._store.fail_exchange(backend_id, request_id, agent_id=agent_id, reason=TUNNEL_BROKE)
 
-        def may_stay() -> bool:
-            return self._rights.has(agent) or right()
-
-        end = self._tunnels.open_for(request_id, answer, give_up, may_stay)
+        end = self._tunnels.open_for(request_id, answer, give_up, partial(self._may_stay, agent, right))
         call.change(Headers(upgrade_fields(TUNNEL_PROTOCOL)), end)
+
+    def _may_stay(self, agent: AgentName, right: Right) -> bool:
+        """True while the right of a call counts, or a better one that its agent has shown since."""
+        return self._rights.has(agent) or right()
+
+    def _require_right(self, agent: AgentName, right: Right, *held: RequestId) -> None:
+        """Asked while bytes pass. Raises `NotAllowed` once they may not; what the call is about has failed then."""
+        if self._may_stay(agent, right):
+            return
+        for request_id in held:
+            self._store.fail_exchange(agent.backend_id, request_id, agent_id=agent.agent_id, reason=AGENT_LOST_REASON)
+        raise NotAllowed("the right to serve this backend has ended meanwhile", authenticated=True)
 
     def _require_upgrade(self, agent: AgentName, request_id: RequestId) -> None:
         exchange = self._store.read_answer(agent.backend_id, request_id, 0).exchange

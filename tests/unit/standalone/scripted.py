@@ -26,18 +26,24 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 class Peer:
     """One request on its way through an application, and what has come back so far."""
 
-    def __init__(self, app: StandaloneApp, scope: Scope, bodies: Iterable[bytes], *, sends: int) -> None:
+    def __init__(
+        self, app: StandaloneApp, scope: Scope, bodies: Iterable[bytes], *, sends: int, is_open: bool = False
+    ) -> None:
         self.sent: list[Message] = []
         self._sends = sends
+        self._script: asyncio.Queue[Message] = asyncio.Queue()
         *first, last = list(bodies) or [b""]
-        self._script = [{"type": "http.request", "body": body, "more_body": True} for body in first]
-        self._script.append({"type": "http.request", "body": last, "more_body": False})
+        for body in first:
+            self.say(body)
+        self.say(last, is_last=not is_open)
         self.task = asyncio.ensure_future(app(scope, self._receive, self._send))
 
+    def say(self, body: bytes, *, is_last: bool = False) -> None:
+        """More of the body of a request that is open."""
+        self._script.put_nowait({"type": "http.request", "body": body, "more_body": not is_last})
+
     async def _receive(self) -> Message:
-        if self._script:
-            return self._script.pop(0)
-        return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
+        return await self._script.get()
 
     async def _send(self, message: Message) -> None:
         if len(self.sent) >= self._sends:
@@ -99,10 +105,11 @@ class Bench:
         bodies: Iterable[bytes] = (),
         length: Length = None,
         sends: int = MANY,
+        is_open: bool = False,
         take_over: Callable[..., bool] | None = None,
     ) -> Peer:
-        """A request, begun. No more than `sends` messages can be written to its connection; with `take_over` it can
-        change to another protocol."""
+        """A request, begun; with `is_open` the rest of its body is still to be said. No more than `sends` messages can
+        be written to its connection; with `take_over` it can change to another protocol."""
         head = RequestHead(method, target, Headers([("Host", "h"), *fields]), length)
         scope = {
             "type": "http",
@@ -112,7 +119,7 @@ class Bench:
                 REQUEST_EXTENSION: {"head": head} | ({"take_over": take_over} if take_over else {}),
             },
         }
-        return Peer(self.app, scope, bodies, sends=sends)
+        return Peer(self.app, scope, bodies, sends=sends, is_open=is_open)
 
     def poll(self, *, sends: int = MANY) -> Peer:
         return self.start("GET", "/agent/pending", *AGENT_FIELDS, sends=sends)

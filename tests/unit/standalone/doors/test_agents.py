@@ -310,6 +310,70 @@ def test_an_answer_that_an_agent_has_begun_breaks_off_when_it_may_not_serve_any_
     run(scenario, access=passes.access)
 
 
+NAMELESS = (AGENT_FIELDS[0], ("X-Inverting-Proxy-Request-ID", "request-1"))
+
+
+def test_an_agent_without_a_name_answers_no_further_when_it_may_not_serve_any_more() -> None:
+    passes = Passes()
+
+    async def scenario(bench: Bench) -> None:
+        await bench.introduce()
+        user = bench.start("GET", "/")
+        await turns()
+        await bench.start("GET", "/agent/request", *NAMELESS).done()
+        begun = [b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhel"]
+        post = bench.start("POST", "/agent/response", *NAMELESS, bodies=begun, length="chunked", is_open=True)
+        await turns()
+        post.say(b"lo")
+        await turns()
+        passes.good.remove("")
+        post.say(b"all", is_last=True)
+        broken = await user.done()
+
+        assert ((await post.done()).status, broken.body, broken.is_whole) == (403, b"hello", False)
+
+    run(scenario, access=passes.access)
+
+
+def test_an_agent_without_a_name_that_is_silent_fails_the_answer_when_it_may_not_serve_any_more() -> None:
+    passes = Passes()
+
+    async def scenario(bench: Bench) -> None:
+        await bench.introduce()
+        user = bench.start("GET", "/")
+        await turns()
+        await bench.start("GET", "/agent/request", *NAMELESS).done()
+        post = bench.start("POST", "/agent/response", *NAMELESS, bodies=[b"HTTP/1.1"], length="chunked", is_open=True)
+        await turns()
+        passes.good.remove("")
+        failed = await user.done()
+
+        assert ((await post.done()).status, failed.status) == (403, 502)
+        assert failed.fields["X-Inverting-Proxy-Error"] == "agent-lost"
+
+    run(scenario, access=passes.access)
+
+
+def test_an_agent_without_a_name_is_sent_no_more_of_a_request_when_it_may_not_serve_any_more() -> None:
+    passes = Passes()
+
+    async def scenario(bench: Bench) -> None:
+        await bench.introduce()
+        user = bench.start("POST", "/", bodies=[b"first"], length="chunked", is_open=True)
+        await bench.start("GET", "/agent/pending", AGENT_FIELDS[0]).done()
+        fetch = bench.start("GET", "/agent/request", *NAMELESS)
+        await turns()
+        passes.good.remove("")
+        user.say(b"second", is_last=True)
+        fetched, failed = await fetch.done(), await user.done()
+
+        assert (fetched.status, b"first" in fetched.body, fetched.is_whole) == (200, True, False)
+        assert b"second" not in fetched.body
+        assert (failed.status, failed.fields["X-Inverting-Proxy-Error"]) == (502, "agent-lost")
+
+    run(scenario, access=passes.access)
+
+
 def test_an_agent_that_shows_a_newer_token_in_time_keeps_what_it_holds() -> None:
     passes = Passes()
 
