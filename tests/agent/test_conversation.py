@@ -290,9 +290,9 @@ def test_an_agent_never_asks_for_more_than_it_can_run() -> None:
 
     with batch_proxy() as proxy, an_agent(proxy.url, wait, concurrency=3):
         proxy.hand_out(an_entry("a", GET), an_entry("b", GET))
-        wait_until(lambda: proxy.polling, within=10 * SECOND, what="a further poll")
+        wait_until(lambda: len(proxy.poll_ids()) == 2, within=10 * SECOND, what="a further poll")
         asked = [int(call.get_all("X-Inverting-Proxy-Capacity")[0]) for call in proxy.named("GET", "/agent/pending")]
-        assert asked[-1] == 1
+        assert asked == [2, 1]
         proceed.set()
         proxy.answer_to("b")
 
