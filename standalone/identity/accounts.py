@@ -64,17 +64,18 @@ class Accounts:
         return (await self.prove(caller)).account
 
     async def prove(self, caller: Caller) -> Proof:
-        """The account. Raises `NotAllowed`; `Refusal` (429) for what is wrong from an address that was wrong too often,
-        without a look at it; `StoreUnavailable` when the provider is not reached."""
+        """The account. Raises `NotAllowed`; `Refusal` (429) for what is wrong from an address that was wrong too often;
+        `StoreUnavailable` when the provider is not reached."""
         now = self._clock.now()
         proof = self._known(caller, now)
         if proof is not None:
             return proof
-        if self._throttle.is_over(caller.peer, now=now):
-            raise Refusal(TOO_MANY_GUESSES)
         try:
+            # Also for an address with nothing left: a provider's good token may be new, and a look costs a signature.
             return await self._ask_provider(caller)
         except NotAllowed:
+            if self._throttle.is_over(caller.peer, now=now):
+                raise Refusal(TOO_MANY_GUESSES) from None
             self._throttle.count(caller.peer, now=now)
             raise
 
