@@ -6,13 +6,15 @@ come with its head is sent on while its answer is awaited: a backend may answer 
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from broker.affinity import set_cookie, tag_of
 from broker.answers import AnswerReader
-from broker.errors import BrokenAnswer, NoAnswer, UnknownRequest
+from broker.errors import BrokenAnswer, NoAnswer, NotAllowed, UnknownBackend, UnknownRequest
 from broker.intake import admit_request
 from broker.model import Exchange, Part
 from broker.policy import Policy
+from broker.routing import end_users_serving
 from broker.waiting import Clock, append_all_of_request, wait_for_answer
 from edge.upgrades import refuse_connect, require_handshake, wants_websocket
 from standalone.abandoned import Abandoned
@@ -20,6 +22,7 @@ from standalone.calls import Call
 from standalone.doors.request_body import BODY_RATE, FIRST_BYTES, RequestBody
 from standalone.identity.reception import Reception
 from standalone.presence import AgentName
+from standalone.rights import Right
 from standalone.waiting import AsyncioWaiter, drive
 from standalone.websockets.handshake import Websockets
 from stores.memory import MemoryStore
@@ -94,21 +97,34 @@ class Users:
         )
         exchange = intake.exchange
         call.backend = exchange.backend_id
+        is_allowed = self._right_to(exchange, guest.may_stay)
         if is_websocket:
-            await self._websockets.serve(call, intake, self._deliver_rest, guest.may_stay)
+            await self._websockets.serve(call, intake, partial(self._deliver_rest, is_allowed), is_allowed)
             return
         body = RequestBody(call, self._policy, rate=self._body_rate, first_bytes=self._first_bytes, hidden=guest.hidden)
         first = intake.head + await body.first()
         self._store.add_exchange(exchange, first, last=body.is_ended)
         try:
             if body.is_ended:
-                await self._deliver(call, exchange, body)
+                await self._deliver(call, exchange, body, is_allowed)
             else:
-                await self._deliver_meanwhile(call, exchange, body, sent=len(first))
+                await self._deliver_meanwhile(call, exchange, body, is_allowed, sent=len(first))
         except UnknownRequest as exc:
             raise BrokenAnswer("the backend was removed meanwhile") from exc
         finally:
             self._give_up(exchange)
+
+    def _right_to(self, exchange: Exchange, may_stay: Right) -> Right:
+        """True for as long as a user `may_stay` and the backend of his exchange is registered for him."""
+        end_users = end_users_serving(exchange.end_user)
+
+        def is_allowed() -> bool:
+            try:
+                return may_stay() and self._store.get_backend(exchange.backend_id).end_user in end_users
+            except UnknownBackend:
+                return False
+
+        return is_allowed
 
     def _give_up(self, exchange: Exchange) -> None:
         """Nobody waits for it any more; an agent that still works on it is told."""
@@ -117,17 +133,22 @@ class Users:
         if holder:
             self._abandoned.note(AgentName(exchange.backend_id, holder), exchange.request_id)
 
-    async def _deliver(self, call: Call, exchange: Exchange, body: RequestBody) -> None:
+    async def _deliver(self, call: Call, exchange: Exchange, body: RequestBody, is_allowed: Right) -> None:
         """Pass the answer on, to the end of what its agent posts."""
-        await self._pass_on(call, exchange, Part(0, b"", last=False), lambda: body.is_ended)
+        await self._pass_on(call, exchange, Part(0, b"", last=False), is_allowed, lambda: body.is_ended)
 
-    async def _deliver_rest(self, call: Call, exchange: Exchange, begun: Part) -> None:
-        await self._pass_on(call, exchange, begun, lambda: True)
+    async def _deliver_rest(self, is_allowed: Right, call: Call, exchange: Exchange, begun: Part) -> None:
+        await self._pass_on(call, exchange, begun, is_allowed, lambda: True)
 
-    async def _pass_on(self, call: Call, exchange: Exchange, part: Part, is_sent: Callable[[], bool]) -> None:
-        """Pass an answer on to its end, from the part on that has been read of it."""
+    async def _pass_on(
+        self, call: Call, exchange: Exchange, part: Part, is_allowed: Right, is_sent: Callable[[], bool]
+    ) -> None:
+        """Pass an answer on to its end, from the part on that has been read of it. Raises `NotAllowed` for bytes that
+        come when its user may not have it any more."""
         reader = AnswerReader(exchange)
         while True:
+            if not is_allowed():
+                raise NotAllowed("this answer is not for its user any more", authenticated=True)
             await call.send(*(self._kept(call, exchange, event) for event in reader.read(part)))
             if part.last:
                 return
@@ -145,12 +166,14 @@ class Users:
         cookie = set_cookie(agent_id, is_secure=call.client.scheme == "https")
         return ResponseHead(event.status, event.headers.adding(cookie), event.length)
 
-    async def _deliver_meanwhile(self, call: Call, exchange: Exchange, body: RequestBody, *, sent: int) -> None:
+    async def _deliver_meanwhile(
+        self, call: Call, exchange: Exchange, body: RequestBody, is_allowed: Right, *, sent: int
+    ) -> None:
         """Deliver while the rest of the request is still being sent."""
         try:
             async with asyncio.TaskGroup() as group:
                 sending = group.create_task(self._send_rest(call, exchange, body, sent))
-                await self._deliver(call, exchange, body)
+                await self._deliver(call, exchange, body, is_allowed)
                 sending.cancel()
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None

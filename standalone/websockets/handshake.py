@@ -7,12 +7,11 @@ upgrades, and its options say where their shim is, the websocket goes by request
 
 from collections.abc import Awaitable, Callable
 
-from broker.errors import BrokenAnswer, UnknownBackend, UnknownRequest
+from broker.errors import BrokenAnswer, UnknownRequest
 from broker.forwarding import forwarded_response
 from broker.intake import Intake
 from broker.model import Exchange, Part
 from broker.policy import Policy
-from broker.routing import end_users_serving
 from broker.store import Store
 from broker.waiting import Clock, wait_for_answer
 from edge.errors import Refusal
@@ -55,30 +54,18 @@ class Websockets:
         self._tunnels = tunnels
         self._new_id = new_id
 
-    async def serve(self, call: Call, intake: Intake, deliver: Deliver, may_stay: Right) -> None:
+    async def serve(self, call: Call, intake: Intake, deliver: Deliver, is_allowed: Right) -> None:
         """Have the handshake answered, and leave the connection to its tunnel if that is a 101, for as long as its user
-        `may_stay` and the backend is registered for him.
+        `is_allowed`.
 
         Raises `BrokerError`, and `Refusal` (501) where no agent of the backend takes upgrades, nor has a shim.
         """
         exchange = intake.exchange._replace(upgrade=WEBSOCKET)
-        is_allowed = self._right_to(exchange, may_stay)
         with self._tunnels.place():
             if self._presence.takes_upgrades(exchange.backend_id):
                 await self._open_by_tunnel(call, exchange, intake, deliver, is_allowed)
             else:
                 await self._open_by_requests(call, intake, is_allowed)
-
-    def _right_to(self, exchange: Exchange, may_stay: Right) -> Right:
-        end_users = end_users_serving(exchange.end_user)
-
-        def is_allowed() -> bool:
-            try:
-                return may_stay() and self._store.get_backend(exchange.backend_id).end_user in end_users
-            except UnknownBackend:
-                return False
-
-        return is_allowed
 
     async def _open_by_tunnel(
         self, call: Call, exchange: Exchange, intake: Intake, deliver: Deliver, is_allowed: Right

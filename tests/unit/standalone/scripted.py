@@ -131,9 +131,9 @@ class Bench:
     def fetch(self, request_id: str) -> Peer:
         return self.start("GET", "/agent/request", *AGENT_FIELDS, ("X-Inverting-Proxy-Request-ID", request_id))
 
-    def post(self, request_id: str, *bodies: bytes) -> Peer:
-        name = ("X-Inverting-Proxy-Request-ID", request_id)
-        return self.start("POST", "/agent/response", *AGENT_FIELDS, name, bodies=bodies, length="chunked")
+    def post(self, request_id: str, *bodies: bytes, is_open: bool = False) -> Peer:
+        fields = (*AGENT_FIELDS, ("X-Inverting-Proxy-Request-ID", request_id))
+        return self.start("POST", "/agent/response", *fields, bodies=bodies, length="chunked", is_open=is_open)
 
     async def introduce(self) -> None:
         """Make the backend known, by a poll that breaks off."""

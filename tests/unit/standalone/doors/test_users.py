@@ -1,5 +1,5 @@
 from broker.policy import Policy
-from tests.factories import BACKEND
+from tests.factories import BACKEND, a_backend
 from tests.unit.standalone.scripted import OK, Bench, run, turns
 from wire.protocol import RequestId
 
@@ -42,6 +42,42 @@ def test_a_running_body_over_the_limit_ends_the_exchange() -> None:
         assert not bench.store.has_exchange(BACKEND, RequestId("request-1"))
 
     run(scenario, Policy(max_body_bytes=4))
+
+
+def test_an_answer_under_way_breaks_off_when_its_backend_is_registered_for_another_user() -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.introduce()
+        user = bench.start("GET", "/")
+        await turns()
+        await bench.fetch("request-1").done()
+        begun = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n"
+        post = bench.post("request-1", begun, is_open=True)
+        await turns()
+        before = user.body
+        bench.store.put_backend(a_backend(end_user="another@example.org"))
+        post.say(b"6\r\nsecond\r\n0\r\n\r\n", is_last=True)
+        await user.done()
+        await post.done()
+
+        assert (before, user.body, user.is_whole) == (b"first", b"first", False)
+        assert not bench.store.has_exchange(BACKEND, RequestId("request-1"))
+
+    run(scenario)
+
+
+def test_an_answer_that_has_not_begun_is_refused_to_a_user_for_whom_its_backend_is_no_more() -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.introduce()
+        user = bench.start("GET", "/")
+        await turns()
+        await bench.fetch("request-1").done()
+        bench.store.put_backend(a_backend(end_user="another@example.org"))
+        await bench.post("request-1", OK).done()
+        await user.done()
+
+        assert (user.status, user.fields["X-Inverting-Proxy-Error"]) == (403, "not-allowed")
+
+    run(scenario)
 
 
 def test_a_backend_that_is_removed_meanwhile_is_a_broken_answer() -> None:
