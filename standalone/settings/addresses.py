@@ -41,7 +41,7 @@ class Address:
             return self.host == "localhost"
 
     def excludes(self, other: "Address") -> bool:
-        """True where only one of the two can be listened at; names are not looked up."""
+        """True where only one of the two can be listened at; no name but `localhost` is known."""
         if not (self.is_fixed and other.is_fixed) or (self.scheme == "unix") != (other.scheme == "unix"):
             return False
         one, two = _place(self.host), _place(other.host)
@@ -58,7 +58,7 @@ class Address:
 
 def _place(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | str:
     try:
-        return ipaddress.ip_address(host)
+        return ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
     except ValueError:
         return host
 
@@ -78,6 +78,8 @@ def parse_address(text: str) -> Address:
     match = _ADDRESS.fullmatch(text)
     if match is None or int(match[4]) > 65535:
         raise ValueError("not an address")
-    if match[2]:
-        ipaddress.IPv6Address(match[2])
+    if match[2] and ipaddress.IPv6Address(match[2]).ipv4_mapped:
+        raise ValueError("an IPv4 address in the guise of another")
+    if match[3] and not match[3].strip("0123456789."):
+        ipaddress.IPv4Address(match[3])
     return Address(cast(Scheme, match[1] or ""), match[2] or match[3], int(match[4]))

@@ -20,7 +20,8 @@ def test_an_address_is_read_and_written(text: str, address: Address) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "8080", ":8080", "127.0.0.1", "::1:80", "[1.2.3.4]:80", "[:::1]:80", "a:65536", "a:-1", "ftp://a:1", "a b:1"]
-    + ["http://a:1/", "unix://run", "unix:///", "unix:///run/", f"unix:///{'x' * 107}", "a:1\n", "user@a:1"],
+    + ["http://a:1/", "unix://run", "unix:///", "unix:///run/", f"unix:///{'x' * 107}", "a:1\n", "user@a:1"]
+    + ["999.1.1.1:80", "1.2.3.04:80", "[::ffff:127.0.0.1]:80"],
 )
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
@@ -34,6 +35,8 @@ def test_what_is_no_address_is_refused(text: str) -> None:
         ("[::]:1", "[::1]:1", True),
         ("[::1]:1", "[0:0::1]:1", True),
         ("http://a:1", "https://a:1", True),
+        ("localhost:1", "127.0.0.1:1", True),
+        ("localhost:1", "0.0.0.0:1", True),
         ("unix:///a", "unix:///a", True),
         ("0.0.0.0:1", "[::]:1", False),
         ("0.0.0.0:1", "10.0.0.1:2", False),
