@@ -7,11 +7,13 @@ or any other program, while the proxy runs.
 import fcntl
 import json
 import logging
+import os
 import sqlite3
 import threading
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import BinaryIO, Final
 
 from broker.errors import StoreUnavailable
@@ -39,6 +41,7 @@ class SqliteRegistrations:
     def __init__(self, path: Path, *, patience: timedelta = PATIENCE) -> None:
         self._lock = threading.Lock()  # guards both connections
         self._noted: dict[BackendId, datetime] = {}
+        _require_file(path)
         try:
             with ExitStack() as opened:
                 self._changes = opened.enter_context(closing(connect(path, patience)))
@@ -101,17 +104,26 @@ class SqliteRegistrations:
 
 
 def require_usable(path: Path) -> None:
-    """Raises `UnusableDatabase` for a file that `SqliteRegistrations` would not take. Changes nothing; a file that is
-    not there yet is usable where it can be made."""
-    if not path.exists():
-        if not path.parent.is_dir():
-            raise UnusableDatabase(no_folder(path))
-        return
+    """Raises `UnusableDatabase` for a file that `SqliteRegistrations` would not take. Changes nothing; for a file
+    that is not there yet one without a name is made in its folder, and gone at once."""
+    _require_file(path)
     try:
+        if not os.path.exists(path):
+            with TemporaryFile(dir=path.parent):
+                return
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             require_ours(connection)
+    except OSError as exc:
+        raise UnusableDatabase(no_folder(path)) from exc
     except sqlite3.Error as exc:
         raise UnusableDatabase(explain(exc, path)) from exc
+
+
+def _require_file(path: Path) -> None:
+    """Raises `UnusableDatabase` for a folder or a device."""
+    # Those of `Path` raise where the folder may not be read.
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise UnusableDatabase("is no file, but must be one, or a place where one can be made")
 
 
 def connect(path: Path, patience: timedelta) -> sqlite3.Connection:

@@ -43,7 +43,9 @@ def bring_up_to_date(connection: sqlite3.Connection) -> None:
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        # After some errors SQLite has done so itself.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
 
 

@@ -160,6 +160,20 @@ def test_what_a_check_finds_is_said_in_the_same_words(tmp_path: Path, path: Path
         assert str(caught.value) == what_is_said_of(each)
 
 
+@pytest.mark.parametrize("place", ["/dev/null", "/proc"])
+def test_what_is_no_file_is_named_so_by_the_check_and_by_the_start(place: str) -> None:
+    with pytest.raises(UnusableDatabase, match="^is no file, but must be one") as caught:
+        require_usable(Path(place))
+
+    assert what_is_said_of(Path(place)) == str(caught.value)
+
+
+def test_a_folder_in_which_no_file_can_be_made_is_found_by_the_check() -> None:
+    """Not even root makes one in `/proc`."""
+    with pytest.raises(UnusableDatabase, match="^cannot be opened: is there a folder '/proc'"):
+        require_usable(Path("/proc/proxy.sqlite3"))
+
+
 def test_what_is_no_database_is_named_so(path: Path) -> None:
     path.write_bytes(b"[backends]\n" * 1000)
 

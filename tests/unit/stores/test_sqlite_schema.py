@@ -124,3 +124,11 @@ def test_another_error_is_told_as_it_is(connection: sqlite3.Connection) -> None:
         connection.execute("SELECT")
 
     assert explain(caught.value, Path("x")) == "cannot be used: incomplete input"
+
+
+def test_an_error_after_which_sqlite_has_rolled_back_is_the_one_that_is_told() -> None:
+    with (
+        closing(sqlite3.connect("/dev/null", isolation_level=None)) as connection,
+        pytest.raises(sqlite3.Error, match="disk"),
+    ):
+        bring_up_to_date(connection)
