@@ -16,11 +16,16 @@ from standalone.settings.keys import Key, file, switch, text, time
 from standalone.settings.secrets import MAX_SECRET_BYTES, parse_secret, require_file
 from standalone.settings.table import Table
 from standalone.settings.urls import provider_keys
+from wire.protocol import USER_ID
 
 SIGN_IN: Final = ("public", "header", "oidc")
 
 _FIELD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
-_NEVER: Final = {"authorization", "connection", "content-length", "cookie", "host", "transfer-encoding"}
+_NEVER: Final = {
+    *("authorization", "connection", "content-length", "cookie", "host", "transfer-encoding", "upgrade"),
+    *("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", USER_ID.lower()),
+}
+"""Fields that say something else, to this proxy or to an agent."""
 _ORIGIN: Final = "an origin as browsers write it: https://proxy.example.org, or http:// on localhost"
 
 

@@ -49,7 +49,11 @@ def test_a_field_goes_with_its_way_of_signing_in() -> None:
             users(sign_in="public", **{name: "X-User"})
 
 
-@pytest.mark.parametrize("name", ["X User", "X_User", "Cookie", "authorization", "Host", ":path", "-X"])
+@pytest.mark.parametrize(
+    "name",
+    ["X User", "X_User", "Cookie", "authorization", "Host", ":path", "-X", "Upgrade"]
+    + ["X-Forwarded-For", "X-Inverting-Proxy-User-ID"],
+)
 def test_a_field_that_could_be_another_is_not_taken(name: str) -> None:
     with pytest.raises(SettingsError, match="^users.header: is '.*', but must be the name of a header field"):
         users(sign_in="header", header=name)
