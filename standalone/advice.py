@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import combinations, product
 from pathlib import Path
 from typing import Final
 
@@ -110,12 +111,23 @@ def _about_backends(settings: Settings) -> Iterator[str]:
     has_others = settings.is_open or settings.storage.database or settings.administrators.knows_anybody
     if not settings.backends and not has_others:
         yield "there are no [[backends]], and nobody is an administrator, who could register one"
+    for one, other in combinations(settings.backends, 2):
+        if one.end_user == other.end_user and _places(one) & _places(other):
+            yield (
+                f"backends: {one.id} and {other.id} are for the same user, host and path: the one that polled last is "
+                "asked"
+            )
     for each in settings.backends:
         yield from _about_hosts(settings, each)
         if users.sign_in in ("", "public") and each.end_user != ALL_USERS:
             yield f"backends.end-user: {each.id} is for {each.end_user}, but nobody is asked who he is"
         elif users.allowed and not _may_come_in(each.end_user or "", frozenset(users.allowed)):
             yield f"backends.end-user: {each.id} is for {each.end_user}, whom users.allowed does not let in"
+
+
+def _places(backend: BackendSettings) -> set[tuple[str, str]]:
+    """Hosts and paths; the empty host is any."""
+    return set(product(map(str.lower, backend.hosts or ("",)), (path.rstrip("/") for path in backend.path_prefixes)))
 
 
 def _about_hosts(settings: Settings, backend: BackendSettings) -> Iterator[str]:

@@ -208,7 +208,9 @@ def test_a_host_that_leads_elsewhere_is_told_of(protected: dict[str, str], tmp_p
 def test_a_backend_that_no_agent_can_serve_is_told_of(protected: dict[str, str], tmp_path: Path) -> None:
     add(tmp_path / "agents", "ci")
     add(tmp_path / "agents", "old", expires=NOW)
-    file = a_file(tmp_path, *(a_backend(backend_user=who) for who in ("CI", "old", "nobody")))
+    file = a_file(
+        tmp_path, *(a_backend(backend_user=who, hosts=(f"{who.lower()}.org",)) for who in ("CI", "old", "nobody"))
+    )
     issuer = {"AGENTS_OIDC_ISSUER": "https://id.example", "AGENTS_OIDC_AUDIENCE": "proxy"}
 
     assert advice(file, **protected) == [
@@ -227,3 +229,21 @@ def test_a_token_of_agents_and_of_administrators_is_told_of(protected: dict[str,
     assert advice(**protected, ADMINISTRATORS_TOKENS=administrators) == [
         "administrators.tokens: a token of boss is in agents.tokens, too: it opens both doors"
     ]
+
+
+def test_backends_between_which_chance_decides_are_named(tmp_path: Path, protected: dict[str, str]) -> None:
+    one, other = a_backend(hosts=("a.org", "b.org")), a_backend(hosts=("B.org",))
+    (said,) = (text for text in advice(a_file(tmp_path, one, other), **protected) if text.startswith("backends: "))
+
+    assert said == "backends: b0 and b1 are for the same user, host and path: the one that polled last is asked"
+
+
+def test_backends_of_different_users_hosts_or_paths_are_not_taken_for_one(
+    tmp_path: Path, protected: dict[str, str]
+) -> None:
+    backends = (
+        *(a_backend(), a_backend(hosts=("a.org",)), a_backend(end_user="me@a.org")),
+        a_backend() + '\npath-prefixes = ["/a"]',
+    )
+
+    assert not any(text.startswith("backends: ") for text in advice(a_file(tmp_path, *backends), **protected))
