@@ -2,7 +2,8 @@
 
 import math
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,10 @@ from standalone.app import StandaloneApp, create_asgi
 from standalone.connections.crowd import Crowd, is_of_this_machine
 from standalone.connections.lifecycle import ProxyServer, configure
 from standalone.connections.limits import Limits
-from standalone.connections.listeners import Listener, listen
+from standalone.connections.listeners import Listener, ListenError, listen
 from standalone.connections.server import ProxyProtocol
 from standalone.doors.administrators import Administrators
-from standalone.doors.dispatch import Entrance
+from standalone.doors.dispatch import Door, Entrance
 from standalone.doors.entrances import entrances_of
 from standalone.doors.redirect import redirect_to_https
 from standalone.files import Files
@@ -136,10 +137,21 @@ def open_listeners(settings: Settings, files: Files) -> dict[Listener, Entrance 
     listeners: dict[Listener, Entrance | None] = {}
     for address, entrance in entrances_of(settings):
         is_fronted = any(door.value in listen_at.proxy_protocol for door in entrance.doors)
-        listeners[listen(address, tls=tls, is_fronted=is_fronted, mode=listen_at.socket_mode)] = entrance
+        with _naming(next(door.value for door in Door if door in entrance.doors)):
+            listeners[listen(address, tls=tls, is_fronted=is_fronted, mode=listen_at.socket_mode)] = entrance
     for address in listen_at.redirect:
-        listeners[listen(address, is_fronted="redirect" in listen_at.proxy_protocol)] = None
+        with _naming("redirect"):
+            listeners[listen(address, is_fronted="redirect" in listen_at.proxy_protocol)] = None
     return listeners
+
+
+@contextmanager
+def _naming(key: str) -> Iterator[None]:
+    """An address that cannot be listened on is named with its key of `[listen]`."""
+    try:
+        yield
+    except ListenError as exc:
+        raise ListenError(f"listen.{key}: {exc}") from exc
 
 
 def create_server(

@@ -82,8 +82,9 @@ def _listen_unix(path: str, mode: int) -> socket.socket:
         caller.connect(path)
         raise OSError(errno.EADDRINUSE, "another process listens there")
     with suppress(FileNotFoundError):
-        if stat.S_ISSOCK(os.stat(path).st_mode):
-            os.unlink(path)
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            raise OSError(errno.EEXIST, "a file is there that is no socket")
+        os.unlink(path)
     listener = socket.socket(socket.AF_UNIX)
     try:
         listener.bind(path)

@@ -51,7 +51,9 @@ def test_a_port_in_use_is_one_clear_line() -> None:
         ended = run("--open", f"--port={port}")
 
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert ended.stderr.startswith(f"port {port} on 127.0.0.1 is in use, by another program or another address of")
+    assert ended.stderr.startswith(
+        f"listen.users: port {port} on 127.0.0.1 is in use, by another program or another address of"
+    )
     assert len(ended.stderr.splitlines()) == 1
 
 
