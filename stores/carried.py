@@ -1,12 +1,15 @@
 """Whole answers on their way through a cache, as the entities that hold them: who waits for one asks Datastore no more.
 
 An answer that has come to its end never changes, and it is stored before it is carried. The entity's version comes with
-it, so that the deletion that follows needs no look-up either.
+it, so that the deletion that follows needs no look-up either. The request stays out of the cache: who waits for its
+answer has it.
 """
+
+from dataclasses import replace
 
 from broker.waiting import ExchangeKey, Key
 from stores.conditional import Versioned, decode, encode
-from stores.exchange_records import Layout, RecentRecords, Record, record_of
+from stores.exchange_records import Layout, RecentRecords, Record, Stream, record_of
 
 
 class CarriedAnswers:
@@ -21,7 +24,8 @@ class CarriedAnswers:
         record = self._recent.find(key.request_id) if isinstance(key, ExchangeKey) else None
         if record is None or not _has_whole_answer(record):
             return b""
-        return encode(Versioned(self._layout.entity(record), record.version))
+        carried = replace(record, request=_without_bytes(record.request))
+        return encode(Versioned(self._layout.entity(carried), record.version))
 
     def learn(self, key: Key, data: bytes) -> None:
         """Remember it for whoever waits for it here. What cannot be read, or is no news, is as good as nothing."""
@@ -32,10 +36,14 @@ class CarriedAnswers:
             record = record_of(decode(data))
         except (KeyError, ValueError):
             return
-        is_the_same = record.exchange[:2] == known.exchange[:2]
+        is_the_same = record.exchange[:2] == known.exchange[:2] and record.request == _without_bytes(known.request)
         if is_the_same and record.version > known.version and _has_whole_answer(record):
-            self._recent.put(record, fresh="answer")
+            self._recent.put(replace(record, request=known.request), fresh="answer")
 
 
 def _has_whole_answer(record: Record) -> bool:
     return record.answer.ended and not record.answer.names
+
+
+def _without_bytes(stream: Stream) -> Stream:
+    return replace(stream, inline=b"")

@@ -8,7 +8,7 @@ from google.cloud.ndb import Client
 from broker.model import Part
 from broker.waiting import ExchangeKey, Key, PendingKey
 from stores.datastore import DatastoreStore
-from tests.contract.cases import AGENT, NOW, POLICY, answer, part_of_answer, queued
+from tests.contract.cases import AGENT, NOW, POLICY, REQUEST_BYTES, answer, part_of_answer, queued
 from tests.datastore_relay import DatastoreRelay
 from tests.factories import BACKEND, REQUEST
 from wire.protocol import RequestId
@@ -62,6 +62,14 @@ def test_a_part_is_not_carried_nor_what_is_long(carrying: Carrying, data: bytes,
     answer(carrying.agents, 0, data, last=last)
 
     assert carrying.carry() == b""
+
+
+def test_the_bytes_of_the_request_stay_out_of_the_cache(carrying: Carrying) -> None:
+    answer(carrying.agents, 0, ANSWER, last=True)
+
+    data = carrying.carry()
+    assert ANSWER in data
+    assert REQUEST_BYTES not in data
 
 
 def test_of_a_request_nothing_is_carried(carrying: Carrying) -> None:
