@@ -41,8 +41,8 @@ class Removals:
                 self._waiting.append(exchange)
                 self._changed.notify()
                 if not self._is_running:
+                    Thread(target=self._run, name="removals").start()  # raises where there is no thread left
                     self._is_running = True
-                    Thread(target=self._run, name="removals").start()
         if not is_taken:
             self._try([exchange])
 

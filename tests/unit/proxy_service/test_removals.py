@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from queue import Queue
-from threading import Event, current_thread, main_thread
+from threading import Event, Thread, current_thread, main_thread
 
 import pytest
 
@@ -45,6 +45,20 @@ def test_few_do_not_wait_for_long_and_the_thread_begins_again() -> None:
     for name in ("one", "two"):
         removals.add(an_exchange(name))
         assert store.next_removed() == [name]
+
+
+def test_a_thread_that_could_not_be_started_is_started_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(thread: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    store = Store()
+    removals = Removals(store.remove, gathering=0.001)
+    with monkeypatch.context() as patching:
+        patching.setattr(Thread, "start", fail)
+        with pytest.raises(RuntimeError):
+            removals.add(an_exchange("one"))
+    removals.add(an_exchange("two"))
+    assert store.next_removed() == ["one", "two"]
 
 
 def test_beyond_the_bound_whoever_brings_one_removes_it() -> None:
