@@ -101,11 +101,12 @@ class Changes:
             yield [record_of(found) for found in page]
 
     def change_each_held(self, backend_id: BackendId, agent_id: str, move: Move) -> None:
-        """Apply a rule to each of those."""
+        """Apply a rule to each of those that it changes: most it leaves as they are, and they cost nothing."""
         for page in self.held_by(backend_id, agent_id):
             for record in page:
-                with suppress(UnknownRequest):
-                    self.change(backend_id, record.exchange.request_id, move)
+                if move(record)[0] != record:
+                    with suppress(UnknownRequest):
+                        self.change(backend_id, record.exchange.request_id, move)
 
     def store_each(self, changed: list[Record]) -> list[Record]:
         """Store records each for itself, and return those that nobody else has changed meanwhile."""

@@ -387,6 +387,15 @@ def test_what_was_named_in_a_lost_poll_and_did_not_arrive_is_named_again(store: 
     assert named(store, a_poll("poll-2", offers_only=True)) == ["lost"]
 
 
+def test_a_lost_poll_costs_nothing_for_what_it_did_not_hand_out(store: DatastoreStore, relay: DatastoreRelay) -> None:
+    for name in ("one", "two", "three"):
+        store.add_exchange(an_exchange(name), b"ask", last=True)
+        store.fetch_exchange(BACKEND, RequestId(name), agent_id=AGENT, now=NOON)
+    lost = LostPolls(frozenset(("poll-1",)), frozenset())
+    calls = relay.during(lambda: store.take_back(BACKEND, lost, agent_id=AGENT, now=NOON))
+    assert calls == {"Commit": 1, "RunQuery": 1}
+
+
 def test_what_is_named_to_an_agent_that_asks_no_more_is_for_others_at_once(store: DatastoreStore) -> None:
     store.add_exchange(an_exchange(), b"ask", last=True)
     assert named(store, a_poll(offers_only=True)) == [REQUEST]
