@@ -63,11 +63,8 @@ class Policy:
     poll_fastest: timedelta = timedelta(milliseconds=15)
     """The spacing of look-ups over a store that cannot wake anybody, for a wait that has just begun."""
 
-    poll_eager: timedelta = timedelta(milliseconds=100)
-    """Up to which wait look-ups come close together: what is quick is seen soon."""
-
-    poll_slowest: timedelta = timedelta(milliseconds=750)
-    """The spacing for a wait that has lasted."""
+    poll_slowest: timedelta = timedelta(milliseconds=500)
+    """The same, for a wait that has lasted."""
 
     poll_idle: timedelta = timedelta(milliseconds=1250)
     """The same, for an agent whose backend nobody uses: 48 look-ups a minute."""
@@ -109,18 +106,20 @@ class Policy:
 
 
 def polling_interval(waited: timedelta, policy: Policy) -> timedelta:
-    """The pause before the next look-up of a wait that has lasted `waited` already: half of it up to `poll_eager`, then
-    as long again, within bounds.
+    """The pause before the next look-up of a wait that has lasted `waited` already: half of it, within bounds.
 
     So what comes soon is seen soon, and what comes late costs few look-ups.
     """
-    pause = waited / 2 if waited < policy.poll_eager else waited
-    return min(max(pause, policy.poll_fastest), policy.poll_slowest)
+    return min(max(waited / 2, policy.poll_fastest), policy.poll_slowest)
 
 
 def idle_interval(quiet: timedelta, policy: Policy) -> timedelta:
-    """The same for the agents of a backend of which nothing has been heard for so long: twice as long again."""
-    return min(max(2 * quiet, policy.poll_fastest), policy.poll_idle)
+    """The same for the agents of a backend of which nothing has been heard for so long: as long again.
+
+    Not longer: who waits for an answer pauses for up to as long as it took, and asks again that much later. If agents
+    were then found in a pause of twice that, each request would take longer than the one before.
+    """
+    return min(max(quiet, policy.poll_fastest), policy.poll_idle)
 
 
 def hint_interval(waited: timedelta, policy: Policy) -> timedelta:

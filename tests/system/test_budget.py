@@ -101,9 +101,9 @@ def test_a_request_costs_fifteen_calls_while_its_backend_takes_two_seconds(hinte
     assert len(hinted.relay.calls) <= 15 * SLOW, hinted.relay.methods()
 
 
-def test_without_hints_it_costs_ten_more(unhinted: Counted) -> None:
+def test_without_hints_it_costs_twenty_more(unhinted: Counted) -> None:
     unhinted.ask("/sleep?ms=2000", times=SLOW)
-    assert len(unhinted.relay.calls) <= 25 * SLOW, unhinted.relay.methods()
+    assert len(unhinted.relay.calls) <= 35 * SLOW, unhinted.relay.methods()
 
 
 def test_bodies_are_read_for_those_to_whom_they_go(hinted: Counted) -> None:
