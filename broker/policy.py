@@ -116,8 +116,8 @@ def polling_interval(waited: timedelta, policy: Policy) -> timedelta:
 def idle_interval(quiet: timedelta, policy: Policy) -> timedelta:
     """The same for the agents of a backend of which nothing has been heard for so long: as long again.
 
-    Not longer: who waits for an answer pauses for up to as long as it took, and asks again that much later. If agents
-    were then found in a pause of twice that, each request would take longer than the one before.
+    Not longer: who waits for an answer sees it up to half as late again, and may ask the next thing only then. The
+    longer agents pause meanwhile, the more of that delay comes back with the next request; so it dies away.
     """
     return min(max(quiet, policy.poll_fastest), policy.poll_idle)
 
