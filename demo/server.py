@@ -33,6 +33,7 @@ class _Readable(Protocol):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # a head and its body are two writes: the second would wait 40 ms for an ACK
     server_version = "demo"
     sys_version = ""
     server: "DemoServer"
