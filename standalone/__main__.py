@@ -16,7 +16,7 @@ from broker.registrations import Registrations
 from edge.logs import configure_logging
 from edge.settings import SettingsError
 from standalone.advice import warnings_of
-from standalone.composition import create_server, open_listeners
+from standalone.composition import check_places, create_server, open_listeners
 from standalone.connections.listeners import Listener, ListenError
 from standalone.doors.dispatch import Entrance
 from standalone.files import Files, open_files
@@ -39,6 +39,7 @@ def main() -> int:
         files = open_files(settings)
         if settings.only_checks:
             check_database(settings)
+            check_places(settings)
             print(summary_of(settings))
             warn(settings)
             return 0

@@ -15,7 +15,7 @@ from standalone.app import StandaloneApp, create_asgi
 from standalone.connections.crowd import Crowd, is_of_this_machine
 from standalone.connections.lifecycle import ProxyServer, configure
 from standalone.connections.limits import Limits
-from standalone.connections.listeners import Listener, ListenError, listen
+from standalone.connections.listeners import Listener, ListenError, listen, require_place
 from standalone.connections.server import ProxyProtocol
 from standalone.doors.administrators import Administrators
 from standalone.doors.dispatch import Door, Entrance
@@ -143,6 +143,14 @@ def open_listeners(settings: Settings, files: Files) -> dict[Listener, Entrance 
         with _naming("redirect"):
             listeners[listen(address, is_fronted="redirect" in listen_at.proxy_protocol)] = None
     return listeners
+
+
+def check_places(settings: Settings) -> None:
+    """Raises `ListenError` for a unix socket that `open_listeners` could not make; listens nowhere."""
+    for key, addresses in settings.listen.by_key.items():
+        for address in addresses:
+            with _naming(key):
+                require_place(address)
 
 
 @contextmanager

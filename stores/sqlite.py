@@ -20,13 +20,24 @@ from broker.errors import StoreUnavailable
 from broker.model import Backend
 from broker.registrations import Registered
 from stores.options import decode_options, encode_options
-from stores.sqlite_schema import LOCKED, UnusableDatabase, bring_up_to_date, explain, no_folder, require_ours
+from stores.sqlite_schema import (
+    LOCKED,
+    NOT_WRITABLE,
+    UnusableDatabase,
+    bring_up_to_date,
+    explain,
+    no_folder,
+    require_ours,
+)
 from wire.protocol import BackendId
 
 logger = logging.getLogger(__name__)
 
 PATIENCE: Final = timedelta(seconds=2)
 """How long a change waits for another program that has the file locked."""
+
+_LOCK: Final = "-lock"
+"""Behind the name of the file: the one that keeps others out."""
 
 _NOTED_EVERY: Final = timedelta(minutes=10)
 """How far behind the file may be with the time of a backend's last use."""
@@ -104,17 +115,15 @@ class SqliteRegistrations:
 
 
 def require_usable(path: Path) -> None:
-    """Raises `UnusableDatabase` for a file that `SqliteRegistrations` would not take. Changes nothing; for a file
-    that is not there yet one without a name is made in its folder, and gone at once."""
+    """Raises `UnusableDatabase` for a file that `SqliteRegistrations` would not take. Changes nothing; one without a
+    name is made in its folder, and gone at once."""
     _require_file(path)
+    _require_writable(path)
+    if not os.path.exists(path):
+        return
     try:
-        if not os.path.exists(path):
-            with TemporaryFile(dir=path.parent):
-                return
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             require_ours(connection)
-    except OSError as exc:
-        raise UnusableDatabase(no_folder(path)) from exc
     except sqlite3.Error as exc:
         raise UnusableDatabase(explain(exc, path)) from exc
 
@@ -124,6 +133,19 @@ def _require_file(path: Path) -> None:
     # Those of `Path` raise where the folder may not be read.
     if os.path.exists(path) and not os.path.isfile(path):
         raise UnusableDatabase("is no file, but must be one, or a place where one can be made")
+
+
+def _require_writable(path: Path) -> None:
+    """Raises `UnusableDatabase` where the file, or one of those that there are beside it while it is in use, may not be
+    written or made."""
+    files = (f"{path}{suffix}" for suffix in ("", _LOCK, "-wal", "-shm"))
+    if not all(os.access(file, os.W_OK, effective_ids=True) for file in files if os.path.exists(file)):
+        raise UnusableDatabase(NOT_WRITABLE)
+    try:
+        with TemporaryFile(dir=path.parent):
+            pass
+    except OSError as exc:
+        raise UnusableDatabase(no_folder(path)) from exc
 
 
 def connect(path: Path, patience: timedelta) -> sqlite3.Connection:
@@ -143,9 +165,9 @@ def _keep_others_out(path: Path) -> BinaryIO:
     """A file beside the database, whose lock the kernel takes back when the process ends, however it ends. SQLite's own
     locks would keep out those too who only read."""
     try:
-        file = path.with_name(f"{path.name}-lock").open("ab")
+        file = path.with_name(f"{path.name}{_LOCK}").open("ab")
     except OSError as exc:
-        raise UnusableDatabase(no_folder(path)) from exc
+        raise UnusableDatabase(NOT_WRITABLE) from exc
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as exc:

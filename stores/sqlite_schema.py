@@ -22,6 +22,9 @@ MIGRATIONS: Final = (
 
 
 LOCKED: Final = "is locked by another program: end that, or name another file"
+NOT_WRITABLE: Final = (
+    "cannot be written: may this user write the file, those beside it (-lock, -wal, -shm) and its folder?"
+)
 
 
 class UnusableDatabase(Exception):
@@ -79,7 +82,7 @@ def explain(exc: sqlite3.Error, path: Path) -> str:
     if code == sqlite3.SQLITE_CANTOPEN:
         return no_folder(path)
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
-        return "cannot be written: may this user write the file, and into its folder?"
+        return NOT_WRITABLE
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return LOCKED
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):

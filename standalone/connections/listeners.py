@@ -5,8 +5,10 @@ import os
 import socket
 import ssl
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from tempfile import TemporaryFile
 from typing import Final
 
 from standalone.settings.addresses import Address, bracketed
@@ -57,10 +59,28 @@ def listen(
 
     Raises `ListenError`.
     """
-    try:
+    with _explaining(address):
         if address.scheme == "unix":
             return Listener(_listen_unix(address.host, mode), is_fronted=is_fronted)
         return Listener(_listen_tcp(address), None if address.scheme == "http" else tls, is_fronted)
+
+
+def require_place(address: Address) -> None:
+    """Raises `ListenError` where `listen` could not make a unix socket, whoever listens there now; changes nothing, and
+    knows nothing of ports."""
+    if address.scheme == "unix":
+        with _explaining(address):
+            _require_no_file(address.host)
+            # Without a name, where the file system can do that.
+            with TemporaryFile(dir=os.path.dirname(address.host)):
+                pass
+
+
+@contextmanager
+def _explaining(address: Address) -> Iterator[None]:
+    """What the system says against an address, in words."""
+    try:
+        yield
     except OSError as exc:
         if exc.errno == errno.EADDRINUSE and address.scheme != "unix":
             raise ListenError(
@@ -81,9 +101,8 @@ def _listen_unix(path: str, mode: int) -> socket.socket:
     with suppress(FileNotFoundError, ConnectionRefusedError), socket.socket(socket.AF_UNIX) as caller:
         caller.connect(path)
         raise OSError(errno.EADDRINUSE, "another process listens there")
+    _require_no_file(path)
     with suppress(FileNotFoundError):
-        if not stat.S_ISSOCK(os.stat(path).st_mode):
-            raise OSError(errno.EEXIST, "a file is there that is no socket")
         os.unlink(path)
     listener = socket.socket(socket.AF_UNIX)
     try:
@@ -95,3 +114,10 @@ def _listen_unix(path: str, mode: int) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+def _require_no_file(path: str) -> None:
+    """Raises `OSError` where something else is than a socket."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            raise OSError(errno.EEXIST, "a file is there that is no socket")

@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(name, dest=name, action="store_true", help=text)
 
     flag("--config", "FILE", "settings (TOML); or INVERTING_PROXY_CONFIG")
-    switch("--check-config", "say what these settings mean, and end: 0, or 2 where they cannot be used")
+    switch("--check-config", "say what these settings mean, and end: 0, or as the start would where it could not serve")
     switch("--open", "no passwords: everybody is a user, everybody an agent")
     flag("--host", "ADDRESS", f"where to listen; {LOOPBACK} is this machine alone (default: {LOOPBACK})")
     flag("--port", "NUMBER", f"0 picks a free one, and prints it (default: {PORT})")

@@ -113,6 +113,15 @@ def test_a_check_warns_as_the_start_does(tmp_path: Path) -> None:
     assert ended.stderr.startswith("WARNING: other machines can reach this address")
 
 
+@pytest.mark.parametrize("flags", [[], ["--check-config"]])
+def test_a_socket_that_cannot_be_made_is_found_before_it_serves(flags: list[str], tmp_path: Path) -> None:
+    ended = run("--open", f"--config={write(tmp_path, users=f'unix://{tmp_path}/missing/proxy.sock')}", *flags)
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    where = f"unix://{tmp_path}/missing/proxy.sock"
+    assert ended.stderr == f"listen.users: cannot listen on {where}: No such file or directory\n"
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_idle_proxy_stops_at_once(start: Start, number: signal.Signals) -> None:
     process, url = start()

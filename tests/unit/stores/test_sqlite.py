@@ -14,6 +14,7 @@ from stores.sqlite import SqliteRegistrations, require_usable
 from stores.sqlite_schema import UnusableDatabase
 from tests.factories import BACKEND, a_backend
 from tests.fakes.clock import NOON
+from tests.rights import folder_of_everybody, without_privileges
 from wire.protocol import BackendId
 
 WHOLE = a_backend(
@@ -172,6 +173,52 @@ def test_a_folder_in_which_no_file_can_be_made_is_found_by_the_check() -> None:
     """Not even root makes one in `/proc`."""
     with pytest.raises(UnusableDatabase, match="^cannot be opened: is there a folder '/proc'"):
         require_usable(Path("/proc/proxy.sqlite3"))
+
+
+@pytest.mark.parametrize("left", ["", "-lock", "-wal", "-shm"])
+def test_a_file_that_may_not_be_written_is_found_by_the_check_and_so_are_those_beside_it(left: str) -> None:
+    with folder_of_everybody() as folder:
+        path = folder / "proxy.sqlite3"
+        after_a_restart(path)
+        path.chmod(0o666)
+        path.with_name(f"{path.name}-lock").chmod(0o666)
+        path.with_name(f"{path.name}{left}").touch()
+        path.with_name(f"{path.name}{left}").chmod(0o444)
+        before = sorted((file.name, file.stat().st_mtime_ns) for file in folder.iterdir())
+
+        with without_privileges(), pytest.raises(UnusableDatabase) as caught:
+            require_usable(path)
+
+        assert str(caught.value).startswith("cannot be written: may this user write the file, those beside it")
+        assert sorted((file.name, file.stat().st_mtime_ns) for file in folder.iterdir()) == before
+
+
+def test_a_folder_that_may_not_be_written_is_found_by_the_check_also_where_the_file_may() -> None:
+    with folder_of_everybody() as folder:
+        path = folder / "proxy.sqlite3"
+        with closing(sqlite3.connect(path)) as untouched:
+            untouched.execute("PRAGMA user_version = 0")
+        path.touch()
+        path.chmod(0o666)
+        path.with_name(f"{path.name}-lock").touch()
+        path.with_name(f"{path.name}-lock").chmod(0o666)
+        folder.chmod(0o555)
+
+        with without_privileges(), pytest.raises(UnusableDatabase, match="^cannot be opened: is there a folder"):
+            require_usable(path)
+
+
+def test_a_lock_that_may_not_be_taken_is_said_by_the_start_as_by_the_check() -> None:
+    with folder_of_everybody() as folder:
+        path = folder / "proxy.sqlite3"
+        path.with_name(f"{path.name}-lock").touch(0o444)
+
+        with without_privileges():
+            said = what_is_said_of(path)
+            with pytest.raises(UnusableDatabase) as caught:
+                require_usable(path)
+
+    assert said == str(caught.value)
 
 
 def test_what_is_no_database_is_named_so(path: Path) -> None:

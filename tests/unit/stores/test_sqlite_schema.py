@@ -116,7 +116,9 @@ def test_a_file_that_cannot_be_written_is_named_so(tmp_path: Path) -> None:
     with closing(for_reading), pytest.raises(sqlite3.OperationalError) as caught:
         bring_up_to_date(for_reading)
 
-    assert explain(caught.value, path) == "cannot be written: may this user write the file, and into its folder?"
+    assert explain(caught.value, path).startswith(
+        "cannot be written: may this user write the file, those beside it (-lock"
+    )
 
 
 def test_another_error_is_told_as_it_is(connection: sqlite3.Connection) -> None:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from standalone.connections.listeners import ListenError, listen
+from standalone.connections.listeners import ListenError, listen, require_place
 from standalone.settings.addresses import Address
+from tests.rights import folder_of_everybody, without_privileges
 
 LOOPBACK = Address("", "127.0.0.1", 0)
 
@@ -58,3 +59,37 @@ def test_a_unix_socket_is_open_to_whom_its_mode_says_and_leaves_nothing_behind(t
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     listener.close()
     assert not path.exists()
+
+
+def test_a_place_without_a_folder_or_of_a_file_is_found_without_listening_in_the_same_words(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("data")
+
+    for path in (tmp_path / "missing" / "proxy.sock", tmp_path / "precious", tmp_path / "precious" / "proxy.sock"):
+        with pytest.raises(ListenError) as found:
+            require_place(Address("unix", str(path)))
+        with pytest.raises(ListenError) as said:
+            listen(Address("unix", str(path)))
+        assert str(found.value) == str(said.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["precious"]
+
+
+def test_a_folder_in_which_no_socket_can_be_made_is_found_without_listening() -> None:
+    with folder_of_everybody() as folder:
+        folder.chmod(0o755)
+
+        with without_privileges(), pytest.raises(ListenError, match=r"proxy.sock: Permission denied"):
+            require_place(Address("unix", str(folder / "proxy.sock")))
+
+
+@pytest.mark.loopback
+def test_a_place_that_is_free_or_has_a_socket_is_left_as_it_is(tmp_path: Path) -> None:
+    address = Address("unix", str(tmp_path / "proxy.sock"))
+    require_place(address)
+    require_place(LOOPBACK)
+    assert list(tmp_path.iterdir()) == []
+
+    with listen(address).socket:
+        require_place(address)
+    require_place(address)
+
+    assert stat.S_ISSOCK((tmp_path / "proxy.sock").stat().st_mode)
