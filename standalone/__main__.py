@@ -24,6 +24,7 @@ from standalone.process import descriptors
 from standalone.process.allocation import c_library, keep_freed_memory
 from standalone.process.service_manager import notify
 from standalone.settings.load import Settings, load_settings
+from standalone.settings.places import naming
 from standalone.storage import check_database, open_registrations
 from standalone.summary import summary_of
 
@@ -36,15 +37,8 @@ def main() -> int:
     listened on, 2 for settings that cannot be used."""
     try:
         settings = load_settings(sys.argv[1:], os.environ)
-        files = open_files(settings)
-        if settings.only_checks:
-            check_database(settings)
-            check_places(settings)
-            print(summary_of(settings))
-            warn(settings)
-            return 0
-        with closing(open_registrations(settings)) as registrations:
-            run(settings, files, open_listeners(settings, files), registrations)
+        with naming(settings.places):
+            (check if settings.only_checks else serve)(settings)
     except SettingsError as exc:
         print(exc, file=sys.stderr)
         return 2
@@ -54,16 +48,32 @@ def main() -> int:
     return 0
 
 
+def check(settings: Settings) -> None:
+    """Say what they mean, and what would be in the way of the start. Raises `SettingsError` and `ListenError`."""
+    open_files(settings)
+    check_database(settings)
+    check_places(settings)
+    print(summary_of(settings))
+    warn(settings)
+
+
+def serve(settings: Settings) -> None:
+    """Serve until a signal comes. Raises `SettingsError` and `ListenError`."""
+    files = open_files(settings)
+    with closing(open_registrations(settings)) as registrations:
+        run(settings, files, open_listeners(settings, files), registrations)
+
+
 def run(
     settings: Settings, files: Files, listeners: Mapping[Listener, Entrance | None], registrations: Registrations
 ) -> None:
-    """Serve until a signal comes."""
+    """Serve with what is open, in a process that is made fit for it."""
     descriptors.allow_all()
     keep_freed_memory(c_library())
     configure_logging(settings.log.format, level=settings.log.least)
     warn(settings)
 
-    async def serve() -> None:
+    async def run_server() -> None:
         tell = partial(notify, os.environ.get("NOTIFY_SOCKET", ""))
         await create_server(settings, files, listeners, registrations, notify=tell).serve()
 
@@ -71,7 +81,7 @@ def run(
     gc.freeze()
     gc.set_threshold(GARBAGE_THRESHOLD)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve())
+        runner.run(run_server())
 
 
 def warn(settings: Settings) -> None:

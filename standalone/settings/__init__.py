@@ -5,6 +5,7 @@
     sources     the file of `--config`, and the environment
     keys        one setting: its name, default, what it must be; makers for the common kinds
     table       what the tables have in common
+    places      where a setting stands, which errors begin with
     addresses   where to listen, as it is written in settings
     secrets     files with secrets, read when settings are
     certificates

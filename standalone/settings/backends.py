@@ -58,14 +58,16 @@ class BackendSettings(Table):
         _key("shim-path", "The `--shim-path` of agents that carry websockets over ordinary requests."),
     )
 
-    def check(self) -> None:
-        """Raises `SettingsError` for one that lacks what is required, or has too much."""
+    def require_whole(self, number: int) -> None:
+        """Raises `SettingsError`, with its number, for one that lacks what is required, or has too much."""
         for key in self.KEYS:
             field, value = FIELDS[_json_name(key.name)], getattr(self, key.field)
             if field.is_required and not value:
-                raise SettingsError(f"backends.{key.name}: is missing{f' at {self.id!r}' if self.id else ''}")
+                raise SettingsError(f"backends[{number}].{key.name}: is missing{f' at {self.id!r}' if self.id else ''}")
             if key.is_list and value and not field.is_valid(list(value)):
-                raise SettingsError(f"backends.{key.name}: has {len(value)} at {self.id!r}, but must be {field.wanted}")
+                raise SettingsError(
+                    f"backends[{number}].{key.name}: has {len(value)} at {self.id!r}, but must be {field.wanted}"
+                )
 
     def backend(self) -> Backend:
         """The registration."""
@@ -79,10 +81,11 @@ class BackendSettings(Table):
         )
 
 
-def require_distinct(backends: Iterable[BackendSettings]) -> None:
-    """Raises `SettingsError` for an ID that stands twice."""
-    seen = set()
-    for each in backends:
-        if each.id in seen:
-            raise SettingsError(f"backends.id: {each.id!r} stands twice")
-        seen.add(each.id)
+def require_sound(backends: Iterable[BackendSettings]) -> None:
+    """Raises `SettingsError` for one that is not whole, and for an ID that stands twice."""
+    numbers: dict[str | None, int] = {}
+    for number, each in enumerate(backends):
+        each.require_whole(number)
+        if each.id in numbers:
+            raise SettingsError(f"backends[{number}].id: is {each.id!r}, but that is backends[{numbers[each.id]}]")
+        numbers[each.id] = number

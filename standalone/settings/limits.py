@@ -28,13 +28,13 @@ class LimitSettings(Table):
     window_bytes: int
     memory_bytes: int
 
-    def check(self) -> None:
-        self.require_order("connections-per-address", "connections")
-        self.require_order("queue", "backend-exchanges", "exchanges")
-        self.require_order("user-exchanges", "exchanges")
-        self.require_order("window-bytes", "memory-bytes")
-
     NAME: ClassVar = "limits"
+    ORDERS: ClassVar = (
+        ("connections-per-address", "connections"),
+        ("queue", "backend-exchanges", "exchanges"),
+        ("user-exchanges", "exchanges"),
+        ("window-bytes", "memory-bytes"),
+    )
     KEYS: ClassVar = (
         size("body-bytes", 100 << 30, "The longest body of a request: then 413."),
         count(

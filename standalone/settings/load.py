@@ -10,12 +10,12 @@ from edge.settings import SettingsError
 from standalone.settings.addresses import Address
 from standalone.settings.administrators import AdministratorSettings
 from standalone.settings.agents import AgentSettings
-from standalone.settings.backends import BackendSettings, require_distinct
+from standalone.settings.backends import BackendSettings, require_sound
 from standalone.settings.flags import read_flags
-from standalone.settings.keys import Given
 from standalone.settings.limits import LimitSettings
 from standalone.settings.listen import ListenSettings
 from standalone.settings.log import LogSettings
+from standalone.settings.places import Places, naming, places_of
 from standalone.settings.sources import CONFIG, GivenFile, read_environment, read_file
 from standalone.settings.storage import StorageSettings
 from standalone.settings.table import Table
@@ -72,12 +72,14 @@ class Settings:
     storage: StorageSettings
     log: LogSettings
     backends: tuple[BackendSettings, ...]
+    places: Places
+    """What errors about these settings begin with."""
 
     def check(self) -> None:
         """Raises `SettingsError` for tables that do not fit together."""
         if self.is_open and self.storage.database:
             raise SettingsError(_NEEDS_NO_DATABASE)
-        require_distinct(self.backends)
+        require_sound(self.backends)
         knows_anybody = self.agents.knows_anybody or self.administrators.knows_anybody or bool(self.users.sign_in)
         if self.is_open and knows_anybody:
             raise SettingsError(_OPEN_ASKS_NOBODY)
@@ -131,23 +133,27 @@ def load_settings(arguments: Sequence[str], environ: Mapping[str, str]) -> Setti
     file = read_file(TABLES, path, lists=LISTS) if path else GivenFile({}, {})
     surroundings = read_environment(TABLES, environ)
 
-    def given(table: type[Table]) -> Mapping[str, Given]:
-        sources = (file.tables, surroundings, flags.given)
-        return {key: value for source in sources for key, value in source.get(table.NAME, {}).items()}
-
-    settings = Settings(
-        is_open=flags.is_open,
-        only_checks=flags.only_checks,
-        listen=ListenSettings.of(given(ListenSettings)),
-        tls=TlsSettings.of(given(TlsSettings)),
-        agents=AgentSettings.of(given(AgentSettings)),
-        administrators=AdministratorSettings.of(given(AdministratorSettings)),
-        users=UserSettings.of(given(UserSettings)),
-        timeouts=TimeoutSettings.of(given(TimeoutSettings)),
-        limits=LimitSettings.of(given(LimitSettings)),
-        storage=StorageSettings.of(given(StorageSettings)),
-        log=LogSettings.of(given(LogSettings)),
-        backends=tuple(BackendSettings.of(each) for each in file.lists.get(BackendSettings.NAME, ())),
-    )
-    settings.check()
+    sources = (file.tables, surroundings, flags.given)
+    given = {
+        table.NAME: {key: each for source in sources for key, each in source.get(table.NAME, {}).items()}
+        for table in TABLES
+    }
+    places = places_of((*TABLES, *LISTS), file, given)
+    with naming(places):
+        settings = Settings(
+            is_open=flags.is_open,
+            only_checks=flags.only_checks,
+            listen=ListenSettings.of(given[ListenSettings.NAME]),
+            tls=TlsSettings.of(given[TlsSettings.NAME]),
+            agents=AgentSettings.of(given[AgentSettings.NAME]),
+            administrators=AdministratorSettings.of(given[AdministratorSettings.NAME]),
+            users=UserSettings.of(given[UserSettings.NAME]),
+            timeouts=TimeoutSettings.of(given[TimeoutSettings.NAME]),
+            limits=LimitSettings.of(given[LimitSettings.NAME]),
+            storage=StorageSettings.of(given[StorageSettings.NAME]),
+            log=LogSettings.of(given[LogSettings.NAME]),
+            backends=tuple(BackendSettings.of(each) for each in file.lists.get(BackendSettings.NAME, ())),
+            places=places,
+        )
+        settings.check()
     return settings

@@ -41,6 +41,8 @@ class GivenFile:
 
     tables: GivenTables
     lists: dict[str, list[dict[str, Given]]]
+    where: str = ""
+    """What errors write in front of a table: `proxy.toml: `; empty for no file."""
 
 
 def environment_name(table: str, key: str) -> str:
@@ -74,12 +76,13 @@ def read_file(tables: Tables, path: Path, *, lists: Tables = ()) -> GivenFile:
 
 def read_document(tables: Tables, document: Mapping[str, Any], *, name: str, lists: Tables = ()) -> GivenFile:
     """What a document says that has been read from the file of this name. Raises `SettingsError`."""
+    prefix = f"{name}: "
     known = {table.NAME: table for table in tables}
     repeated = {table.NAME: table for table in lists}
     given: GivenTables = {table: {} for table in known}
     given_lists: dict[str, list[dict[str, Given]]] = {table: [] for table in repeated}
     for table, content in document.items():
-        where = f"{name}: {table}"
+        where = f"{prefix}{table}"
         if table in repeated:
             if not isinstance(content, list) or not all(isinstance(each, dict) for each in content):
                 raise SettingsError(f"{where}: must be a list of tables: [[{table}]] before each")
@@ -91,7 +94,7 @@ def read_document(tables: Tables, document: Mapping[str, Any], *, name: str, lis
             raise SettingsError(f"{where}: must be a table: [{table}], and its keys below")
         else:
             given[table] = read_table(known[table].KEYS, content, where=f"{where}.")
-    return GivenFile(given, given_lists)
+    return GivenFile(given, given_lists, prefix)
 
 
 def read_table(keys: Iterable[Key], content: Mapping[str, Any], *, where: str) -> dict[str, Given]:

@@ -25,10 +25,8 @@ class TimeoutSettings(Table):
     shutdown: timedelta
     websocket_idle: timedelta
 
-    def check(self) -> None:
-        self.require_order("offer", "fetch", "response")
-
     NAME: ClassVar = "timeouts"
+    ORDERS: ClassVar = (("offer", "fetch", "response"),)
     KEYS: ClassVar = (
         time("response", "30s", "From a request to the first byte of its answer: then 504."),
         time("idle", "30s", "The longest silence within a body, either way."),

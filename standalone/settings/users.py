@@ -105,7 +105,6 @@ class UserSettings(Table):
                 'users.allowed: is not set, but must be, with users.sign-in = "oidc": addresses, domains like '
                 f"@example.org, or {ALL_USERS} for everybody whom the provider knows"
             )
-        self.require_order("session-idle", "session-lifetime")
         require_certificates("users.oidc-ca-file", self.oidc_ca_file)
         require_file("users.session-keys", self.session_keys, parse_keys, max_bytes=MAX_FILE_BYTES)
         require_file("users.oidc-client-secret", self.oidc_client_secret, parse_secret, max_bytes=MAX_SECRET_BYTES)
@@ -118,6 +117,7 @@ class UserSettings(Table):
             raise SettingsError(f'users.{name}: goes with users.sign-in = "{way}" alone')
 
     NAME: ClassVar = "users"
+    ORDERS: ClassVar = (("session-idle", "session-lifetime"),)
     KEYS: ClassVar = (
         Key(
             name="sign-in",

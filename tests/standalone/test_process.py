@@ -103,7 +103,9 @@ def test_two_addresses_in_one_place_are_found_before_it_serves(flags: list[str],
     ended = run("--open", f"--config={settings}", *flags)
 
     assert (ended.returncode, ended.stdout, len(ended.stderr.splitlines())) == (2, "", 1)
-    assert ended.stderr.startswith("listen.users: 127.0.0.1:8080 takes the place of 0.0.0.0:8080 in listen.users")
+    assert ended.stderr.startswith(
+        "proxy.toml: listen.users: 127.0.0.1:8080 takes the place of 0.0.0.0:8080 in listen.users"
+    )
 
 
 def test_a_check_warns_as_the_start_does(tmp_path: Path) -> None:

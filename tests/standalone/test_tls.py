@@ -160,7 +160,7 @@ def test_a_bad_certificate_at_the_start_is_one_clear_line(authority: Authority, 
     for flags in ([], ["--check-config"]):
         ended = run("--open", f"--config={write(tmp_path)}", *flags)
         assert (ended.returncode, ended.stdout, len(ended.stderr.splitlines())) == (2, "", 1)
-        assert ended.stderr.startswith(f"tls.key: {tmp_path}/127.0.0.1.key has no key that can be used")
+        assert ended.stderr.startswith(f"proxy.toml: tls.key: {tmp_path}/127.0.0.1.key has no key that can be used")
 
 
 def test_an_address_without_tls_can_send_clients_to_the_one_with_it(serve: Serve, trust: ssl.SSLContext) -> None:

@@ -61,5 +61,7 @@ def test_a_check_makes_no_file(tmp_path: Path) -> None:
 
 
 def test_an_open_proxy_takes_no_database() -> None:
-    with pytest.raises(SettingsError, match="^storage.database: with --open every backend exists that an agent names"):
+    with pytest.raises(
+        SettingsError, match="^INVERTING_PROXY_STORAGE_DATABASE: with --open every backend exists that an agent names"
+    ):
         load_settings(["--open"], {"INVERTING_PROXY_STORAGE_DATABASE": "proxy.sqlite3"})

@@ -63,18 +63,22 @@ def test_several_backends_stand_in_their_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[[backends]]\n", "backends.id: is missing"),
-        ('[[backends]]\nid = "x"\n', "backends.end-user: is missing at 'x'"),
-        (SMALLEST + SMALLEST, "backends.id: 'notebook' stands twice"),
+        ("[[backends]]\n", "proxy.toml: backends[0].id: is missing"),
+        ('[[backends]]\nid = "x"\n', "proxy.toml: backends[0].end-user: is missing at 'x'"),
+        (SMALLEST + "[[backends]]\n", "proxy.toml: backends[1].id: is missing"),
+        (SMALLEST + SMALLEST, "proxy.toml: backends[1].id: is 'notebook', but that is backends[0]"),
         (SMALLEST + "host = 1\n", "proxy.toml: backends[0].host: no such setting: did you mean hosts?"),
         (SMALLEST + 'hosts = ["a:80"]\n', "proxy.toml: backends[0].hosts: is 'a:80', but must be a list of up to 100"),
         (SMALLEST + 'hosts = [""]\n', "proxy.toml: backends[0].hosts: is '', but must be a list of up to 100 names of"),
         (SMALLEST + 'path-prefixes = [""]\n', "proxy.toml: backends[0].path-prefixes: is '', but must be a list of up"),
         (
             SMALLEST + f"hosts = {['a'] * 101}\n",
-            "backends.hosts: has 101 at 'notebook', but must be a list of up to 100",
+            "proxy.toml: backends[0].hosts: has 101 at 'notebook', but must be a list of up to 100",
         ),
-        (SMALLEST + f"path-prefixes = {['/'] * 101}\n", "backends.path-prefixes: has 101 at 'notebook', but must be a"),
+        (
+            SMALLEST + f"path-prefixes = {['/'] * 101}\n",
+            "proxy.toml: backends[0].path-prefixes: has 101 at 'notebook', but must be a",
+        ),
         (SMALLEST + "agents = 2\n", "proxy.toml: backends[0].agents: is '2', but must be one of pull, standby, sticky"),
         (SMALLEST + "max-queue = 0\n", "proxy.toml: backends[0].max-queue: is '0', but must be a whole number from 1"),
         (SMALLEST + "max-queue = true\n", "proxy.toml: backends[0].max-queue: is 'true', but must be a whole number"),

@@ -108,13 +108,19 @@ def listen(**keys: str) -> Settings:
 @pytest.mark.parametrize(
     ("keys", "error"),
     [
-        ({"users": ","}, "listen.users: is empty"),
+        ({"users": ","}, "INVERTING_PROXY_LISTEN_USERS: is empty"),
         ({"users": "https://a:1"}, "tls.certificate: is missing, but must be a file for listen.users: https://a:1"),
         ({"api": "https://a:1"}, "tls.certificate: is missing, but must be a file for listen.api: https://a:1"),
-        ({"redirect": "a:1"}, "listen.redirect: leads nowhere"),
-        ({"redirect": "https://a:1"}, "listen.redirect: speaks TLS itself"),
-        ({"forwarded": "Forwarded,X-Forwarded-For"}, "listen.forwarded: Forwarded says all that the others say"),
-        ({"agents_host": "a.example", "api_host": "A.example"}, "listen.api-host: is that of the agents"),
+        ({"redirect": "a:1"}, "INVERTING_PROXY_LISTEN_REDIRECT: leads nowhere"),
+        ({"redirect": "https://a:1"}, "INVERTING_PROXY_LISTEN_REDIRECT: speaks TLS itself"),
+        (
+            {"forwarded": "Forwarded,X-Forwarded-For"},
+            "INVERTING_PROXY_LISTEN_FORWARDED: Forwarded says all that the others say",
+        ),
+        (
+            {"agents_host": "a.example", "api_host": "A.example"},
+            "INVERTING_PROXY_LISTEN_API_HOST: is that of the agents",
+        ),
         ({"acme_folder": "/"}, "listen.redirect: is empty, but must be an address (port 80) for listen.acme-folder"),
         ({"proxy_protocol": "users"}, "listen.trusted-peers: is empty, but must name those who speak the PROXY"),
         (
@@ -123,7 +129,7 @@ def listen(**keys: str) -> Settings:
         ),
         (
             {"proxy_protocol": "redirect", "trusted_peers": "10.0.0.1"},
-            "listen.proxy-protocol: names redirect, but there are no addresses in listen.redirect",
+            "INVERTING_PROXY_LISTEN_PROXY_PROTOCOL: names redirect, but there are no addresses in listen.redirect",
         ),
         ({"socket_mode": "432"}, "INVERTING_PROXY_LISTEN_SOCKET_MODE: is '432', but must be three octal digits"),
         ({"agents_host": "a b"}, "INVERTING_PROXY_LISTEN_AGENTS_HOST: is 'a b', but must be a host name"),
@@ -154,7 +160,9 @@ def test_what_does_not_fit_together_is_named(keys: dict[str, str], error: str) -
 def test_two_addresses_in_one_place_are_named(
     keys: dict[str, str], key: str, second: str, one: str, first: str
 ) -> None:
-    with pytest.raises(SettingsError, match=re.escape(f"listen.{key}: {second} takes the place of {first} in listen.")):
+    with pytest.raises(
+        SettingsError, match=re.escape(f"_{key.upper()}: {second} takes the place of {first} in listen.")
+    ):
         listen(**keys)
 
 
@@ -180,7 +188,10 @@ def oidc(**environ: str) -> Settings:
 @pytest.mark.parametrize("door", ["agents", "api"])
 def test_users_are_not_sent_to_the_name_of_another_door(door: str) -> None:
     assert oidc(LISTEN_AGENTS_HOST="agents.proxy.example").listen.agents_host
-    with pytest.raises(SettingsError, match=f"^listen.{door}-host: is a host of users.public-urls, where users would"):
+    with pytest.raises(
+        SettingsError,
+        match=f"^INVERTING_PROXY_LISTEN_{door.upper()}_HOST: is a host of users.public-urls, where users would",
+    ):
         oidc(**{f"LISTEN_{door.upper()}_HOST": "proxy.example"})
 
 
@@ -190,7 +201,7 @@ def test_secrets_of_two_kinds_are_not_in_one_file(tmp_path: Path) -> None:
     files = {"AGENTS_TOKENS": f"{tmp_path}/tokens", "ADMINISTRATORS_TOKENS": f"{tmp_path}/link"}
 
     with pytest.raises(
-        SettingsError, match="^administrators.tokens: is the file of agents.tokens, but must be another$"
+        SettingsError, match="_ADMINISTRATORS_TOKENS: is the file of agents.tokens, but must be another$"
     ):
         oidc(**files)
 

@@ -20,9 +20,7 @@ class Cheese(Table):
 
     NAME: ClassVar = "cheese"
     KEYS: ClassVar = (keys.count("holes", 5, ""), keys.count("most-holes", 9, ""))
-
-    def check(self) -> None:
-        self.require_order("holes", "most-holes")
+    ORDERS: ClassVar = (("holes", "most-holes"),)
 
 
 def of(table: type[Table], **given: str) -> Table:
@@ -38,7 +36,9 @@ def test_a_default_that_is_written_says_nothing() -> None:
 def test_what_is_to_be_less_than_another_is_so_or_only_a_default() -> None:
     of(Cheese, holes="9")
     of(Cheese, most_holes="4")
-    with pytest.raises(SettingsError, match="^cheese.holes: is more than cheese.most-holes, but must not be$"):
+    with pytest.raises(
+        SettingsError, match="^cheese.holes: is '10', but must be at most cheese.most-holes, which is '9'$"
+    ):
         of(Cheese, holes="10")
 
 
@@ -59,7 +59,7 @@ def test_times_and_limits_that_cannot_come_to_pass_are_named(
     table: type[Table], given: dict[str, str], name: str, other: str
 ) -> None:
     with pytest.raises(
-        SettingsError, match=f"^{table.NAME}.{name}: is more than {table.NAME}.{other}, but must not be$"
+        SettingsError, match=f"^{table.NAME}.{name}: is '.+', but must be at most {table.NAME}.{other}, which is '.+'$"
     ):
         of(table, **given)
 
