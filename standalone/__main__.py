@@ -54,7 +54,7 @@ def check(settings: Settings) -> None:
     check_database(settings)
     check_places(settings)
     print(summary_of(settings))
-    warn(settings)
+    warn(settings, descriptors.allow_all())
 
 
 def serve(settings: Settings) -> None:
@@ -68,10 +68,10 @@ def run(
     settings: Settings, files: Files, listeners: Mapping[Listener, Entrance | None], registrations: Registrations
 ) -> None:
     """Serve with what is open, in a process that is made fit for it."""
-    descriptors.allow_all()
+    allowed = descriptors.allow_all()
     keep_freed_memory(c_library())
     configure_logging(settings.log.format, level=settings.log.least)
-    warn(settings)
+    warn(settings, allowed)
 
     async def run_server() -> None:
         tell = partial(notify, os.environ.get("NOTIFY_SOCKET", ""))
@@ -84,9 +84,9 @@ def run(
         runner.run(run_server())
 
 
-def warn(settings: Settings) -> None:
-    """Say what an operator should know."""
-    for warning in warnings_of(settings, now=SystemClock().now()):
+def warn(settings: Settings, allowed: int) -> None:
+    """Say what an operator should know, where so many descriptors are allowed."""
+    for warning in warnings_of(settings, now=SystemClock().now(), descriptors=allowed):
         print(f"WARNING: {warning}", file=sys.stderr, flush=True)
 
 

@@ -29,15 +29,16 @@ EVERYWHERE: Final = (
 )
 
 
-def warnings_of(settings: Settings, *, now: datetime) -> Iterator[str]:
-    """What an operator should know before it serves. Raises `SettingsError` for a file that has become useless since
-    settings were read."""
+def warnings_of(settings: Settings, *, now: datetime, descriptors: int) -> Iterator[str]:
+    """What an operator should know before it serves, with so many files and sockets at most. Raises `SettingsError` for
+    a file that has become useless since settings were read."""
     yield from _about_addresses(settings)
     yield from _about_doors(settings)
     yield from _about_fronts(settings)
     yield from _about_files(settings)
     yield from _about_backends(settings)
     yield from _about_tokens(settings, now)
+    yield from _about_limits(settings, descriptors)
 
 
 def _about_addresses(settings: Settings) -> Iterator[str]:
@@ -163,3 +164,15 @@ def _about_tokens(settings: Settings, now: datetime) -> Iterator[str]:
 
 def _tokens(where: str, path: Path | None) -> Tokens:
     return watch(where, path, parse_tokens, max_bytes=MAX_FILE_BYTES).value if path else Tokens()
+
+
+def _about_limits(settings: Settings, descriptors: int) -> Iterator[str]:
+    """Without a descriptor a connection is not refused: it waits, and nobody tells it for what."""
+    connections, websockets = settings.limits.connections, settings.limits.websockets
+    needed = connections + 2 * websockets
+    if descriptors < needed:
+        yield (
+            f"limits.connections: with {connections} of them, and {websockets} websockets of two each, {needed} "
+            f"descriptors are needed, but this process may have {descriptors}: raise that (LimitNOFILE=, ulimit -Hn), "
+            "or lower limits.connections or limits.websockets"
+        )

@@ -124,6 +124,18 @@ def test_a_socket_that_cannot_be_made_is_found_before_it_serves(flags: list[str]
     assert ended.stderr == f"listen.users: cannot listen on {where}: No such file or directory\n"
 
 
+@pytest.mark.parametrize("flags", [[], ["--check-config"]])
+def test_a_limit_of_open_files_that_is_too_low_is_told_of(flags: list[str], start: Start, tmp_path: Path) -> None:
+    shell = ["sh", "-c", 'ulimit -n 100 && exec "$@"', "sh", interpreter("standalone"), "-m", "standalone"]
+    process = Process("standalone", [*shell, "--open", "--port=0", *flags], log=tmp_path / "standalone.log")
+    if not flags:
+        process.wait_for_url()
+        process.stop()
+
+    assert process.wait(20 * SECOND) == 0
+    assert "WARNING: limits.connections: with 10000 of them" in process.printed()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_idle_proxy_stops_at_once(start: Start, number: signal.Signals) -> None:
     process, url = start()

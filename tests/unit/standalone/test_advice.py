@@ -28,9 +28,9 @@ def protected(tmp_path: Path) -> dict[str, str]:
     return {"AGENTS_TOKENS": f"{tmp_path}/agents", "USERS_SIGN_IN": "public", "STORAGE_DATABASE": database}
 
 
-def advice(*arguments: str, **environ: str) -> list[str]:
+def advice(*arguments: str, descriptors: int = 1 << 20, **environ: str) -> list[str]:
     names = {f"INVERTING_PROXY_{name}": text for name, text in environ.items()}
-    return list(warnings_of(load_settings(arguments, names), now=NOW))
+    return list(warnings_of(load_settings(arguments, names), now=NOW, descriptors=descriptors))
 
 
 def a_file(folder: Path, *backends: str) -> str:
@@ -247,3 +247,13 @@ def test_backends_of_different_users_hosts_or_paths_are_not_taken_for_one(
     )
 
     assert not any(text.startswith("backends: ") for text in advice(a_file(tmp_path, *backends), **protected))
+
+
+def test_limits_for_which_the_process_may_not_open_enough_are_told_of(protected: dict[str, str]) -> None:
+    limits = {"LIMITS_CONNECTIONS": "2000", "LIMITS_WEBSOCKETS": "1000"}
+
+    assert advice(**protected, **limits, descriptors=4000) == []
+    assert advice(**protected, **limits, descriptors=3999) == [
+        "limits.connections: with 2000 of them, and 1000 websockets of two each, 4000 descriptors are needed, but this "
+        "process may have 3999: raise that (LimitNOFILE=, ulimit -Hn), or lower limits.connections or limits.websockets"
+    ]
