@@ -50,15 +50,16 @@ class DuplicateRequest(BrokerError):
 
 
 class NotAllowed(BrokerError):
-    """`authenticated` tells a caller without identity (401) from one with the wrong identity (403). `challenge` says to
-    one without how to show one (RFC 9110 section 11.6.1)."""
+    """`authenticated` tells a caller without identity (401) from one with the wrong identity (403). One without is
+    `challenged` to show it (RFC 9110 section 11.6.1), unless there is nothing that he could show: then it is 403, too.
+    """
 
     reason = "not-allowed"
 
-    def __init__(self, text: str, *, authenticated: bool, challenge: str = "Bearer") -> None:
+    def __init__(self, text: str, *, authenticated: bool, challenged: bool = True) -> None:
         super().__init__(text)
         self.authenticated = authenticated
-        self.challenge = challenge
+        self.challenged = challenged
 
 
 class BackendOffline(BrokerError):

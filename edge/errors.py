@@ -207,6 +207,13 @@ UNAUTHENTICATED: Final = replace(
     status=401,
     reason="not-authenticated",
     text="The proxy does not know who is calling: send valid credentials.",
+    headers=(("WWW-Authenticate", "Bearer"),),
+)
+UNNAMED: Final = replace(
+    FAILURES[NotAllowed],
+    reason=UNAUTHENTICATED.reason,
+    text="The proxy in front of this one has not said who is calling: come through that one, by its address, or tell "
+    "the administrator.",
 )
 INTERNAL: Final = Failure(
     status=500,
@@ -237,7 +244,7 @@ def describe(exc: Exception) -> Failure:
         return exc.failure
     failure = next((FAILURES[kind] for kind in type(exc).__mro__ if kind in FAILURES), INTERNAL)
     if isinstance(exc, NotAllowed) and not exc.authenticated:
-        failure = replace(UNAUTHENTICATED, headers=(("WWW-Authenticate", exc.challenge),))
+        failure = UNAUTHENTICATED if exc.challenged else UNNAMED
     if isinstance(exc, BrokenAnswer):
         failure = BROKEN_ANSWERS.get(exc.reason) or replace(failure, reason=exc.reason)
     if isinstance(exc, MessageTooLarge):

@@ -15,9 +15,6 @@ from wire.headers import Headers, connection_options, normalise
 
 _MAX_USER: Final = 256
 
-_CHALLENGE: Final = 'Header realm="inverting-proxy"'
-"""A 401 has to have one. None of the registered schemes fits: there is nothing that a client could show by itself."""
-
 
 def is_user(text: str) -> bool:
     """True for what can name a user: an address, or another name that cannot be taken for one, or for many."""
@@ -65,4 +62,4 @@ class Front:
 
 
 def _nobody(why: str) -> NotAllowed:
-    return NotAllowed(why, authenticated=False, challenge=_CHALLENGE)
+    return NotAllowed(why, authenticated=False, challenged=False)

@@ -73,7 +73,7 @@ def test_nobody_else_may_say_who_he_is(proxy: Protected) -> None:
         )
         answer = stranger.recv(1 << 16)
 
-    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert answer.startswith(b"HTTP/1.1 403 ")
     assert b"X-Inverting-Proxy-Error: not-authenticated" in answer
 
 
@@ -82,7 +82,7 @@ def test_another_spelling_goes_no_further(name: str, proxy: Protected) -> None:
     require_true_user(get(proxy.url, "/who", (name, FORGED), (FIELD, USER), (name, FORGED)))
     alone = get(proxy.url, "/who", (name, FORGED))
 
-    assert (alone.status, alone.reason) == (401, "not-authenticated")
+    assert (alone.status, alone.reason) == (403, "not-authenticated")
 
 
 @pytest.mark.parametrize("name", [name for name in SPELLINGS if "_" not in name])
@@ -98,7 +98,7 @@ def test_it_cannot_be_taken_out_by_connection(named: str, proxy: Protected) -> N
 
 @pytest.mark.parametrize("value", ["", "allUsers", "@example.org", f"{USER}, {FORGED}", "a b"])
 def test_what_is_no_user_is_nobody(value: str, proxy: Protected) -> None:
-    assert get(proxy.url, "/who", (FIELD, value)).status == 401
+    assert get(proxy.url, "/who", (FIELD, value)).status == 403
 
 
 def test_a_copy_in_trailers_goes_no_further(proxy: Protected) -> None:

@@ -89,6 +89,13 @@ def test_who_is_not_known_is_asked_for_a_bearer_token() -> None:
     assert describe(NotAllowed("", authenticated=False)).headers == (("WWW-Authenticate", "Bearer"),)
 
 
+def test_who_could_show_nothing_is_not_asked_for_it() -> None:
+    failure = describe(NotAllowed("X-User: missing", authenticated=False, challenged=False))
+
+    assert (failure.status, failure.reason, failure.headers) == (403, "not-authenticated", ())
+    assert failure.details == ("X-User: missing",)
+
+
 def test_a_subclass_is_told_like_its_parent() -> None:
     class Narrower(StoreUnavailable):
         pass
