@@ -1,6 +1,6 @@
 """From the head of a user's request to a queued exchange: what both shells do before any body byte moves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import NamedTuple
 
 from broker.affinity import affinity_of
@@ -32,19 +32,21 @@ def admit_request(
     end_user: str,
     client: Client,
     new_id: Callable[[], RequestId],
+    named: Container[str] = (),
 ) -> Intake:
     """Choose the backend, and make the exchange and the head that travels; nothing is stored yet.
 
-    `end_user` is the verified identity, or empty. Raises `UnknownBackend`, `BackendOffline`, `MessageTooLarge` (413 for
-    an announced body over `policy.max_body_bytes`, 431 for the head), `MalformedMessage` for a head that HTTP does not
-    allow, `StoreUnavailable`.
+    `end_user` is the verified identity, or empty; `named` are the hosts that backends name, for whomever they are, as
+    far as the caller knows. Raises `UnknownBackend`, `BackendOffline`, `MessageTooLarge` (413 for an announced body
+    over `policy.max_body_bytes`, 431 for the head), `MalformedMessage` for a head that HTTP does not allow,
+    `StoreUnavailable`.
     """
     if isinstance(head.length, int) and head.length > policy.max_body_bytes:
         raise too_large(policy)
     head = in_origin_form(head)
     raw = _serialize(forwarded_request(head, client))
     host, path = host_of(client.host or head.headers.get("Host") or ""), path_of(head.target)
-    candidates = find_candidates(store.find_backends(end_user), user=end_user, host=host, path=path)
+    candidates = find_candidates(store.find_backends(end_user), user=end_user, host=host, path=path, named=named)
     now = clock.now()
     statuses = store.get_statuses([backend.backend_id for backend in candidates])
     backend = choose_backend(candidates, statuses, path=path, now=now, policy=policy)

@@ -1,12 +1,12 @@
 """Which backend serves a user, a host and a path."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
 from broker.errors import BackendOffline, UnknownBackend
-from broker.hosts import fit_of
+from broker.hosts import closest_fit, fit_of
 from broker.model import ALL_USERS, Backend, BackendStatus
 from broker.policy import Policy
 from wire.protocol import BackendId
@@ -54,10 +54,12 @@ def _domain_of(user: str) -> tuple[str, ...]:
     return (f"@{domain}",) if name and at else ()
 
 
-def find_candidates(backends: Iterable[Backend], *, user: str, host: str, path: str) -> list[Backend]:
+def find_candidates(
+    backends: Iterable[Backend], *, user: str, host: str, path: str, named: Container[str] = ()
+) -> list[Backend]:
     """The backends registered for a user and a path, online or not, whose hosts fit `host` (of `hosts.host_of`) most
-    closely, and no others: what is meant for one host, its cookies among it, goes to no backend of a wider choice while
-    those of that host are offline. Backends for other users and paths do not count."""
+    closely, and no others. What is meant for one host, its cookies among it, goes to no backend of a wider choice: not
+    while those of that host are offline, nor where others have it. Hosts that are `named` are somebody's."""
     end_users = end_users_serving(user)
     fitting: dict[int, list[Backend]] = {}
     for backend in backends:
@@ -65,7 +67,7 @@ def find_candidates(backends: Iterable[Backend], *, user: str, host: str, path: 
         serves = any(serves_path(prefix, path) for prefix in backend.path_prefixes)
         if fit is not None and serves and backend.end_user in end_users:
             fitting.setdefault(fit, []).append(backend)
-    return fitting[max(fitting)] if fitting else []
+    return fitting.get(max((closest_fit(named, host), *fitting)), [])
 
 
 def choose_backend(

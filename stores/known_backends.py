@@ -14,7 +14,7 @@ _NONE: Final = Options()
 
 
 class KnownBackends:
-    """All backends, by ID and by end user.
+    """All backends, by ID and by end user, and the hosts that they name.
 
     They change seldom and are looked for at every request. So a change makes new maps, and who reads has one of them.
     """
@@ -26,6 +26,8 @@ class KnownBackends:
         self._changing = threading.Lock()  # makes one change at a time, there and here
         self._by_id: Mapping[BackendId, Backend] = {}
         self._by_user: Mapping[str, list[Backend]] = {}
+        self.hosts: frozenset[str] = frozenset()
+        """Those that any of them names."""
         self._replace({each.backend.backend_id: each.backend for each in self.loaded})
 
     def __contains__(self, backend_id: BackendId) -> bool:
@@ -71,3 +73,4 @@ class KnownBackends:
         for backend in by_id.values():
             by_user.setdefault(backend.end_user, []).append(backend)
         self._by_id, self._by_user = by_id, by_user
+        self.hosts = frozenset(host for backend in by_id.values() for host in backend.hosts)

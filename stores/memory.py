@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Container, Mapping
 from datetime import datetime
 
 from broker import exchange as rules
@@ -80,6 +80,11 @@ class MemoryStore:
 
     def find_backends(self, end_user: str) -> list[Backend]:
         return self._backends.find(end_user)
+
+    @property
+    def named_hosts(self) -> Container[str]:
+        """The hosts that backends name, for whomever they are."""
+        return self._backends.hosts
 
     def delete_backend(self, backend_id: BackendId) -> None:
         self._backends.delete(backend_id)

@@ -94,6 +94,7 @@ class Users:
             end_user=guest.user,
             client=call.client,
             new_id=lambda: request_id,
+            named=self._store.named_hosts,
         )
         exchange = intake.exchange
         call.backend = exchange.backend_id

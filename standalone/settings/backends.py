@@ -51,7 +51,7 @@ class BackendSettings(Table):
         _key("end-user", "Whom it serves; required."),
         _key("backend-user", "Whose agents may serve it; required."),
         _key("path-prefixes", "The paths that it serves, segment by segment.", default="/", is_list=True),
-        _key("hosts", "The hosts that it serves; without, all that no other backend of the user names.", is_list=True),
+        _key("hosts", "The hosts that it serves; without, all that no other backend names.", is_list=True),
         _key("agents", "How [several agents](#several-agents) share its requests.", default="pull"),
         _key("max-exchanges", "Its requests under way at a time; without, `limits.backend-exchanges`.", is_count=True),
         _key("max-queue", "Its requests that no agent has taken yet; without, `limits.queue`.", is_count=True),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.hosts import fit_of, host_of, pattern_of
+from broker.hosts import closest_fit, fit_of, host_of, pattern_of
 
 LABELS = st.from_regex(r"[a-z0-9_]([a-z0-9_-]{0,8}[a-z0-9_])?", fullmatch=True)
 NAMES = st.lists(LABELS, min_size=1, max_size=4).map(".".join)
@@ -126,3 +126,15 @@ def test_an_exact_name_comes_before_every_wildcard_and_those_before_none(name: s
 def test_a_name_fits_the_wildcard_of_all_its_parents(name: str, label: str) -> None:
     assert fit_of((f"*.{name}",), f"{label}.{name}") == len(name) + 1
     assert fit_of((f"*.{name}",), f"x.{label}.{name}") == len(name) + 1
+
+
+@given(st.one_of(NAMES, st.just("")), st.lists(PATTERNS, max_size=8))
+def test_of_many_patterns_the_closest_is_looked_up(host: str, patterns: list[str]) -> None:
+    assert closest_fit(frozenset(patterns), host) == (fit_of(tuple(patterns), host) or 0)
+
+
+@pytest.mark.parametrize(
+    ("host", "fit"), [("a.b.org", 7), ("x.a.b.org", 6), ("c.org", 4), ("org", 0), ("[::1]", 5), ("", 0)]
+)
+def test_of_many_patterns_an_exact_one_comes_before_the_longest_wildcard(host: str, fit: int) -> None:
+    assert closest_fit({"a.b.org", "*.b.org", "*.org", "[::1]"}, host) == fit

@@ -1,6 +1,6 @@
 """From the head of a user's request to a queued exchange."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import pytest
 
@@ -38,6 +38,7 @@ def admit(
     store: MemoryStore | None = None,
     user: str = USER,
     client: Client = CLIENT,
+    named: Container[str] = (),
 ) -> Intake:
     return admit_request(
         store or store_with(a_backend()),
@@ -47,6 +48,7 @@ def admit(
         end_user=user,
         client=client,
         new_id=lambda: REQUEST,
+        named=named,
     )
 
 
@@ -121,6 +123,15 @@ def test_the_host_that_a_proxy_in_front_was_asked_for_counts_before_the_one_it_a
     client = Client(address="192.0.2.7", scheme="https", host="App.example.org:443")
 
     assert admit(GET, store=store, client=client).exchange.backend_id == "app"
+
+
+def test_at_a_host_that_a_backend_names_for_somebody_else_there_is_nothing_to_serve() -> None:
+    store = store_with(a_backend("any"), a_backend("app", end_user="other@example.com", hosts=("*.example.org",)))
+    asked = RequestHead("GET", "/", Headers([("Host", "App.example.org:8080")]), None)
+
+    assert admit(asked, store=store).exchange.backend_id == "any"
+    with pytest.raises(UnknownBackend, match="^no backend is registered for this user, host and path$"):
+        admit(asked, store=store, named=store.named_hosts)
 
 
 def test_no_backend_at_all_is_unknown() -> None:

@@ -190,7 +190,17 @@ def test_the_closest_host_comes_before_the_owner_and_the_prefix() -> None:
     assert chosen == ["exact", "wild", "wider", "own"]
 
 
-def test_a_host_at_which_only_others_have_a_backend_is_like_any_other() -> None:
+def test_a_host_that_others_name_is_not_served_by_a_backend_of_a_wider_choice() -> None:
+    wild, anywhere = a_backend("wild", hosts=("*.a.org",)), a_backend("anywhere")
+    found = [
+        find_candidates([wild, anywhere], user="", host="b.a.org", path="/", named=named)
+        for named in ({"b.a.org"}, {"*.a.org", "*.org"}, ())
+    ]
+
+    assert found == [[], [wild], [wild]]
+
+
+def test_a_host_of_others_of_whom_nobody_knows_is_like_any_other() -> None:
     others, anywhere = a_backend("others", hosts=("a.org",), end_user=ALICE), a_backend("anywhere")
 
     assert find_candidates([others, anywhere], user="", host="a.org", path="/") == [anywhere]

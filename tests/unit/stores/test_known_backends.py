@@ -53,3 +53,14 @@ def test_who_moves_to_another_user_is_found_there_alone() -> None:
         [],
         [a_backend(end_user="new@example.com")],
     )
+
+
+def test_the_hosts_are_those_of_all_that_are_registered_and_of_none_that_was() -> None:
+    known = KnownBackends(Forgotten())
+    known.put(a_backend(end_user="me@example.com", hosts=("a.org", "*.b.org")))
+    known.put(a_backend("other", hosts=("*.b.org", "c.org")))
+
+    assert known.hosts == {"a.org", "*.b.org", "c.org"}
+    known.delete(BACKEND)
+    known.put(a_backend("other", hosts=("d.org",)))
+    assert known.hosts == {"d.org"}

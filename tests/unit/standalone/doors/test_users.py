@@ -33,6 +33,17 @@ def test_an_exchange_is_gone_when_it_is_delivered() -> None:
     run(scenario)
 
 
+def test_a_host_that_a_backend_of_others_names_is_served_by_no_other() -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.introduce()
+        bench.store.put_backend(a_backend("private", end_user="other@example.org", hosts=("h",)))
+        user = await bench.start("GET", "/").done()
+
+        assert (user.status, user.fields["X-Inverting-Proxy-Error"]) == (404, "no-backend")
+
+    run(scenario)
+
+
 def test_a_running_body_over_the_limit_ends_the_exchange() -> None:
     async def scenario(bench: Bench) -> None:
         await bench.introduce()
