@@ -12,6 +12,8 @@ from wire.protocol import BackendId
 _VALUES: Final = 1_000
 _NOTES: Final = 10_000
 
+NOTHING: Final = BackendStatus()
+
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -45,6 +47,12 @@ class Lately(Generic[K, V]):
                     self._values.clear()
                 self._values[key] = (self._monotonic(), value)
 
+    def drop(self, key: K) -> None:
+        """One of them has changed."""
+        with self._lock:
+            self._changes += 1
+            self._values.pop(key, None)
+
     def clear(self) -> None:
         """Something has changed."""
         with self._lock:
@@ -56,27 +64,36 @@ class Notes:
     """When something was noted last, by this process or by another of whose note it has read."""
 
     def __init__(self, policy: Policy) -> None:
-        self._policy = policy
+        self._spacing = policy.touch_spacing
         self._lock = Lock()  # guards the map
         self._last: dict[BackendId, BackendStatus] = {}
 
-    def unless_noted(self, backend_id: BackendId, status: BackendStatus) -> BackendStatus:
-        """Those of the times that are to be noted: not those that are hardly later than the last note."""
+    def reserve(self, backend_id: BackendId, status: BackendStatus) -> BackendStatus:
+        """Those of the times that the caller has to note: until they are dropped, nobody else has to."""
         with self._lock:
-            last = self._last.get(backend_id, BackendStatus())
+            due = self.due(self._last.get(backend_id, NOTHING), status)
+            if due != NOTHING:
+                self._add(backend_id, due)
+        return due
+
+    def due(self, last: BackendStatus, status: BackendStatus) -> BackendStatus:
+        """Those of the times that are to be noted after the last ones: not those that are hardly later."""
         return BackendStatus(*map(self._unless_noted, last, status))
 
     def _unless_noted(self, last: datetime | None, moment: datetime | None) -> datetime | None:
-        is_noted = moment is not None and last is not None and moment < last + self._policy.touch_spacing
+        is_noted = moment is not None and last is not None and moment < last + self._spacing
         return None if is_noted else moment
 
     def add(self, backend_id: BackendId, status: BackendStatus) -> None:
         """These times have been noted."""
         with self._lock:
-            if len(self._last) >= _NOTES:
-                self._last.clear()
-            last = self._last.get(backend_id, BackendStatus())
-            self._last[backend_id] = BackendStatus(*(new or old for new, old in zip(status, last, strict=True)))
+            self._add(backend_id, status)
+
+    def _add(self, backend_id: BackendId, status: BackendStatus) -> None:
+        if len(self._last) >= _NOTES:
+            self._last.clear()
+        last = self._last.get(backend_id, NOTHING)
+        self._last[backend_id] = BackendStatus(*(new or old for new, old in zip(status, last, strict=True)))
 
     def drop(self, backend_id: BackendId) -> None:
         """Nothing of this backend has been noted."""

@@ -9,6 +9,7 @@ Each is asked for at every request and changes rarely, so what was read is used 
 nothing serves a user, or is known of a backend, is never said from memory.
 """
 
+import logging
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -23,9 +24,11 @@ from broker.policy import Policy
 from broker.routing import end_users_serving
 from stores.calls import ATTEMPTS, TIMEOUT, pause
 from stores.conditional import EQUAL, Conflict, Datastore, Filter, Versioned, delete, insert, put, replace
-from stores.lately import Lately, Notes
+from stores.lately import NOTHING, Lately, Notes
 from stores.options import decode_options, encode_options
 from wire.protocol import BackendId
+
+logger = logging.getLogger(__name__)
 
 _BACKEND: Final = "backend"
 _STATUS: Final = "backendStatus"
@@ -104,21 +107,20 @@ class Registrations:
             else:
                 self._forget(backend_id)
                 return
-        raise _contention(backend_id)
+        raise StoreUnavailable(f"Datastore: too much contention about the backend {backend_id!r}")
 
     def touch(self, backend_id: BackendId, *, polled: datetime | None, used: datetime | None) -> None:
-        """Note when it was polled or used, unless this or another process has done so in `policy.touch_spacing`."""
-        new = BackendStatus(polled, used)
-        for attempt in range(ATTEMPTS):
-            if not self._is_due(backend_id, new):
-                return
-            try:
-                self._note(backend_id, new)
-            except Conflict:
-                pause(attempt)
-            else:
-                return
-        raise _contention(backend_id)
+        """Note when it was polled or used, unless this or another process has done so in `policy.touch_spacing`. Of all
+        threads that come with it when it is due, one notes it; what it could not, the next one does."""
+        due = self._notes.reserve(backend_id, BackendStatus(polled, used))
+        if due == NOTHING:
+            return
+        is_noted = False
+        try:
+            is_noted = self._note(backend_id, due)
+        finally:
+            if not is_noted:
+                self._notes.drop(backend_id)
 
     def statuses(self, backend_ids: Collection[BackendId]) -> dict[BackendId, BackendStatus]:
         """What is known of these."""
@@ -130,27 +132,38 @@ class Registrations:
             self._statuses.put(keys[key], status, ticket=ticket)
         return known
 
-    def _is_due(self, backend_id: BackendId, new: BackendStatus) -> bool:
-        return self._notes.unless_noted(backend_id, new) != BackendStatus()
+    def _note(self, backend_id: BackendId, due: BackendStatus) -> bool:
+        """False where it could not be noted: that others write at the same time is no reason to fail a request."""
+        for attempt in range(ATTEMPTS):
+            try:
+                return self._try_to_note(backend_id, due)
+            except Conflict:
+                pause(attempt)
+        logger.debug("backend %r: not noted, because others write at the same time", backend_id)
+        return False
 
-    def _note(self, backend_id: BackendId, new: BackendStatus) -> None:
+    def _try_to_note(self, backend_id: BackendId, due: BackendStatus) -> bool:
         """Raises `Conflict`: a backend that is deleted takes its status with it, and a status that was there is not
         written again. Only after the first one of all it has to be looked whether the backend is still there."""
         backend_key, status_key = self._backend_key(backend_id), self._status_key(backend_id)
         found = self._datastore.lookup([backend_key, status_key])
+        if backend_key not in found:
+            return False
         status = found.get(status_key)
-        old = _status_of(status) if status is not None else BackendStatus()
-        self._notes.add(backend_id, old)
-        if backend_key not in found or not self._is_due(backend_id, new):
-            return
-        latest = BackendStatus(*map(_later, old, new))
+        old = _status_of(status) if status is not None else NOTHING
+        if self._notes.due(old, due) == NOTHING:
+            self._notes.add(backend_id, old)
+            return True
+        latest = BackendStatus(*map(_later, old, due))
         entity = datastore.Entity(status_key, exclude_from_indexes=(_POLLED, _USED))
         entity.update({_POLLED: latest.last_polled, _USED: latest.last_used})
         self._datastore.commit([insert(entity) if status is None else replace(entity, status.version)])
-        self._statuses.clear()
+        self._statuses.drop(backend_id)
         self._notes.add(backend_id, latest)
         if status is None and not self._datastore.lookup([backend_key]):
             self._datastore.commit([delete(status_key)])
+            return False
+        return True
 
     def _registered(self, backend_id: BackendId) -> Versioned:
         key = self._backend_key(backend_id)
@@ -185,8 +198,8 @@ class Registrations:
 
     def _forget(self, backend_id: BackendId) -> None:
         self._found.clear()
-        self._backends.clear()
-        self._statuses.clear()
+        self._backends.drop(backend_id)
+        self._statuses.drop(backend_id)
         self._notes.drop(backend_id)
 
 
@@ -208,7 +221,3 @@ def _status_of(found: Versioned) -> BackendStatus:
 
 def _later(old: datetime | None, new: datetime | None) -> datetime | None:
     return max((moment for moment in (old, new) if moment is not None), default=None)
-
-
-def _contention(backend_id: BackendId) -> StoreUnavailable:
-    return StoreUnavailable(f"Datastore: too much contention about the backend {backend_id!r}")

@@ -6,7 +6,7 @@ import pytest
 
 from broker.model import BackendStatus
 from broker.policy import Policy
-from stores.lately import Lately, Notes
+from stores.lately import NOTHING, Lately, Notes
 from tests.factories import BACKEND, seconds
 from tests.fakes.clock import NOON
 from wire.protocol import BackendId
@@ -38,6 +38,16 @@ def test_what_was_read_before_a_change_is_not_remembered_after_it() -> None:
     assert (memory.get(1), memory.get(2)) == (None, None)
 
 
+def test_what_was_read_of_one_before_it_changed_is_not_remembered_and_the_others_are() -> None:
+    memory = a_memory()
+    for number in (1, 2):
+        memory.put(number, "x", ticket=memory.ticket())
+    ticket = memory.ticket()
+    memory.drop(1)
+    memory.put(1, "old", ticket=ticket)
+    assert (memory.get(1), memory.get(2)) == (None, "x")
+
+
 def test_no_more_is_remembered_than_there_is_room_for() -> None:
     memory = a_memory()
     for number in range(2500):
@@ -47,7 +57,6 @@ def test_no_more_is_remembered_than_there_is_room_for() -> None:
 
 
 POLLED = BackendStatus(last_polled=NOON)
-NOTHING = BackendStatus()
 
 
 @pytest.mark.parametrize("what", BackendStatus._fields)
@@ -55,24 +64,29 @@ def test_a_moment_is_noted_again_after_the_spacing(what: str) -> None:
     notes = Notes(POLICY)
     notes.add(BACKEND, BackendStatus(NOON, NOON))
     early, late = (NOTHING._replace(**{what: NOON + SPACING - early}) for early in (seconds(0.001), seconds(0)))
-    assert notes.unless_noted(BACKEND, early) == NOTHING
-    assert notes.unless_noted(BACKEND, late) == late
+    assert notes.reserve(BACKEND, early) == NOTHING
+    assert notes.reserve(BACKEND, late) == late
+
+
+def test_what_is_reserved_is_for_nobody_else_to_note() -> None:
+    notes = Notes(POLICY)
+    assert notes.reserve(BACKEND, POLLED) == POLLED
+    assert notes.reserve(BACKEND, POLLED) == NOTHING
 
 
 def test_a_note_of_one_kind_is_none_of_the_other() -> None:
     notes = Notes(POLICY)
     notes.add(BACKEND, POLLED)
     used = BackendStatus(last_used=NOON)
-    assert notes.unless_noted(BACKEND, BackendStatus(NOON, NOON)) == used
-    notes.add(BACKEND, used)
-    assert notes.unless_noted(BACKEND, BackendStatus(NOON, NOON)) == NOTHING
+    assert notes.reserve(BACKEND, BackendStatus(NOON, NOON)) == used
+    assert notes.reserve(BACKEND, BackendStatus(NOON, NOON)) == NOTHING
 
 
 def test_what_was_dropped_is_noted_again() -> None:
     notes = Notes(POLICY)
-    notes.add(BACKEND, POLLED)
+    notes.reserve(BACKEND, POLLED)
     notes.drop(BACKEND)
-    assert notes.unless_noted(BACKEND, POLLED) == POLLED
+    assert notes.reserve(BACKEND, POLLED) == POLLED
 
 
 def test_no_more_notes_are_kept_than_there_is_room_for() -> None:
@@ -80,5 +94,5 @@ def test_no_more_notes_are_kept_than_there_is_room_for() -> None:
     names = [BackendId(f"backend-{number}") for number in range(12_000)]
     for name in names:
         notes.add(name, POLLED)
-    assert notes.unless_noted(names[-1], POLLED) == NOTHING
-    assert sum(notes.unless_noted(name, POLLED) == NOTHING for name in names) <= 10_000
+    assert notes.reserve(names[-1], POLLED) == NOTHING
+    assert sum(notes.reserve(name, POLLED) == NOTHING for name in reversed(names)) <= 10_000
