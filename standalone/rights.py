@@ -1,17 +1,19 @@
 """Rights that end while they are used: a token is taken back, a backend is registered for others, a user signs out.
 
 Whoever is let in gets a right, which can be asked again: a poll asks it before it is given anything, and of websockets
-it is asked each second. `Rights` are about what an agent has between its calls: requests in its hands, and websockets.
-Those do not end with the right of one call at once: an agent whose token is replaced shows the new one with its next.
+it is asked each second. `Rights` and `Fetches` are about what an agent has between its calls: requests in its hands,
+and websockets. Those do not end with the right of one call at once: an agent whose token is replaced shows the new one
+with its next.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from typing import Generic, NamedTuple, TypeVar
 
 from broker.waiting import Key, PendingKey
 from standalone.presence import GRACE, SHARE, AgentName
-from wire.protocol import BackendId
+from wire.protocol import BackendId, RequestId
 
 Right = Callable[[], bool]
 """To be asked again while something lasts that was allowed once: True for as long as it still is."""
@@ -22,18 +24,33 @@ def always() -> bool:
     return True
 
 
+T = TypeVar("T")
+
+
+class _Graces(Generic[T]):
+    """How long it still takes until the end of a right counts; to be asked again and again."""
+
+    def __init__(self, grace: timedelta) -> None:
+        self._grace = grace
+        self._ends: dict[T, datetime] = {}
+
+    def take(self, over: Iterable[T], now: datetime) -> list[T]:
+        """Of all whose right has ended, those for whom it counts by now."""
+        self._ends = {each: self._ends.get(each, now + self._grace) for each in over}
+        return [each for each, end in self._ends.items() if end <= now]
+
+
 class Rights:
     """What each agent has shown last. `wake` has its waiting polls look again: they end, and it polls anew.
 
-    Agents that do not name themselves cannot be told apart, so nothing is known of them here.
+    Agents that do not name themselves cannot be told apart: of them there are only `Fetches`.
     """
 
     def __init__(self, wake: Callable[[Key], None], *, grace: timedelta = GRACE) -> None:
         self._wake = wake
-        self._grace = grace
+        self._graces = _Graces[AgentName](grace)
         self._shown: dict[BackendId, OrderedDict[str, Right]] = {}
         """The agents of each backend, who has shown something last at the end."""
-        self._ends: dict[AgentName, datetime] = {}
 
     def show(self, agent: AgentName, right: Right) -> None:
         """An agent has been let in."""
@@ -59,8 +76,7 @@ class Rights:
         ]
         for agent in over:
             self._wake(PendingKey(agent.backend_id))
-        self._ends = {agent: self._ends.get(agent, now + self._grace) for agent in over}
-        ended = [agent for agent, end in self._ends.items() if end <= now]
+        ended = self._graces.take(over, now)
         for agent in ended:
             self._forget(agent)
         return ended
@@ -70,3 +86,32 @@ class Rights:
         del shown[agent.agent_id]
         if not shown:
             del self._shown[agent.backend_id]
+
+
+class Fetched(NamedTuple):
+    """A request in the hands of an agent that does not name itself."""
+
+    backend_id: BackendId
+    request_id: RequestId
+
+
+class Fetches:
+    """What has been shown last for each request that `is_there` and that an agent without a name has fetched."""
+
+    def __init__(self, is_there: Callable[[BackendId, RequestId], bool], *, grace: timedelta = GRACE) -> None:
+        self._is_there = is_there
+        self._graces = _Graces[Fetched](grace)
+        self._shown: dict[Fetched, Right] = {}
+
+    def show(self, fetched: Fetched, right: Right) -> None:
+        """An agent has been let in, to fetch the request or to answer it."""
+        if right is not always:
+            self._shown[fetched] = right
+
+    def take_ended(self, now: datetime) -> list[Fetched]:
+        """The requests whose right has ended, without a better one since; each once."""
+        self._shown = {fetched: right for fetched, right in self._shown.items() if self._is_there(*fetched)}
+        ended = self._graces.take((fetched for fetched, right in self._shown.items() if not right()), now)
+        for fetched in ended:
+            del self._shown[fetched]
+        return ended

@@ -309,6 +309,18 @@ class MemoryStore:
             told = [PendingKey(backend_id)] * max(waiting, 1)
             self._notify(*told, *(ExchangeKey(record.exchange.request_id) for record in held))
 
+    def release_exchange(self, backend_id: BackendId, request_id: RequestId, *, agent_id: str) -> None:
+        """Take one exchange from the agent that holds it, as `release_agent` does all. Beyond the contract: where all
+        agents without a name cannot be meant."""
+        with self._lock:
+            record = self._records.get(request_id)
+            if record is None or record.exchange.backend_id != backend_id:
+                return
+            if not rules.is_held_by(record.exchange, agent_id):
+                return
+            self._queues[backend_id].requeue([record], Record.release)
+        self._notify(PendingKey(backend_id), ExchangeKey(request_id))
+
     def withdraw_offers(self, backend_id: BackendId, request_ids: Collection[RequestId], *, agent_id: str) -> None:
         """The list that offered these requests was never sent: whichever is still on offer to the agent is listed
         again at once. Beyond the contract: without it, it is listed again when the lease is over.

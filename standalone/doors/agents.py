@@ -25,7 +25,7 @@ from standalone.calls import Call
 from standalone.identity.gate import Gate
 from standalone.presence import AgentName, Presence
 from standalone.registration import OpenRegistration
-from standalone.rights import Right, Rights
+from standalone.rights import Fetched, Fetches, Right, Rights
 from standalone.waiting import AsyncioWaiter, drive
 from standalone.websockets.tunnels import AGENT_LOST_REASON, Tunnels
 from stores.memory import MemoryStore
@@ -82,6 +82,7 @@ class Agents:
         self._presence = presence
         self._gate = gate
         self._rights = rights
+        self._fetches = Fetches(store.has_exchange)
         self._registration = registration
         self._abandoned = abandoned
         self._tunnels = tunnels
@@ -119,6 +120,9 @@ class Agents:
             without.add(backend_id)
             if agent_id:
                 self._store.release_agent(backend_id, agent_id=agent_id)
+        for fetched in self._fetches.take_ended(now):
+            logger.warning("an agent may not serve %s any more: request %.8s is taken from it", *fetched)
+            self._store.release_exchange(*fetched, agent_id="")
         for backend_id in without:
             if not self._presence.has_agents(backend_id):
                 self._store.forget_polls(backend_id)
@@ -208,6 +212,7 @@ class Agents:
         request_id = request_id_of(call.head.headers)
         call.trace = trace_of(request_id)
         exchange = self._store.fetch_exchange(backend_id, request_id, agent_id=agent_id, now=self._clock.now())
+        self._note_right(agent, right, request_id)
         part = await self._read_request(exchange, 0)
         length: Length = len(part.data) if part.last else CHUNKED
         head = ResponseHead(200, request_fields(exchange), length)
@@ -250,6 +255,7 @@ class Agents:
         backend_id, agent_id = agent
         request_id = request_id_of(call.head.headers)
         call.trace = trace_of(request_id)
+        self._note_right(agent, right, request_id)
         error = call.head.headers.get(ERROR)
 
         def require_wanted() -> None:
@@ -288,6 +294,10 @@ class Agents:
 
         end = self._tunnels.open_for(request_id, answer, give_up, partial(self._may_stay, agent, right))
         call.change(Headers(upgrade_fields(TUNNEL_PROTOCOL)), end)
+
+    def _note_right(self, agent: AgentName, right: Right, request_id: RequestId) -> None:
+        if not agent.agent_id:
+            self._fetches.show(Fetched(agent.backend_id, request_id), right)
 
     def _may_stay(self, agent: AgentName, right: Right) -> bool:
         """True while the right of a call counts, or a better one that its agent has shown since."""

@@ -1,11 +1,11 @@
-"""`standalone.rights`: agents that may not serve any more, between their calls."""
+"""`standalone.rights`: agents that may not serve any more, between their calls; and what those without a name hold."""
 
 from broker.waiting import Key, PendingKey
 from standalone.presence import AgentName
-from standalone.rights import Rights, always
+from standalone.rights import Fetched, Fetches, Rights, always
 from tests.factories import BACKEND, seconds
 from tests.fakes.clock import NOON
-from wire.protocol import BackendId
+from wire.protocol import BackendId, RequestId
 
 FIRST = AgentName(BACKEND, "agent-1")
 SECOND = AgentName(BACKEND, "agent-2")
@@ -95,3 +95,60 @@ def test_what_does_not_end_is_not_remembered() -> None:
     bench.rights.show(FIRST, always)
 
     assert not bench.rights.has(FIRST)
+
+
+ONE = Fetched(BACKEND, RequestId("request-1"))
+TWO = Fetched(BACKEND, RequestId("request-2"))
+
+
+class Fetching:
+    """Two requests in the hands of agents without a name, each under a right of its own."""
+
+    def __init__(self) -> None:
+        self.there = {ONE, TWO}
+        self.good = {ONE: True, TWO: True}
+        self.fetches = Fetches(lambda *fetched: fetched in self.there, grace=seconds(5))
+        for fetched in (ONE, TWO):
+            self.show(fetched)
+
+    def show(self, fetched: Fetched) -> None:
+        self.fetches.show(fetched, lambda: self.good[fetched])
+
+    def ended(self, after: float) -> list[Fetched]:
+        return self.fetches.take_ended(NOON + seconds(after))
+
+
+def test_a_request_whose_right_ends_is_named_once_when_its_grace_is_over() -> None:
+    fetching = Fetching()
+    before = fetching.ended(0)
+    fetching.good[ONE] = False
+
+    assert [before, *(fetching.ended(after) for after in (1, 5.9, 6, 60))] == [[], [], [], [ONE], []]
+
+
+def test_a_request_for_which_a_better_right_is_shown_in_time_stays() -> None:
+    fetching = Fetching()
+    fetching.good[ONE] = False
+    fetching.ended(1)
+    fetching.fetches.show(ONE, lambda: True)
+
+    assert [fetching.ended(6), fetching.ended(600)] == [[], []]
+
+
+def test_a_request_that_is_gone_is_forgotten() -> None:
+    fetching = Fetching()
+    fetching.good[ONE] = False
+    fetching.ended(0)
+    fetching.there.remove(ONE)
+    fetching.ended(1)
+    fetching.there.add(ONE)
+
+    assert [fetching.ended(6), fetching.ended(600)] == [[], []]
+
+
+def test_of_a_request_whose_right_does_not_end_nothing_is_remembered() -> None:
+    asked: list[object] = []
+    fetches = Fetches(lambda *fetched: not asked.append(fetched))
+    fetches.show(ONE, always)
+
+    assert (fetches.take_ended(NOON), asked) == ([], [])

@@ -7,7 +7,7 @@ import pytest
 
 from broker.affinity import tag_of
 from broker.errors import Overloaded, TooManyRequests
-from broker.model import BackendStatus, Exchange, Options, Poll, Sharing
+from broker.model import BackendStatus, Exchange, Options, Poll, Sharing, State
 from broker.policy import Policy
 from broker.waiting import Key, PendingKey
 from stores.memory import MemoryStore
@@ -68,6 +68,29 @@ def test_an_offer_that_was_fetched_or_is_another_agents_is_not_withdrawn() -> No
     store.withdraw_offers(BACKEND, [an_exchange("other").request_id], agent_id="b")
 
     assert store.claim_pending(BACKEND, agent_id="b", now=NOON) == []
+
+
+@pytest.mark.parametrize(("method", "state"), [("GET", State.QUEUED), ("POST", State.FAILED)])
+def test_one_request_alone_is_taken_from_the_agent_that_holds_it(method: str, state: State) -> None:
+    store = a_store(an_exchange(method=method), an_exchange("other", method=method))
+    for name in (REQUEST, an_exchange("other").request_id):
+        store.fetch_exchange(BACKEND, name, agent_id="", now=NOON)
+
+    store.release_exchange(BACKEND, REQUEST, agent_id="")
+
+    states = [store.read_answer(BACKEND, name, 0).exchange.state for name in (REQUEST, an_exchange("other").request_id)]
+    assert states == [state, State.FETCHED]
+
+
+def test_a_request_is_not_taken_from_others_nor_where_it_is_not() -> None:
+    store = a_store(an_exchange())
+    store.fetch_exchange(BACKEND, REQUEST, agent_id="a", now=NOON)
+
+    store.release_exchange(BACKEND, REQUEST, agent_id="")
+    store.release_exchange(BackendId("elsewhere"), REQUEST, agent_id="a")
+    store.release_exchange(BACKEND, an_exchange("gone").request_id, agent_id="a")
+
+    assert store.holder_of(BACKEND, REQUEST) == "a"
 
 
 def admitted(store: MemoryStore, number: int, **changes: object) -> list[str]:

@@ -374,6 +374,55 @@ def test_an_agent_without_a_name_is_sent_no_more_of_a_request_when_it_may_not_se
     run(scenario, access=passes.access)
 
 
+def test_what_an_agent_without_a_name_has_fetched_is_taken_from_it_when_it_may_not_serve_any_more() -> None:
+    passes = Passes()
+
+    async def scenario(bench: Bench) -> None:
+        await bench.introduce()
+        reader, writer = bench.start("GET", "/"), bench.start("POST", "/", length=0)
+        listed = await bench.start("GET", "/agent/pending", AGENT_FIELDS[0]).done()
+        for request_id in json.loads(listed.body):
+            name = ("X-Inverting-Proxy-Request-ID", request_id)
+            await bench.start("GET", "/agent/request", AGENT_FIELDS[0], name).done()
+        passes.good.remove("")
+        bench.app.keep_house()
+        bench.clock.advance(seconds(4.9))
+        bench.app.keep_house()
+        await turns()
+        still = list(writer.sent)
+        bench.clock.advance(seconds(0.1))
+        bench.app.keep_house()
+        failed, again = await writer.done(), await poll_with_newer_pass(bench).done()
+
+        assert (still, failed.status, failed.fields["X-Inverting-Proxy-Error"]) == ([], 502, "agent-lost")
+        assert json.loads(again.body) == ["request-1"]
+        reader.task.cancel()
+
+    run(scenario, access=passes.access)
+
+
+def test_an_agent_without_a_name_that_answers_with_a_newer_token_in_time_loses_nothing() -> None:
+    passes = Passes()
+
+    async def scenario(bench: Bench) -> None:
+        await bench.introduce()
+        user = bench.start("POST", "/", length=0)
+        await bench.start("GET", "/agent/pending", AGENT_FIELDS[0]).done()
+        await bench.start("GET", "/agent/request", *NAMELESS).done()
+        passes.good.remove("")
+        bench.app.keep_house()
+        fields = (*NAMELESS, ("Authorization", "newer"))
+        post = bench.start("POST", "/agent/response", *fields, bodies=[OK[:9]], length="chunked", is_open=True)
+        await turns()
+        bench.clock.advance(seconds(60))
+        bench.app.keep_house()
+        post.say(OK[9:], is_last=True)
+
+        assert ((await post.done()).status, (await user.done()).body) == (200, b"ok")
+
+    run(scenario, access=passes.access)
+
+
 def test_an_agent_that_shows_a_newer_token_in_time_keeps_what_it_holds() -> None:
     passes = Passes()
 
