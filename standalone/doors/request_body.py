@@ -1,6 +1,7 @@
 """The body of a user's request as it stands in the message that its agent gets."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
@@ -56,10 +57,11 @@ class RequestBody:
         self._held = data[self._first_bytes :]
         return self._given(data[: self._first_bytes])
 
-    async def next(self) -> bytes:
-        """The next bytes, as soon as there are some or the end."""
+    async def next(self, *, meanwhile: Callable[[], None] = lambda: None) -> bytes:
+        """The next bytes, as soon as there are some or the end; `meanwhile` as `Call.read` has it."""
         if not self._held:
-            self._held = self._note(*await self._call.read(self._policy.idle_wait, pace=self._pace))
+            read = await self._call.read(self._policy.idle_wait, pace=self._pace, meanwhile=meanwhile)
+            self._held = self._note(*read)
         data, self._held = self._held, b""
         return self._given(data)
 

@@ -148,8 +148,7 @@ class Users:
         come when its user may not have it any more."""
         reader = AnswerReader(exchange)
         while True:
-            if not is_allowed():
-                raise NotAllowed("this answer is not for its user any more", authenticated=True)
+            _require(is_allowed)
             await call.send(*(self._kept(call, exchange, event) for event in reader.read(part)))
             if part.last:
                 return
@@ -173,15 +172,18 @@ class Users:
         """Deliver while the rest of the request is still being sent."""
         try:
             async with asyncio.TaskGroup() as group:
-                sending = group.create_task(self._send_rest(call, exchange, body, sent))
+                sending = group.create_task(self._send_rest(call, exchange, body, is_allowed, sent))
                 await self._deliver(call, exchange, body, is_allowed)
                 sending.cancel()
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
 
-    async def _send_rest(self, call: Call, exchange: Exchange, body: RequestBody, offset: int) -> None:
+    async def _send_rest(
+        self, call: Call, exchange: Exchange, body: RequestBody, is_allowed: Right, offset: int
+    ) -> None:
         while not body.is_ended:
-            data = await body.next()
+            data = await body.next(meanwhile=partial(_require, is_allowed))
+            _require(is_allowed)
             part = Part(offset, data, body.is_ended)
             appending = append_all_of_request(
                 self._store, self._clock, self._policy, exchange.backend_id, exchange.request_id, part
@@ -193,3 +195,8 @@ class Users:
                     return  # the backend answers without reading the rest, as it may
                 raise
             offset = part.end
+
+
+def _require(is_allowed: Right) -> None:
+    if not is_allowed():
+        raise NotAllowed("this exchange is not for its user any more", authenticated=True)

@@ -1,3 +1,5 @@
+import pytest
+
 from broker.policy import Policy
 from tests.factories import BACKEND, a_backend
 from tests.unit.standalone.scripted import OK, Bench, run, turns
@@ -87,6 +89,27 @@ def test_an_answer_that_has_not_begun_is_refused_to_a_user_for_whom_its_backend_
         await user.done()
 
         assert (user.status, user.fields["X-Inverting-Proxy-Error"]) == (403, "not-allowed")
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("says_more", [True, False], ids=["sends", "is silent"])
+def test_a_request_on_its_way_ends_when_its_backend_is_registered_for_another_user(says_more: bool) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.introduce()
+        user = bench.start("POST", "/", bodies=[b"first"], length="chunked", is_open=True)
+        await bench.poll().done()
+        fetch = bench.fetch("request-1")
+        await turns()
+        bench.store.put_backend(a_backend(end_user="another@example.org"))
+        if says_more:
+            user.say(b"second")
+        await user.done()
+        fetched = await fetch.done()
+
+        assert (user.status, user.fields["X-Inverting-Proxy-Error"]) == (403, "not-allowed")
+        assert (b"first" in fetched.body, b"second" in fetched.body, fetched.is_whole) == (True, False, False)
+        assert not bench.store.has_exchange(BACKEND, RequestId("request-1"))
 
     run(scenario)
 
