@@ -1,10 +1,10 @@
 """Where exchanges in Datastore stand, many in one call, their bytes unread."""
 
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from typing import Final
 
 from broker.errors import StoreUnavailable
-from broker.model import Exchange, State
+from broker.model import State
 from broker.waiting import ExchangeKey, Key
 from stores.conditional import Datastore
 from stores.exchange_records import Layout, RecentRecords, Record, record_of
@@ -13,7 +13,7 @@ _GONE: Final = "gone"
 
 
 class ExchangeMarks:
-    """`Marks` of exchanges alone. Nothing is said of one that has not moved since this process had to do with it."""
+    """`Marks` of exchanges alone."""
 
     def __init__(self, datastore_: Datastore, layout: Layout, recent: RecentRecords) -> None:
         self._datastore = datastore_
@@ -27,18 +27,11 @@ class ExchangeMarks:
             found = self._datastore.lookup(list(wanted))
         except StoreUnavailable:
             return None
-        marks: dict[Key, Hashable] = {}
-        for name, key in wanted.items():
-            record = record_of(found[name]) if name in found else None
-            if record is None:
-                marks[key] = _GONE
-            elif (mark := _mark(record)) != self._remembered(record.exchange):
-                marks[key] = mark
-        return marks
+        return {key: _mark(record_of(found[name])) if name in found else _GONE for name, key in wanted.items()}
 
-    def _remembered(self, exchange: Exchange) -> Hashable | None:
-        record = self._recent.get(exchange.backend_id, exchange.request_id)
-        return _mark(record) if record is not None else None
+    def tell(self, learn: Callable[[Key, Hashable], None]) -> None:
+        """From now on say of each exchange where it stands when this process reads or writes it."""
+        self._recent.tell = lambda record: learn(ExchangeKey(record.exchange.request_id), _mark(record))
 
 
 def _mark(record: Record) -> Hashable:

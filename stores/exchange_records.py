@@ -17,7 +17,7 @@ index.
 import secrets
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from threading import Lock
@@ -238,6 +238,8 @@ class RecentRecords:
     write verifies. Bounded; safe to use from several threads."""
 
     def __init__(self, capacity: int = 500) -> None:
+        self.tell: Callable[[Record], None] = lambda record: None
+        """Called with each record that is put."""
         self._capacity = capacity
         self._lock = Lock()  # guards the two below
         self._records: OrderedDict[RequestId, Record] = OrderedDict()
@@ -264,6 +266,7 @@ class RecentRecords:
                 self._fresh[request_id] = fresh
             if len(self._records) > self._capacity:
                 self._fresh.pop(self._records.popitem(last=False)[0], None)
+        self.tell(record)
 
     def take_fresh(self, backend_id: BackendId, request_id: RequestId, side: Side) -> Record | None:
         """The record, if it was put as fresh for this stream, and nothing has happened to it here since; once."""

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 
 from broker.policy import Policy
-from broker.waiting import Key
+from broker.waiting import Key, PendingKey
 from stores.datastore import DatastoreStore
 from stores.hints import Hints
 from stores.memcached import Memcached
@@ -34,6 +34,7 @@ def with_waiter(
     """What this process has of the store, and its way to wait over it."""
     marks = _LearningMarks(hints, store.carried.learn) if hints is not None else None
     waiter = SharedWaiter(policy, store_marks=store.marks, hints=marks)
+    store.marks.tell(waiter.learn)
     looks = QueueLooks(
         waiter.read_hint,
         counts_for=policy.hinted_idle,
@@ -42,7 +43,8 @@ def with_waiter(
     )
 
     def tell(key: Key) -> None:
-        waiter.wake(key)
+        if isinstance(key, PendingKey):
+            waiter.wake(key)  # of exchanges it has learned
         if hints is not None:
             hints.give(key, store.carried.pack(key))
 

@@ -33,6 +33,14 @@ class Marks(Protocol):
 
 
 @dataclass(eq=False, slots=True)
+class _Source:
+    """Marks, and where each key stood in them last: whoever was asleep then, was woken."""
+
+    marks: Marks
+    seen: OrderedDict[Key, Hashable] = field(default_factory=OrderedDict)
+
+
+@dataclass(eq=False, slots=True)
 class _Sleeper:
     """A thread that waits. Times are those of the monotonic clock, in seconds."""
 
@@ -68,14 +76,13 @@ class SharedWaiter:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._policy = policy
-        self._store_marks = store_marks
-        self._hints = hints
+        self._in_store = _Source(store_marks) if store_marks is not None else None
+        self._hints = _Source(hints) if hints is not None else None
         self._monotonic = monotonic
         self._lock = Lock()  # guards all below; never held during a call
         self._sleepers: list[_Sleeper] = []
         self._wakes = 0
         self._last_wake: OrderedDict[Key, int] = OrderedDict()
-        self._seen: OrderedDict[Key, Hashable] = OrderedDict()
         self._lively: OrderedDict[Key, float] = OrderedDict()
         """When something was to be expected last for the agents of a backend."""
         self._is_hinted = hints is not None
@@ -101,17 +108,25 @@ class SharedWaiter:
     def read_hint(self, key: Key) -> Hashable | None:
         """Where a key stands, for somebody who is going to ask the store: nobody is woken for that any more. None where
         no hint says it."""
-        found = self._hints.read([key]) if self._hints is not None else None
-        if not found or key not in found:
+        if self._hints is None:
+            return None
+        found = self._hints.marks.read([key]) or {}
+        if key not in found:
             return None
         with self._lock:
-            _remember(self._seen, key, found[key])
+            _remember(self._hints.seen, key, found[key])
         return found[key]
 
     def wake(self, key: Key) -> None:
         """This process has learned something about the key."""
         with self._lock:
             self._wake(key)
+
+    def learn(self, key: Key, mark: Hashable) -> None:
+        """This process has seen or changed where a key stands in the store: others here may wait for that."""
+        if self._in_store is not None:
+            with self._lock:
+                self._note(self._in_store, key, mark)
 
     def expect(self, key: PendingKey) -> None:
         """There may soon be something for the agents of a backend, as after an answer."""
@@ -174,9 +189,9 @@ class SharedWaiter:
             assert self._hints is not None  # only then looks come before the end
             self._note_hints(self._look(self._hints, keys))
             return False
-        if self._store_marks is None or len(keys) < 2 or sleeper.ends_at <= now:
+        if self._in_store is None or len(keys) < 2 or sleeper.ends_at <= now:
             return True
-        return not self._look(self._store_marks, keys)
+        return not self._look(self._in_store, keys)
 
     def _put_off_asking(self, sleeper: _Sleeper, now: float) -> set[Key]:
         """The exchanges that are due at this time and may be asked for together; or else only this thread asks, and its
@@ -189,7 +204,7 @@ class SharedWaiter:
         soon = now + self._policy.poll_fastest.total_seconds() / 2
         due = [each for each in self._sleepers if each.asks_at <= soon and isinstance(each.key, ExchangeKey)]
         keys = {each.key for each in due}
-        if self._store_marks is not None and len(keys) > 1:
+        if self._in_store is not None and len(keys) > 1:
             for each in due:
                 self._plan_to_ask(each, now)
         return keys
@@ -209,17 +224,21 @@ class SharedWaiter:
                 for each in self._sleepers:
                     self._plan_to_ask(each, now)
 
-    def _look(self, marks: Marks, keys: Collection[Key]) -> bool:
+    def _look(self, source: _Source, keys: Collection[Key]) -> bool:
         """Wake those of whom there is news. False when nobody could be asked."""
-        found = marks.read(keys)
+        found = source.marks.read(keys)
         if found is None:
             return False
         with self._lock:
             for key, mark in found.items():
-                if self._seen.get(key) != mark:
-                    _remember(self._seen, key, mark)
-                    self._wake(key)
+                self._note(source, key, mark)
         return True
+
+    def _note(self, source: _Source, key: Key, mark: Hashable) -> None:
+        """Wake those who wait for the key, unless it stood there before: then they have been woken, or came later."""
+        if source.seen.get(key) != mark:
+            _remember(source.seen, key, mark)
+            self._wake(key)
 
     def _wake(self, key: Key) -> None:
         self._wakes += 1

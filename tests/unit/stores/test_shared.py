@@ -11,8 +11,8 @@ from stores.appengine_memcache import AppEngineMemcache
 from stores.datastore import DatastoreStore
 from stores.hints import Hints
 from stores.shared import with_waiter
-from tests.contract.cases import AGENT, POLICY, answer
-from tests.factories import BACKEND, a_backend, an_exchange
+from tests.contract.cases import AGENT, NOW, POLICY, answer
+from tests.factories import BACKEND, REQUEST, a_backend, an_exchange
 from tests.fakes.cache import UnreliableCache
 from tests.memcache_stub import Memcache
 
@@ -51,3 +51,15 @@ def test_many_users_that_wait_together_get_their_answers(
 
     assert answers == [f"request-{number}".encode() for number in range(8)]
     assert (cache.calls > 0) == (hints is not None)
+
+
+def test_what_one_thread_reads_wakes_another_that_waits_for_it(ndb_client: ndb.Client) -> None:
+    """As when an agent asks again for a request whose first reader is still there."""
+    store, waiter = with_waiter(DatastoreStore(ndb_client, POLICY), POLICY)
+    elsewhere = DatastoreStore(ndb_client, POLICY)
+    elsewhere.add_exchange(an_exchange(), b"GET", last=False)
+    assert store.read_request(BACKEND, REQUEST, 3) is None
+    ticket = waiter.ticket()
+    elsewhere.append_request(BACKEND, REQUEST, 3, b" /", last=True, now=NOW)
+    store.read_request(BACKEND, REQUEST, 0)
+    assert waiter.ticket() > ticket

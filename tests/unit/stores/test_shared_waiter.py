@@ -70,6 +70,30 @@ def test_what_this_process_learns_wakes_whoever_waits_for_it(key: Key) -> None:
         sleeping.result(20)
 
 
+def test_where_a_key_stands_wakes_when_it_is_learned_and_not_again() -> None:
+    waiter = SharedWaiter(PATIENT, store_marks=FakeMarks({}))
+    ticket = waiter.ticket()
+    waiter.learn(KEY, 1)
+    waiter.wait(a_wait(KEY), ticket=ticket)
+    later = waiter.ticket()
+    waiter.learn(KEY, 1)
+    assert waiter.ticket() == later > ticket
+
+
+def test_what_is_learned_of_the_store_makes_no_news_of_what_stood_in_the_cache() -> None:
+    hints = FakeMarks({KEY: b"1"})
+    waiter = SharedWaiter(LOOKS, store_marks=FakeMarks({}), hints=hints)
+    waiter.read_hint(KEY)
+    waiter.learn(KEY, 1)
+    with ThreadPoolExecutor(1) as pool:
+        sleeping = asleep(pool, waiter, KEY)
+        while len(hints.asked) < 4:
+            threading.Event().wait(0.001)
+        assert not sleeping.done()
+        waiter.wake(KEY)
+        sleeping.result(20)
+
+
 def test_a_poll_that_sleeps_for_long_asks_soon_where_something_is_to_be_expected() -> None:
     looked_at_the_clock = threading.Semaphore(0)
 
