@@ -20,6 +20,9 @@ GRACE: Final = timedelta(seconds=5)
 SHARE: Final = 1_000
 """Agents of a backend that are known at a time: whoever may serve it can invent as many names as he likes."""
 
+ACCOUNT_SHARE: Final = 50_000
+"""Agents of an account, whatever backends are registered for it: half of all, so that no account locks others out."""
+
 
 class AgentName(NamedTuple):
     """An agent of a backend; all that do not name themselves (`agent_id` empty) are taken for one."""
@@ -30,6 +33,7 @@ class AgentName(NamedTuple):
 
 @dataclass(slots=True)
 class _Sightings:
+    account: str
     open_calls: int = 0
     broke_off: bool = False
     gone_from: datetime | None = None
@@ -40,34 +44,46 @@ class _Sightings:
 
 
 class Presence:
-    """The agents seen lately, each with its calls under way; at most `capacity` of them, and `share` of a backend."""
+    """The agents seen lately, each with its calls under way; at most `capacity` of them, `share` of a backend, and
+    `account_share` of an account."""
 
     def __init__(
-        self, policy: Policy, *, grace: timedelta = GRACE, capacity: int = 100_000, share: int = SHARE
+        self,
+        policy: Policy,
+        *,
+        grace: timedelta = GRACE,
+        capacity: int = 100_000,
+        share: int = SHARE,
+        account_share: int = ACCOUNT_SHARE,
     ) -> None:
         self._remembered = policy.backend_online
         self._grace = grace
         self._capacity = capacity
         self._share = share
+        self._account_share = account_share
         self._agents: dict[AgentName, _Sightings] = {}
-        self._counts: Counter[BackendId] = Counter()
+        self._of_backend: Counter[BackendId] = Counter()
+        self._of_account: Counter[str] = Counter()
 
-    def call_opened(self, agent: AgentName) -> None:
+    def call_opened(self, agent: AgentName, *, account: str = "") -> None:
         """An agent calls, so it is there. Raises `Overloaded` for a new one when there are too many."""
         if agent not in self._agents:
-            self._require_room(agent.backend_id)
-            self._agents[agent] = _Sightings()
-            self._counts[agent.backend_id] += 1
+            self._require_room(agent.backend_id, account)
+            self._agents[agent] = _Sightings(account)
+            self._of_backend[agent.backend_id] += 1
+            self._of_account[account] += 1
         seen = self._agents[agent]
         seen.open_calls += 1
         seen.broke_off = False
         seen.gone_from = None
 
-    def _require_room(self, backend_id: BackendId) -> None:
+    def _require_room(self, backend_id: BackendId, account: str) -> None:
         if len(self._agents) >= self._capacity:
             raise Overloaded(f"{self._capacity} agents are known already")
-        if self._counts[backend_id] >= self._share:
+        if self._of_backend[backend_id] >= self._share:
             raise Overloaded(f"{self._share} agents of this backend are known already")
+        if self._of_account[account] >= self._account_share:
+            raise Overloaded(f"{self._account_share} agents of this account are known already")
 
     def has_polled(self, agent: AgentName, *, takes_upgrades: bool = False) -> None:
         """An agent asks for work, so it counts; in a call of its own, which says what it takes."""
@@ -125,7 +141,8 @@ class Presence:
         One that merely has not called for long may be busy with what it fetched: nothing is taken away from it.
         """
         gone = [name for name, seen in self._agents.items() if seen.gone_from is not None and seen.gone_from <= now]
-        self._counts -= Counter(name.backend_id for name in gone)
+        self._of_backend -= Counter(name.backend_id for name in gone)
+        self._of_account -= Counter(self._agents[name].account for name in gone)
         for name in gone:
             if self._agents.pop(name).broke_off:
                 yield name

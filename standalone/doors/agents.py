@@ -106,8 +106,8 @@ class Agents:
             raise Refusal(method_not_allowed(*doors))
         agent = AgentName(backend_id_of(call.head.headers), agent_id_of(call.head.headers))
         call.backend = agent.backend_id
-        right = await self._gate(call.caller, agent.backend_id)
-        with self._present(agent):
+        account, right = await self._gate(call.caller, agent.backend_id)
+        with self._present(agent, account):
             self._rights.show(agent, right)
             await door(call, agent, right)
 
@@ -320,10 +320,10 @@ class Agents:
             raise ClaimedElsewhere("this exchange has an answer already, or has failed")
 
     @contextmanager
-    def _present(self, agent: AgentName) -> Iterator[None]:
+    def _present(self, agent: AgentName, account: str) -> Iterator[None]:
         """The agent is there for as long as it calls, and for a while after."""
         broke_off = False
-        self._presence.call_opened(agent)
+        self._presence.call_opened(agent, account=account)
         try:
             yield
         except asyncio.CancelledError:

@@ -9,9 +9,9 @@ from edge.identity import Caller
 from standalone.app import StandaloneApp, create_asgi
 from standalone.calls import REQUEST_EXTENSION, Message, Scope
 from standalone.identity.access import OPEN, Access
+from standalone.identity.accounts import Proof
 from standalone.identity.reception import PublicReception
 from standalone.presence import Presence
-from standalone.rights import Right
 from stores.memory import MemoryStore
 from tests.fakes.clock import FakeClock
 from wire.headers import Headers
@@ -150,11 +150,11 @@ class Passes:
         self.good = {"", "newer"}
         self.access = Access(gate=self._let_in, reception=PublicReception(), is_open=True)
 
-    async def _let_in(self, caller: Caller, backend_id: BackendId) -> Right:
+    async def _let_in(self, caller: Caller, backend_id: BackendId) -> Proof:
         shown = caller.headers.get("Authorization") or ""
         if shown not in self.good:
             raise NotAllowed("not a good pass", authenticated=False)
-        return lambda: shown in self.good
+        return Proof("ci", lambda: shown in self.good)
 
 
 async def turns() -> None:

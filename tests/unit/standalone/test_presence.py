@@ -95,6 +95,21 @@ def test_a_backend_with_too_many_agents_leaves_room_for_those_of_others_and_has_
         presence.call_opened(FIRST)
 
 
+def test_an_account_with_too_many_agents_leaves_room_for_those_of_others_whatever_backends_it_has() -> None:
+    presence = Presence(Policy(), grace=seconds(5), account_share=1)
+    elsewhere = AgentName(BackendId("another"), "agent-1")
+    presence.call_opened(FIRST, account="greedy")
+    with pytest.raises(Overloaded, match="of this account"):
+        presence.call_opened(elsewhere, account="greedy")
+    presence.call_opened(elsewhere, account="other")
+    presence.call_closed(FIRST, now=NOON, broke_off=True)
+    lost_at(presence, 5)
+    presence.call_opened(SECOND, account="greedy")
+
+    with pytest.raises(Overloaded):
+        presence.call_opened(FIRST, account="greedy")
+
+
 def test_an_agent_that_has_left_does_not_count_when_its_grace_is_over() -> None:
     presence = Presence(Policy(), grace=seconds(5))
     presence.call_opened(FIRST)  # what it still has to answer

@@ -8,7 +8,7 @@ import pytest
 from broker.errors import NotAllowed
 from broker.policy import Policy
 from edge.identity import Caller
-from standalone.identity.accounts import Accounts
+from standalone.identity.accounts import Accounts, Proof
 from standalone.identity.gate import guarded_gate, open_gate
 from standalone.identity.throttle import Throttle
 from standalone.identity.tokens import MAX_FILE_BYTES, Entry, Tokens, digest_of, new_token, parse_tokens
@@ -37,22 +37,22 @@ def a_store() -> MemoryStore:
     return store
 
 
-def pass_gate(account: str, backend_id: str, store: MemoryStore | None = None) -> Right:
+def pass_gate(account: str, backend_id: str, store: MemoryStore | None = None) -> Proof:
     gate = guarded_gate(Accounts(FakeClock(), Throttle(), issued=FakeIssued()), store or a_store())
 
-    async def ask() -> Right:
+    async def ask() -> Proof:
         return await gate(Caller(Headers([("Authorization", f"Bearer {account}")])), BackendId(backend_id))
 
     return asyncio.run(ask())
 
 
 def test_the_account_that_a_backend_is_registered_for_may_serve_it() -> None:
-    pass_gate("CI", BACKEND)
+    assert pass_gate("CI", BACKEND).account == "CI"
 
 
 def test_the_right_to_serve_ends_with_the_registration_for_that_account() -> None:
     store = a_store()
-    right = pass_gate("ci", BACKEND, store)
+    right = pass_gate("ci", BACKEND, store).holds
     held = [right()]
     store.put_backend(a_backend(backend_user="CI", path_prefixes=("/other",)))
     held.append(right())
@@ -72,7 +72,7 @@ def test_the_right_to_serve_ends_with_what_has_proved_the_account(tmp_path: Path
     gate = guarded_gate(Accounts(FakeClock(), Throttle(), tokens=file), a_store())
 
     async def ask() -> Right:
-        return await gate(Caller(Headers([("Authorization", f"Bearer {token}")])), BACKEND)
+        return (await gate(Caller(Headers([("Authorization", f"Bearer {token}")])), BACKEND)).holds
 
     right = asyncio.run(ask())
     before = right()
@@ -95,6 +95,6 @@ def test_nobody_finds_out_which_backends_there_are() -> None:
 
 def test_an_open_gate_asks_nobody() -> None:
     async def ask() -> Right:
-        return await open_gate(Caller(Headers()), BackendId("anything"))
+        return (await open_gate(Caller(Headers()), BackendId("anything"))).holds
 
     assert asyncio.run(ask())()
