@@ -272,7 +272,8 @@ class DatastoreStore:
         given = {record.exchange.request_id: record.request for record in handed if _is_batchable(record)}
         parts = {name: self._part_keys(name, "request", request.names) for name, request in given.items()}
         lost_key = self._layout.lost_poll_key(backend_id, poll.agent_id, poll.poll_id)
-        found = self._datastore.lookup([lost_key, *itertools.chain.from_iterable(parts.values())])
+        size = sum(request.size_of(request.names) for request in given.values())
+        found = self._calls.read([lost_key, *itertools.chain.from_iterable(parts.values())], size=size)
         if lost_key in found:
             self.take_back(backend_id, poll.as_lost, agent_id=poll.agent_id, now=now)
             return []
@@ -326,7 +327,8 @@ class DatastoreStore:
             offset = max(offset, stream.end)
         stored, starts_at = b"", stream.end
         if offset < stream.end and (names := stream.parts_between(offset, end)):
-            found = self._calls.read(self._part_keys(record.exchange.request_id, side, names), size=stream.end - offset)
+            keys = self._part_keys(record.exchange.request_id, side, names)
+            found = self._calls.read(keys, size=stream.size_of(names))
             stored, starts_at = self._joined(record, side, names, found), start_of(names[0])
         if offset < len(stream.inline):
             stored, starts_at = stream.inline + stored, 0
@@ -343,8 +345,8 @@ class DatastoreStore:
         remembered = self._recent.get(backend_id, request_id)
         known = remembered.stream(side) if remembered else records.Stream()
         key = self._layout.key(request_id)
-        keys = [key, *self._part_keys(request_id, side, known.parts_from(offset))]
-        found = self._calls.read(keys, size=known.end - offset)
+        guessed = known.parts_from(offset)
+        found = self._calls.read([key, *self._part_keys(request_id, side, guessed)], size=known.size_of(guessed))
         record = self._changes.known(found.get(key), backend_id, request_id)
         stream = record.stream(side)
         if offset >= stream.end:
@@ -354,7 +356,7 @@ class DatastoreStore:
             return record, _inline_part(stream, offset)
         names = stream.parts_from(offset)
         if self._layout.part_key(request_id, side, names[0]) not in found:
-            found = self._calls.read(self._part_keys(request_id, side, names), size=stream.end - offset)
+            found = self._calls.read(self._part_keys(request_id, side, names), size=stream.size_of(names))
         data = self._joined(record, side, names, found)[offset - start_of(names[0]) :]
         return record, Part(offset, data, last=stream.ended and offset + len(data) == stream.end)
 

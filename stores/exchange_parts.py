@@ -36,7 +36,7 @@ class PartCalls:
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="parts")
 
     def read(self, keys: Sequence[datastore.Key], *, size: int) -> Mapping[datastore.Key, Versioned]:
-        """What is there of these; about `size` bytes are expected."""
+        """What is there of these; at most `size` bytes of parts are expected."""
         with self._turn(size):
             return self._datastore.lookup(keys)
 

@@ -17,7 +17,7 @@ index.
 import secrets
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from threading import Lock
@@ -91,6 +91,13 @@ class Stream:
         if offset >= self.end:
             return [str(offset)] if offset else []
         return self.parts_between(offset, offset + MAX_READ_BYTES - MAX_PART_BYTES)
+
+    def size_of(self, names: Sequence[str]) -> int:
+        """The most bytes that these consecutive parts hold; one that may come next may be full."""
+        if not names:
+            return 0
+        start = start_of(names[0])
+        return self.end - start if start < self.end else MAX_PART_BYTES
 
     def adding(self, data: bytes, *, last: bool) -> tuple["Stream", dict[str, bytes]]:
         """The stream with further bytes, and their parts by name."""

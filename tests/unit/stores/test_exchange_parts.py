@@ -1,8 +1,9 @@
 """Parts written beside one another: whoever sees the state finds them, and of two writers only one counts."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, Final
 
 import pytest
@@ -10,13 +11,16 @@ from google.cloud import datastore
 from google.cloud.ndb import Client
 
 from broker.errors import BrokerError, StoreUnavailable
+from broker.model import Poll
 from broker.policy import Policy
 from stores.conditional import Conflict, Datastore, insert, put
 from stores.datastore import DatastoreStore
 from stores.exchange_parts import AT_ONCE, MANY_BYTES, PartCalls
-from stores.exchange_records import PART_KINDS
+from stores.exchange_records import MAX_PART_BYTES, PART_KINDS
 from tests.contract.cases import AGENT, NOW, everything, fetched, part_of_answer
-from tests.factories import BACKEND, REQUEST
+from tests.factories import BACKEND, REQUEST, an_exchange
+from tests.timing import SECOND
+from wire.protocol import BackendId, RequestId
 
 pytestmark = pytest.mark.loopback
 
@@ -77,6 +81,55 @@ def test_a_part_that_cannot_be_written_keeps_the_state_from_being_written(ndb_cl
     with pytest.raises(StoreUnavailable):
         PartCalls(raw).write(insert(datastore.Entity(raw.key("exchange", "id:1"))), parts_of(raw, 2))
     assert raw.written == []
+
+
+class CountedLookups:
+    """Datastore's stub; its look-ups wait for one more than may come beside one another."""
+
+    def __init__(self, there: Any) -> None:
+        self.commit, self.run_query, self._lookup = there.commit, there.run_query, there.lookup
+        self._too_many = threading.Barrier(AT_ONCE + 1, timeout=SECOND)
+        self._lock = threading.Lock()
+        self._now = self.most = 0
+
+    def lookup(self, *args: Any, **kwargs: Any) -> Any:
+        with self._lock:
+            self._now += 1
+            self.most = max(self.most, self._now)
+        with suppress(threading.BrokenBarrierError):
+            self._too_many.wait()
+        with self._lock:
+            self._now -= 1
+        return self._lookup(*args, **kwargs)
+
+
+def read_at(offset: int) -> Callable[[DatastoreStore, int], object]:
+    return lambda store, number: store.read_request(BACKEND, RequestId(f"request-{number}"), offset)
+
+
+def take_in_a_batch(store: DatastoreStore, number: int) -> object:
+    poll = Poll(agent_id=AGENT, poll_id=f"poll-{number}", capacity=1)
+    return store.hand_out(BackendId(f"backend-{number}"), poll, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("is_remembered", "read"),
+    [(False, read_at(MAX_PART_BYTES)), (True, read_at(MAX_PART_BYTES - 1)), (False, take_in_a_batch)],
+    ids=["guessed", "end of a part", "batch"],
+)
+def test_whatever_may_bring_long_parts_takes_its_turn(
+    ndb_client: Client, is_remembered: bool, read: Callable[[DatastoreStore, int], object]
+) -> None:
+    writer = DatastoreStore(ndb_client, Policy())
+    for number in range(MANY):
+        backend_id = f"backend-{number}" if read is take_in_a_batch else BACKEND
+        exchange = an_exchange(f"request-{number}", backend_id=backend_id)
+        writer.add_exchange(exchange, bytes(MAX_PART_BYTES), last=True)
+    store = writer if is_remembered else DatastoreStore(ndb_client, Policy())
+    ndb_client.stub = counted = CountedLookups(ndb_client.stub)
+    with ThreadPoolExecutor(MANY) as pool:
+        assert None not in pool.map(lambda number: read(store, number), range(MANY))
+    assert counted.most == AT_ONCE
 
 
 def test_of_agents_that_answer_at_a_time_the_parts_of_one_count(ndb_client: Client) -> None:

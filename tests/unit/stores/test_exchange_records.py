@@ -82,6 +82,13 @@ def test_no_more_is_read_at_once_than_a_look_up_should_bring() -> None:
         assert len(starts) * MAX_PART_BYTES <= MAX_READ_BYTES
 
 
+@pytest.mark.parametrize(("names", "size"), [("", 0), ("0", 30), ("10.a 20", 20), ("20", 10), ("30", MAX_PART_BYTES)])
+def test_parts_hold_no_more_than_is_stored_behind_their_beginning_and_one_that_may_come_may_be_full(
+    names: str, size: int
+) -> None:
+    assert Stream(("0", "10.a", "20"), 30).size_of(names.split()) == size
+
+
 def a_record(name: str = REQUEST) -> Record:
     return Record(an_exchange(name))
 
