@@ -1,5 +1,6 @@
 """What all calls of the Datastore API have in common: each has an end, and fails with an error of the broker."""
 
+import math
 import random
 import time
 from collections.abc import Callable
@@ -22,6 +23,9 @@ CONTENDED: Final = frozenset({Code.ABORTED, Code.UNKNOWN})
 INTERRUPTED: Final = CONTENDED | {Code.UNAVAILABLE, Code.INTERNAL}
 """After these, what does no harm twice is tried again."""
 
+UNCLEAR: Final = INTERRUPTED | {Code.DEADLINE_EXCEEDED}
+"""After these nobody knows whether a change was made."""
+
 T = TypeVar("T")
 
 
@@ -33,13 +37,14 @@ class CallFailed(StoreUnavailable):
         super().__init__(f"Datastore: {self.code.name}: {error.details()}")
 
 
-def repeat(act: Callable[[], T], *, after: frozenset[grpc.StatusCode]) -> T:
-    """Act, and act again after a call that failed so. Raises `CallFailed`."""
+def repeat(act: Callable[[], T], *, after: frozenset[grpc.StatusCode], within: float = math.inf) -> T:
+    """Act, and act again after a call that failed so, `within` so many seconds. Raises `CallFailed`."""
+    began = time.monotonic()
     for attempt in range(ATTEMPTS - 1):
         try:
             return act()
         except CallFailed as failed:
-            if failed.code not in after:
+            if failed.code not in after or time.monotonic() - began >= within:
                 raise
         pause(attempt)
     return act()

@@ -152,8 +152,9 @@ class Datastore:
             if results:
                 yield results
 
-    def commit(self, mutations: Iterable[api.Mutation]) -> list[int]:
-        """Make all changes or none, and return the new versions. Raises `Conflict`."""
+    def commit(self, mutations: Iterable[api.Mutation], *, timeout: float | None = None) -> list[int]:
+        """Make all changes or none, and return the new versions. Raises `Conflict`. `timeout`: in seconds, in place of
+        that of all calls."""
         changes = list(mutations)
         for change in changes:
             if "base_version" in change:
@@ -168,7 +169,10 @@ class Datastore:
         is_computed = any("base_version" in change for change in changes)
         try:
             response = self._call(
-                self._client.stub.commit, request, repeatable=frozenset() if is_computed else CONTENDED
+                self._client.stub.commit,
+                request,
+                repeatable=frozenset() if is_computed else CONTENDED,
+                timeout=timeout,
             )
         except CallFailed as failed:
             is_refused = failed.code in _REFUSED and (is_computed or any("insert" in change for change in changes))
@@ -196,12 +200,19 @@ class Datastore:
     def _request(self, kind: Callable[..., Any], **fields: Any) -> Any:
         return kind(project_id=self._client.project, database_id=self._database, **fields)
 
-    def _call(self, method: Callable[..., Any], request: Any, *, repeatable: frozenset[grpc.StatusCode]) -> Any:
+    def _call(
+        self,
+        method: Callable[..., Any],
+        request: Any,
+        *,
+        repeatable: frozenset[grpc.StatusCode],
+        timeout: float | None = None,
+    ) -> Any:
         """Call, and call again after errors that are `repeatable`. Raises `CallFailed`."""
 
         def call() -> Any:
             try:
-                return method(request, timeout=self._timeout, metadata=self._metadata)
+                return method(request, timeout=timeout or self._timeout, metadata=self._metadata)
             except grpc.RpcError as exc:
                 raise CallFailed(exc) from exc
 

@@ -11,14 +11,20 @@ from google.cloud.datastore_v1.types import datastore as api
 from broker.errors import BrokerError, StoreUnavailable, UnknownRequest
 from broker.model import Exchange
 from stores import exchange_records as records
-from stores.calls import pause
+from stores.calls import UNCLEAR, pause, repeat
 from stores.conditional import EQUAL, MAX_MUTATIONS, Conflict, Datastore, Versioned, delete, insert
 from stores.conditional import replace as replaced
 from stores.exchange_parts import PartCalls
-from stores.exchange_records import EXCHANGE, Layout, RecentRecords, Record, Side, record_of
+from stores.exchange_records import EXCHANGE, Layout, RecentRecords, Record, Side, is_same, record_of
 from wire.protocol import BackendId, RequestId
 
 _ATTEMPTS: Final = 30
+
+_ADDED_WITHIN: Final = 1.0
+"""Seconds after which a new exchange is not tried again: its user waits."""
+
+_WITHDRAWN_WITHIN: Final = 0.5
+"""Seconds for a try to take one away of which nothing is known, before its user is told so."""
 
 Parts = dict[str, bytes]
 Move = Callable[[Record], tuple[Record, Side, Parts]]
@@ -83,10 +89,35 @@ class Changes:
         return stored
 
     def add(self, record: Record, parts: Parts) -> None:
-        """Write a record that is new, and parts of its request. Raises `Conflict`."""
-        version = self._write(insert(self._layout.entity(record)), record, "request", parts)
+        """Write a record that is new, and parts of its request. Raises `Conflict` where its ID is another's.
+
+        Nobody else writes under its ID before it is there, so that an error which leaves open whether it was written is
+        no reason to fail: its user would send again what an agent works on. Where nothing can be learned of it, no
+        agent is to find it either.
+        """
+        try:
+            added = repeat(lambda: self._add(record, parts), after=UNCLEAR, within=_ADDED_WITHIN)
+        except StoreUnavailable:
+            self._withdraw(record)
+            raise
         # Who queues a request looks for its answer at once.
-        self._recent.put(replace(record, version=version), fresh="answer")
+        self._recent.put(added, fresh="answer")
+
+    def _add(self, record: Record, parts: Parts) -> Record:
+        """The record as it is stored: an attempt before this one may have written it, and an agent have taken it."""
+        try:
+            return replace(record, version=self._write(insert(self._layout.entity(record)), record, "request", parts))
+        except Conflict:
+            found = self._datastore.lookup([self.key(record)]).get(self.key(record))
+            stored = record_of(found) if found is not None else None
+            if stored is None or not is_same(stored, record):
+                raise
+            return stored
+
+    def _withdraw(self, record: Record) -> None:
+        keys = [self.key(record), *self._layout.part_keys(record)]
+        with suppress(StoreUnavailable):
+            self._datastore.commit(map(delete, keys), timeout=_WITHDRAWN_WITHIN)
 
     def _write(self, state: api.Mutation, record: Record, side: Side, parts: Parts) -> int:
         return self._calls.write(

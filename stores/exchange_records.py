@@ -134,6 +134,12 @@ class Record:
         return replace(self, request=stream) if side == "request" else replace(self, answer=stream)
 
 
+def is_same(one: Record, other: Record) -> bool:
+    """True for two states of one exchange that was queued once: of one ID, backend, user, method and start, with one
+    request."""
+    return one.exchange[:5] == other.exchange[:5] and one.request == other.request
+
+
 class Layout:
     """Keys and entities of exchanges."""
 
