@@ -126,9 +126,8 @@ class Changes:
 
     def held_by(self, backend_id: BackendId, agent_id: str) -> Iterator[list[Record]]:
         """What this agent was offered or has fetched, answered or not, in pages."""
-        for page in self._datastore.query(
-            EXCHANGE, (records.BACKEND, EQUAL, backend_id), (records.AGENT, EQUAL, agent_id)
-        ):
+        held = (records.BACKEND, EQUAL, backend_id), (records.AGENT, EQUAL, agent_id)
+        for page in self._datastore.query(EXCHANGE, *held, page=records.PAGE):
             yield [record_of(found) for found in page]
 
     def change_each_held(self, backend_id: BackendId, agent_id: str, move: Move) -> None:

@@ -1,4 +1,4 @@
-"""Where exchanges in Datastore stand, many in one call, their bytes unread."""
+"""Where exchanges in Datastore stand, many in one call."""
 
 from collections.abc import Callable, Collection, Hashable, Mapping
 from typing import Final
@@ -8,6 +8,9 @@ from broker.model import State
 from broker.waiting import ExchangeKey, Key
 from stores.conditional import Datastore
 from stores.exchange_records import Layout, RecentRecords, Record, record_of
+
+_AT_ONCE: Final = 16
+"""A look-up brings each with its inline bytes, and several threads may look at a time."""
 
 _GONE: Final = "gone"
 
@@ -21,12 +24,19 @@ class ExchangeMarks:
         self._recent = recent
 
     def read(self, keys: Collection[Key]) -> Mapping[Key, Hashable] | None:
-        """One look-up. None when Datastore does not answer."""
-        wanted = {self._layout.key(key.request_id): key for key in keys if isinstance(key, ExchangeKey)}
+        """None when Datastore does not answer."""
+        exchanges = [key for key in keys if isinstance(key, ExchangeKey)]
+        marks: dict[Key, Hashable] = {}
         try:
-            found = self._datastore.lookup(list(wanted))
+            for start in range(0, len(exchanges), _AT_ONCE):
+                marks |= self._read(exchanges[start : start + _AT_ONCE])
         except StoreUnavailable:
             return None
+        return marks
+
+    def _read(self, keys: Collection[ExchangeKey]) -> dict[Key, Hashable]:
+        wanted = {self._layout.key(key.request_id): key for key in keys}
+        found = self._datastore.lookup(list(wanted))
         return {key: _mark(record_of(found[name])) if name in found else _GONE for name, key in wanted.items()}
 
     def tell(self, learn: Callable[[Key, Hashable], None]) -> None:

@@ -49,6 +49,9 @@ MAX_INLINE_BYTES: Final = 32_000
 MAX_READ_BYTES: Final = 3_000_000
 """What one look-up of a long body brings at most, mostly two parts: each thread of an instance may hold so much."""
 
+PAGE: Final = 50
+"""Exchanges that one call brings where nobody wants their bytes: each has twice `MAX_INLINE_BYTES` of them."""
+
 BACKEND: Final = "backend"
 AGENT: Final = "agent"
 QUEUE: Final = "queue"

@@ -1,7 +1,7 @@
 """How exchanges leave Datastore in numbers: with their backend, or because nobody waits for them any more.
 
-Page by page, none of more than a few hundred entities, so that neither memory nor the time of a call grows with what is
-there; every page is over and done with when the next is asked for.
+Page by page, none of more than a few hundred entities or a few megabytes, so that neither memory nor the time of a call
+grows with what is there; every page is over and done with when the next is asked for.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ class Removal:
 
     def of_backend(self, backend_id: BackendId) -> None:
         """Remove the exchanges of a backend, with their bytes."""
-        for page in self._datastore.query(EXCHANGE, (records.BACKEND, EQUAL, backend_id)):
+        for page in self._datastore.query(EXCHANGE, (records.BACKEND, EQUAL, backend_id), page=records.PAGE):
             gone = [record_of(found) for found in page]
             keys = [found.entity.key for found in page]
             keys += [key for record in gone for key in self._layout.part_keys(record)]
@@ -44,13 +44,14 @@ class Removal:
 
     def _pages(self, now: datetime) -> Iterator[int]:
         """How many exchanges each page of the sweep took."""
-        for page in self._datastore.query(EXCHANGE):
+        for page in self._datastore.query(EXCHANGE, page=records.PAGE):
             yield self._remove_expired(page, now)
         for page in self._datastore.query(records.LOST_POLL, (records.EXPIRES, UP_TO, now), keys_only=True):
             self._datastore.commit_each([delete(found.entity.key) for found in page])
             yield 0
         for kind in records.PART_KINDS:
-            for page in self._datastore.query(kind, keys_only=True):
+            # No more of them than exchanges that they may belong to.
+            for page in self._datastore.query(kind, keys_only=True, page=records.PAGE):
                 self._remove_orphans([found.entity.key for found in page])
                 yield 0
 

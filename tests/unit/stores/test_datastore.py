@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import yaml
@@ -24,10 +24,11 @@ from broker.errors import (
 from broker.model import LostPolls, Options, Part, Poll, State
 from broker.policy import Policy
 from broker.store import Store
+from broker.waiting import ExchangeKey, Key
 from stores.calls import ATTEMPTS, TIMEOUT
 from stores.conditional import Datastore, delete, put
 from stores.datastore import DatastoreStore
-from stores.exchange_records import EXCHANGE, LOST_POLL, MAX_INLINE_BYTES, PART_KINDS
+from stores.exchange_records import EXCHANGE, LOST_POLL, MAX_INLINE_BYTES, PAGE, PART_KINDS
 from stores.registrations import Registrations
 from tests.datastore_relay import Call, DatastoreRelay, relayed
 from tests.emulator import connect
@@ -206,6 +207,46 @@ def test_a_reader_that_follows_gets_several_parts_in_one_call(
     calls = relay.during(read_all)
     assert set(calls) == {"Lookup"}
     assert calls["Lookup"] <= 6
+
+
+class CountedResults:
+    """Datastore's stub; notes how many exchanges one call brings at most, keys alone apart."""
+
+    def __init__(self, there: Any) -> None:
+        self._there = there
+        self.commit = there.commit
+        self.most = 0
+
+    def lookup(self, *args: Any, **kwargs: Any) -> Any:
+        response = self._there.lookup(*args, **kwargs)
+        self.most = max(self.most, len(response.found))
+        return response
+
+    def run_query(self, *args: Any, **kwargs: Any) -> Any:
+        response = self._there.run_query(*args, **kwargs)
+        self.most = max(self.most, sum(len(each.entity.properties) > 0 for each in response.batch.entity_results))
+        return response
+
+
+def held_in_parts(store: DatastoreStore, number: int) -> list[Key]:
+    """Exchanges in the hands of an agent, each with parts."""
+    exchanges = [an_exchange(f"request-{each}") for each in range(number)]
+    for exchange in exchanges:
+        store.add_exchange(exchange, LARGE, last=True)
+        store.fetch_exchange(BACKEND, exchange.request_id, agent_id=AGENT, now=NOON)
+    return [ExchangeKey(exchange.request_id) for exchange in exchanges]
+
+
+def test_where_nobody_wants_their_bytes_a_call_brings_few_exchanges(ndb_client: Client, store: DatastoreStore) -> None:
+    store.put_backend(a_backend())
+    keys = held_in_parts(store, 2 * PAGE)
+    ndb_client.stub = counted = CountedResults(ndb_client.stub)
+    assert len(store.marks.read(keys) or ()) == 2 * PAGE
+    store.take_back(BACKEND, LostPolls(frozenset(("poll-1",)), frozenset()), agent_id=AGENT, now=NOON)
+    assert store.sweep(now=NOON) == 0
+    store.delete_backend(BACKEND)
+    assert (counted.most, number_of_parts(ndb_client)) == (PAGE, 0)
+    assert PAGE * 2 * MAX_INLINE_BYTES < 4_000_000
 
 
 def test_registrations_are_asked_for_once_in_their_age(ndb_client: Client, relay: DatastoreRelay) -> None:
