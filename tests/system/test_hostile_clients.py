@@ -18,7 +18,7 @@ from tests.system.faucet import PIECE, Checked, pattern_at
 from tests.system.processes import Process, interpreter
 from tests.system.rawhttp import Connection, get
 from tests.system.shapes import Site, Standalone
-from tests.system.slow_clients import Asked, SlowClients, at_a_rate, slowest, timed
+from tests.system.slow_clients import Asked, SlowClients, at_a_rate, hundreds, slowest, timed
 from tests.timing import MS, SECOND, wait_until
 
 HEAD_TIME = 4
@@ -48,6 +48,9 @@ SEEN = 2 * EVERY + 3 * SECOND
 
 PER_SECOND = 50
 """Requests of clients that are not slow."""
+
+ROUNDS = 3
+"""Of slow clients, each until they are cut off."""
 
 MIB = 1 << 20
 
@@ -150,14 +153,16 @@ def test_slow_clients_are_cut_off_and_nobody_else_notices(site: Site, shape: Sta
     descriptors = Path(f"/proc/{shape.process.pid}/fd")
     open_before, memory_before = len(list(descriptors.iterdir())), shape.process.memory
     reset_peak(shape.process.pid)
-    slower = []
-    for _ in range(3):
+    slower: list[float] = []
+    for _ in range(ROUNDS):
         with SlowClients(site.url, every=EVERY, head=300, body=60, reader=60) as slow:
             # At first all buffers on the way to those who read fill: that is work, and not yet slowness.
             wait_until(lambda: are_buffers_full(site.url), within=20 * SECOND, what="full buffers")
             beside, away = ask_both((site, elsewhere), lambda passed: bool(slow.left) and passed < 30)  # noqa: B023
             longest, left = slow.longest(), slow.left
-        slower.append(slowest(beside) / slowest(away))
+        slower += [
+            slowest(here) / slowest(there) for here, there in zip(hundreds(beside), hundreds(away), strict=False)
+        ]
         print("RATIO", slower, slowest(beside), slowest(away))
 
         assert {reply.status for _, reply in beside} == {200}
@@ -168,8 +173,9 @@ def test_slow_clients_are_cut_off_and_nobody_else_notices(site: Site, shape: Sta
         assert set(slow.statuses()) == {("head", b"408"), ("body", b"408")}
 
     wait_until(lambda: len(list(descriptors.iterdir())) < open_before + 100, within=5, what="descriptors given back")
-    # Twice is what is promised; of five hundred requests the slowest one per cent are five.
-    assert statistics.median(slower) < 3, slower
+    # Each compares the same two seconds: what else the machine does slows both, and what comes now and then but a few.
+    assert len(slower) >= 3 * ROUNDS
+    assert statistics.median(slower) < 2, slower
     assert shape.process.peak_memory - memory_before < 60 * 2 * MIB + 40 * MIB
 
 
