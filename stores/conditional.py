@@ -27,8 +27,8 @@ MAX_MUTATIONS: Final = 400
 _VERSION_BYTES: Final = 8
 _PAGE: Final = 300
 _LOOKUP: Final = 500
-# How a change is refused that has a condition. Elsewhere they mean other things: an index that is missing, say.
-_REFUSED: Final = frozenset({Code.FAILED_PRECONDITION, Code.ALREADY_EXISTS})
+REFUSED: Final = frozenset({Code.FAILED_PRECONDITION, Code.ALREADY_EXISTS})
+"""How a change is refused that has a condition. Elsewhere they mean other things: an index that is missing, say."""
 
 _FAIL: Final[Any] = api.Mutation.ConflictResolutionStrategy.FAIL
 
@@ -71,6 +71,17 @@ def delete(key: datastore.Key, version: int | None = None) -> api.Mutation:
     if version is not None:
         mutation.base_version = version
     return mutation
+
+
+def name_of(mutation: api.Mutation) -> tuple[tuple[str, str], ...]:
+    """The names of kinds and entities, from the root to what the mutation changes."""
+    change = mutation._pb
+    key = (
+        change.delete
+        if change.HasField("delete")
+        else (change.insert if change.HasField("insert") else change.upsert).key
+    )
+    return tuple((element.kind, element.name) for element in key.path)
 
 
 def encode(versioned: Versioned) -> bytes:
@@ -175,7 +186,7 @@ class Datastore:
                 timeout=timeout,
             )
         except CallFailed as failed:
-            is_refused = failed.code in _REFUSED and (is_computed or any("insert" in change for change in changes))
+            is_refused = failed.code in REFUSED and (is_computed or any("insert" in change for change in changes))
             if is_refused or (is_computed and failed.code in CONTENDED):
                 raise Conflict from failed
             raise
@@ -184,7 +195,7 @@ class Datastore:
     def commit_each(self, mutations: Sequence[api.Mutation]) -> list[int | None]:
         """Make each change that is not in conflict; its new version, or None for the others."""
         # In one order everywhere: the service locks one after the other, and two callers must not wait for each other.
-        places = sorted(range(len(mutations)), key=lambda place: _name(mutations[place]))
+        places = sorted(range(len(mutations)), key=lambda place: name_of(mutations[place]))
         versions: dict[int, int | None] = {}
         for start in range(0, len(places), MAX_MUTATIONS):
             here = places[start : start + MAX_MUTATIONS]
@@ -217,17 +228,6 @@ class Datastore:
                 raise CallFailed(exc) from exc
 
         return repeat(call, after=repeatable)
-
-
-def _name(mutation: api.Mutation) -> list[tuple[str, str]]:
-    """The names of kinds and entities, from the root to what the mutation changes."""
-    change = mutation._pb
-    key = (
-        change.delete
-        if change.HasField("delete")
-        else (change.insert if change.HasField("insert") else change.upsert).key
-    )
-    return [(element.kind, element.name) for element in key.path]
 
 
 def _filter(name: str, operator: Any, value: Any) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from stores.conditional import EQUAL, MAX_MUTATIONS, Conflict, Datastore, Versio
 from stores.conditional import replace as replaced
 from stores.exchange_parts import PartCalls
 from stores.exchange_records import EXCHANGE, Layout, RecentRecords, Record, Side, is_same, record_of
+from stores.group_commit import GroupCommit
 from wire.protocol import BackendId, RequestId
 
 _ATTEMPTS: Final = 30
@@ -36,6 +37,9 @@ class Changes:
     def __init__(self, datastore_: Datastore, layout: Layout, recent: RecentRecords, calls: PartCalls) -> None:
         self._datastore = datastore_
         self._calls = calls
+        # Apart, because a new exchange that is there already lets a whole call fail.
+        self._additions = GroupCommit(datastore_)
+        self._replacements = GroupCommit(datastore_)
         self._layout = layout
         self._recent = recent
 
@@ -84,7 +88,7 @@ class Changes:
     def store(self, record: Record, side: Side, parts: Parts) -> Record:
         """Write a record that was changed, and new parts of one of its streams. Raises `Conflict`."""
         state = replaced(self._layout.entity(record), record.version)
-        stored = replace(record, version=self._write(state, record, side, parts))
+        stored = replace(record, version=self._write(self._replacements, state, record, side, parts))
         self._recent.put(stored)
         return stored
 
@@ -106,7 +110,8 @@ class Changes:
     def _add(self, record: Record, parts: Parts) -> Record:
         """The record as it is stored: an attempt before this one may have written it, and an agent have taken it."""
         try:
-            return replace(record, version=self._write(insert(self._layout.entity(record)), record, "request", parts))
+            new = insert(self._layout.entity(record))
+            return replace(record, version=self._write(self._additions, new, record, "request", parts))
         except Conflict:
             found = self._datastore.lookup([self.key(record)]).get(self.key(record))
             stored = record_of(found) if found is not None else None
@@ -119,7 +124,9 @@ class Changes:
         with suppress(StoreUnavailable):
             self._datastore.commit(map(delete, keys), timeout=_WITHDRAWN_WITHIN)
 
-    def _write(self, state: api.Mutation, record: Record, side: Side, parts: Parts) -> int:
+    def _write(self, commits: GroupCommit, state: api.Mutation, record: Record, side: Side, parts: Parts) -> int:
+        if not parts:
+            return commits.commit(state)
         return self._calls.write(
             state, [self._layout.part(record.exchange, side, name, data) for name, data in parts.items()]
         )

@@ -1,6 +1,7 @@
 """What a process remembers of the registrations for a short time; both memories are bounded."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
 from typing import Final, Generic, TypeVar
@@ -14,18 +15,32 @@ _NOTES: Final = 10_000
 
 NOTHING: Final = BackendStatus()
 
+_RENEWED_AT: Final = 0.8
+"""Of its age."""
+
 K = TypeVar("K")
 V = TypeVar("V")
 
 
+@dataclass(slots=True)
+class _Read(Generic[V]):
+    value: V
+    at: float
+    is_renewed: bool = False
+    """True once somebody has been sent to read it again."""
+
+
 class Lately(Generic[K, V]):
-    """What was read within `policy.backends_age`: emptied by every change of our own."""
+    """What was read within `policy.backends_age`: emptied by every change of our own.
+
+    Somebody is sent to read it again a little before it is too old, so that not all who ask for it go at once.
+    """
 
     def __init__(self, policy: Policy, monotonic: Callable[[], float]) -> None:
         self._age = policy.backends_age.total_seconds()
         self._monotonic = monotonic
         self._lock = Lock()  # guards the two below
-        self._values: dict[K, tuple[float, V]] = {}
+        self._values: dict[K, _Read[V]] = {}
         self._changes = 0
 
     def ticket(self) -> int:
@@ -34,10 +49,16 @@ class Lately(Generic[K, V]):
             return self._changes
 
     def get(self, key: K) -> V | None:
-        """What was read lately, or None."""
+        """What was read lately, or None: then it is to be read, and put here."""
+        now = self._monotonic()
         with self._lock:
-            at, value = self._values.get(key, (None, None))
-        return value if at is not None and self._monotonic() - at < self._age else None
+            read = self._values.get(key)
+            if read is None or now - read.at >= self._age:
+                return None
+            if now - read.at >= self._age * _RENEWED_AT and not read.is_renewed:
+                read.is_renewed = True
+                return None
+            return read.value
 
     def put(self, key: K, value: V, *, ticket: int) -> None:
         """Remember what was read."""
@@ -45,7 +66,7 @@ class Lately(Generic[K, V]):
             if ticket == self._changes:
                 if len(self._values) >= _VALUES:
                     self._values.clear()
-                self._values[key] = (self._monotonic(), value)
+                self._values[key] = _Read(value, self._monotonic())
 
     def drop(self, key: K) -> None:
         """One of them has changed."""

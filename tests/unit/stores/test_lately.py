@@ -23,8 +23,29 @@ def test_what_was_read_is_remembered_for_its_age_and_no_longer() -> None:
     now = 0.0
     memory = a_memory(lambda: now)
     memory.put(1, "one", ticket=memory.ticket())
-    now = POLICY.backends_age.total_seconds() - 0.01
+    now = POLICY.backends_age.total_seconds() * 0.79
     assert memory.get(1) == "one"
+    now = POLICY.backends_age.total_seconds()
+    assert memory.get(1) is None
+
+
+def test_before_it_is_too_old_one_of_those_who_ask_is_sent_to_read_it_again() -> None:
+    now = 0.0
+    memory = a_memory(lambda: now)
+    memory.put(1, "one", ticket=memory.ticket())
+    now = POLICY.backends_age.total_seconds() * 0.81
+    assert [memory.get(1) for _ in range(3)] == [None, "one", "one"]
+    memory.put(1, "new", ticket=memory.ticket())
+    now += POLICY.backends_age.total_seconds() * 0.81
+    assert [memory.get(1) for _ in range(3)] == [None, "new", "new"]
+
+
+def test_what_nobody_could_read_again_is_remembered_for_its_age_and_no_longer() -> None:
+    now = 0.0
+    memory = a_memory(lambda: now)
+    memory.put(1, "one", ticket=memory.ticket())
+    now = POLICY.backends_age.total_seconds() - 0.01
+    assert [memory.get(1) for _ in range(2)] == [None, "one"]
     now = POLICY.backends_age.total_seconds()
     assert memory.get(1) is None
 
