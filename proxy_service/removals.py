@@ -11,7 +11,7 @@ from wire.protocol import trace_of
 
 logger = logging.getLogger(__name__)
 
-_GATHERING: Final = 1.0
+_GATHERING: Final = 0.25
 """Seconds that the first one waits for others."""
 
 _ENOUGH: Final = 100
