@@ -40,7 +40,7 @@ ALONE: Final = frozenset({LONG, SLOW})
 ALONE_SECONDS: Final = 5
 """For each run of these at least, in which `SLOW` is answered twice."""
 
-WARM_UP: Final = 320
+WARM_UP: Final = 2000
 """Requests after which the emulator's code has been compiled."""
 
 COUNTED: Final = 40
