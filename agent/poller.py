@@ -49,6 +49,10 @@ class Asked(Protocol):
     def poll(self, interrupt: Interrupt, *, capacity: int) -> Sequence[Listed]:
         """Up to `capacity` requests, as soon as there are any; perhaps more of those that have to be fetched."""
 
+    def take(self, listed: Sequence[Listed]) -> Sequence[Listed]:
+        """What was listed, with requests for names where the proxy gives several at once, and without those that are
+        not to be had."""
+
     def leave(self) -> bool:
         """Say that the agent asks no more for now; true if what is listed and not begun has been taken back."""
 
@@ -230,7 +234,7 @@ class Poller:
         new: list[Listed] = []
         try:
             listed = self._proxy.poll(interrupt, capacity=capacity)
-            new = [each for each in listed if self._seen.add(id_of(each))]
+            new = self._take([each for each in listed if self._seen.add(id_of(each))])
         finally:
             with self._changed:
                 self._polls.discard(interrupt)
@@ -240,6 +244,13 @@ class Poller:
             logger.info("the proxy answers again")
             self._failures = 0
         return new
+
+    def _take(self, listed: list[Listed]) -> list[Listed]:
+        """With the requests that are fetched at once. One that this agent does not get may be listed to it again."""
+        taken = list(self._proxy.take(listed))
+        for request_id in {id_of(each) for each in listed} - {id_of(each) for each in taken}:
+            self._seen.discard(request_id)
+        return taken
 
     def _rest_after(self, exc: Exception) -> None:
         with self._changed:

@@ -4,23 +4,23 @@ An answer whose post breaks off stays open: the agent retries from the first byt
 agent, by saying so, or a deadline ends it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from flask import Flask, request
 
 from broker.answers import ANSWER_TOO_LARGE, post_answer
-from broker.batches import Postbox
+from broker.batches import Postbox, as_batch, take_named
 from broker.errors import UnknownBackend
-from broker.model import Backend, Exchange, Part, Poll
+from broker.model import Backend, Exchange, HandedOut, Part, Poll
 from broker.policy import Policy
 from broker.store import Store
 from broker.waiting import Clock, Waiter, drive, wait_for_handout, wait_for_pending, wait_for_request
 from edge.agent_batches import RECEIPT_FIELDS, batch_of, lost_polls_of, poll_of
-from edge.agent_calls import agent_id_of, backend_id_of, named_agent_of, request_fields, request_id_of
+from edge.agent_calls import agent_id_of, backend_id_of, named_agent_of, request_fields, request_id_of, request_ids_of
 from edge.departures import Departures
 from edge.identity import Identity, require_agent
 from edge.service import Record, current_record, make_service, new_request_id
@@ -29,9 +29,10 @@ from wire.batches import ANSWERS, BatchParser
 from wire.errors import MessageTooLarge
 from wire.headers import Headers
 from wire.http1 import RequestHead, ResponseHead
-from wire.negotiation import boundary_of, encode_receipt
+from wire.negotiation import accepts_batches, boundary_of, encode_receipt
 from wire.protocol import (
     ERROR,
+    FETCHES,
     MAX_HEAD_BYTES,
     PENDING_PATH,
     REQUEST_PATH,
@@ -42,8 +43,13 @@ from wire.protocol import (
     trace_of,
 )
 
-_POSTING: Final = 16
-"""How many answers out of batches are stored at once, in one process: to a store that is elsewhere each is a call."""
+_AT_ONCE: Final = 16
+"""How many messages of batches are stored or fetched at once, in one process."""
+
+_FETCHES: Final = (FETCHES, str(_AT_ONCE))
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def create_app(
@@ -64,8 +70,8 @@ def create_app(
     app = make_service(
         "agent_service", store=store, clock=clock, new_id=new_id, form_for=lambda accept: "text", project=project
     )
-    posting = ThreadPoolExecutor(_POSTING, thread_name_prefix="posting")
-    agents = _Agents(store, waiter, clock, identity, policy, Departures(), posting, Cutter(clock), gives_requests)
+    pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="messages")
+    agents = _Agents(store, waiter, clock, identity, policy, Departures(), pool, Cutter(clock), gives_requests)
 
     @app.get(PENDING_PATH)
     def pending() -> PlainResponse:
@@ -77,7 +83,8 @@ def create_app(
 
     @app.get(REQUEST_PATH)
     def fetch() -> PlainResponse:
-        return agents.fetch(request.environ, current_record())
+        are_several = accepts_batches(request.headers.get("Accept"))
+        return (agents.fetch_several if are_several else agents.fetch)(request.environ, current_record())
 
     @app.post(RESPONSE_PATH)
     def answer() -> PlainResponse:
@@ -103,7 +110,7 @@ class _Agents:
     identity: Identity
     policy: Policy
     departures: Departures
-    posting: Executor
+    pool: Executor
     cutter: Cutter
     gives_requests: bool
 
@@ -126,7 +133,10 @@ class _Agents:
     def _hand_out(self, caller: _Caller, poll: Poll, has_left: Callable[[], bool]) -> PlainResponse:
         waiting = wait_for_handout(self.store, self.clock, self.policy, caller.backend_id, poll, is_over=has_left)
         handed = drive(waiting, self.waiter)
-        return whole((200, *batch_of(handed)) if handed else (204, Headers(), b""))
+        if not handed:
+            return whole((204, Headers(), b""))
+        fields, body = batch_of(handed)
+        return whole((200, fields if self.gives_requests else Headers([*fields, _FETCHES]), body))
 
     def _take_back_lost(self, caller: _Caller) -> None:
         lost = lost_polls_of(caller.head.headers)
@@ -155,6 +165,17 @@ class _Agents:
         head = ResponseHead(200, request_fields(exchange), length)
         return streamed(head, self._request_bytes(exchange, first))
 
+    def fetch_several(self, environ: Environ, record: Record) -> PlainResponse:
+        """Requests that were named, as many of them as this agent gets."""
+        caller = self._caller(environ, record)
+        agent_id = named_agent_of(caller.head.headers)
+
+        def take(request_id: RequestId) -> HandedOut | None:
+            return take_named(self.store, self.clock, caller.backend_id, request_id, agent_id=agent_id)
+
+        handed = as_batch(filter(None, self._all_at_once(take, request_ids_of(caller.head.headers))))
+        return whole((200, *batch_of(handed)) if handed else (204, Headers(), b""))
+
     def answer(self, environ: Environ, record: Record) -> PlainResponse:
         """An answer, or a batch of them."""
         caller = self._caller(environ, record)
@@ -166,12 +187,16 @@ class _Agents:
 
     def _take_batch(self, caller: _Caller, slices: Iterator[bytes], parser: BatchParser) -> PlainResponse:
         postbox = Postbox(self.store, self.clock, self.policy, caller.backend_id, agent_id=caller.agent_id)
-        context = copy_context()  # App Engine's memcache takes calls with the ticket of a request alone
         for data in slices:
-            for _ in self.posting.map(lambda entry: context.copy().run(postbox.take, entry), parser.feed(data)):
+            for _ in self._all_at_once(postbox.take, parser.feed(data)):
                 pass
         parser.close()
         return whole((200, RECEIPT_FIELDS, encode_receipt(postbox.receipt())))
+
+    def _all_at_once(self, act: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+        """In threads of their own: to a store that is elsewhere each is a call."""
+        context = copy_context()  # App Engine's memcache takes calls with the ticket of a request alone
+        return self.pool.map(lambda item: context.copy().run(act, item), items)
 
     def _take_answer(self, caller: _Caller, slices: Iterator[bytes], record: Record) -> PlainResponse:
         """An answer, stored as it comes; or the word that there will be none."""

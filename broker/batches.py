@@ -1,17 +1,18 @@
 """Batches of version 2: what goes into one, and what becomes of the answers in one."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from broker.answers import EMPTY_ANSWER, post_answer
-from broker.errors import BrokerError, UnknownRequest
-from broker.model import Part, Poll
+from broker.errors import BrokerError, ClaimedElsewhere, UnknownRequest
+from broker.model import HandedOut, Part, Poll
 from broker.policy import Policy
 from broker.store import Store
 from broker.waiting import Clock
 from wire.batches import Entry
 from wire.errors import MalformedMessage
 from wire.negotiation import Receipt
-from wire.protocol import ERROR, MAX_BATCH_BYTES, MAX_ENTRIES, BackendId, RequestId
+from wire.protocol import ERROR, MAX_BATCH_BYTES, MAX_ENTRIES, MAX_ENTRY_BYTES, BackendId, RequestId
 
 POST_ALONE: Final = "post-alone"
 """Why an answer in a batch is refused for which there is no room yet: others would have to wait for its client."""
@@ -39,6 +40,29 @@ class Room:
         self._entries -= 1
         self._bytes -= size
         return True
+
+
+def take_named(
+    store: Store, clock: Clock, backend_id: BackendId, request_id: RequestId, *, agent_id: str
+) -> HandedOut | None:
+    """A request that was named to an agent, from now on in its hands; None where it does not get it. Without the bytes
+    of one that is not whole yet, or too long for a batch."""
+    try:
+        exchange = store.fetch_exchange(backend_id, request_id, agent_id=agent_id, now=clock.now())
+    except (UnknownRequest, ClaimedElsewhere):
+        return None
+    part = store.read_request(backend_id, request_id, 0)
+    is_batchable = part is not None and part.last and len(part.data) <= MAX_ENTRY_BYTES
+    return HandedOut(exchange, part.data if part is not None and is_batchable else None)
+
+
+def as_batch(handed: Iterable[HandedOut]) -> list[HandedOut]:
+    """The same, without the bytes of those that a batch has no more room for."""
+    left, fitting = MAX_BATCH_BYTES, []
+    for each in handed:
+        left -= len(each.request or b"")
+        fitting.append(each if left >= 0 else HandedOut(each.exchange, None))
+    return fitting
 
 
 class Postbox:

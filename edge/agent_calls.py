@@ -3,12 +3,14 @@
 from broker.model import Exchange
 from wire.errors import MalformedMessage
 from wire.headers import Headers
+from wire.negotiation import decode_names
 from wire.protocol import (
     AGENT_ID,
     BACKEND_ID,
     CAPABILITIES,
     FORWARDED,
     FORWARDED_SET,
+    MAX_ENTRIES,
     POLL_ID,
     REQUEST_ID,
     REQUEST_MEDIA_TYPE,
@@ -47,6 +49,14 @@ def poll_id_of(headers: Headers) -> str:
 def request_id_of(headers: Headers) -> RequestId:
     """The request that the call is about. Raises `MalformedMessage`."""
     return RequestId(_named(headers, REQUEST_ID))
+
+
+def request_ids_of(headers: Headers) -> frozenset[RequestId]:
+    """The requests that a fetch of several is about. Raises `WireError`."""
+    names = decode_names(headers.get(REQUEST_ID), field=REQUEST_ID)
+    if not 1 <= len(names) <= MAX_ENTRIES:
+        raise MalformedMessage(f"{REQUEST_ID}: {len(names)} names, not 1 to {MAX_ENTRIES}")
+    return frozenset(map(RequestId, names))
 
 
 def takes_upgrades(headers: Headers) -> bool:

@@ -70,8 +70,8 @@ def parse_capacity(text: str | None, *, most: int) -> int:
     return min(int(text), most)
 
 
-def parse_polls(text: str | None) -> int:
-    """How many polls of one agent a proxy likes to have at a time: one if it does not say so, or not as a number."""
+def parse_welcome(text: str | None) -> int:
+    """How many a proxy takes at a time, in `POLLS` or `FETCHES`: one if it does not say so, or not as a number."""
     return int(text) if text is not None and _COUNT.fullmatch(text) else 1
 
 

@@ -13,6 +13,7 @@ from agent.crew import Crew
 from agent.messages import Listed, Response
 from agent.proxy.client import Fetched, ProxyClient
 from agent.proxy.errors import ProxyError
+from agent.proxy.fetches import fetch_together
 from agent.proxy.outbox import Answer, Outbox
 from agent.proxy.posts import Posts
 from agent.proxy.replay import comes_whole, inner_head, read_whole
@@ -59,6 +60,7 @@ class Conversation:
         )
         self.most_polls = 1
         """How many polls the proxy likes to have at a time."""
+        self._most_fetches = 1
         self.version = 0
         """Of the protocol, as the proxy speaks it; 0 as long as it has not said."""
 
@@ -78,9 +80,14 @@ class Conversation:
         polled = self._client.polls.poll(interrupt, capacity=capacity)
         if polled.is_batch is not None:
             self.most_polls = polled.welcome if polled.is_batch else 1
+            self._most_fetches = polled.fetches if polled.is_batch else 1
             self._note_version(2 if polled.is_batch else 1)
         self._require_version()
         return polled.listed
+
+    def take(self, listed: Sequence[Listed]) -> Sequence[Listed]:
+        """See `fetch_together`."""
+        return fetch_together(self._client.calls, listed, most=self._most_fetches)
 
     def _note_version(self, version: int) -> None:
         if version != self.version:

@@ -8,22 +8,20 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from agent.messages import Listed, Request, id_of
+from agent.messages import Listed, id_of
 from agent.proxy.calls import Calls
 from agent.proxy.errors import ProxyError, require_no_page, require_success
-from agent.proxy.inner_request import read_entry
 from agent.proxy.lost_polls import LostPolls
+from agent.proxy.request_batches import read_batch
 from agent.telemetry.observer import Observer
 from agent.transport.client import Interrupt, Reply
 from agent.transport.errors import NothingReceived, TimedOut, TransportError, Unreachable
-from wire.batches import REQUESTS, BatchParser, Entry
 from wire.errors import WireError
-from wire.negotiation import ACCEPT, boundary_of, parse_polls
+from wire.negotiation import ACCEPT, boundary_of, parse_welcome
 from wire.protocol import (
     CAPABILITIES,
     CAPACITY,
-    FORWARDED,
-    FORWARDED_SET,
+    FETCHES,
     GONE,
     MAX_PENDING_BYTES,
     NO_REQUEST,
@@ -32,8 +30,6 @@ from wire.protocol import (
     POLLS,
     REQUEST_ID,
     TUNNEL,
-    UPGRADE,
-    USER_ID,
     RequestId,
     decode_pending,
 )
@@ -56,6 +52,8 @@ class Polled:
     """True for version 2 of the protocol, False for version 1; None if there was no answer to tell by."""
     welcome: int = 1
     """How many polls of this agent the proxy likes to have at a time."""
+    fetches: int = 1
+    """How many requests it gives in one fetch."""
 
 
 class Polls:
@@ -122,8 +120,8 @@ class Polls:
                 require_success(reply.head, target=head.target)
                 if gone := reply.head.headers.get(GONE):
                     self.on_gone([RequestId(name) for name in gone.split()])
-                welcome = parse_polls(reply.head.headers.get(POLLS))
-                polled = Polled(listed, is_batch=_read(reply, listed), welcome=welcome)
+                welcome, fetches = (parse_welcome(reply.head.headers.get(name)) for name in (POLLS, FETCHES))
+                polled = Polled(listed, is_batch=_read(reply, listed), welcome=welcome, fetches=fetches)
         except Unreachable:
             raise
         except (ProxyError, TransportError, WireError) as exc:
@@ -152,23 +150,5 @@ def _read(reply: Reply, listed: list[Listed]) -> bool:
         require_no_page(reply.head, body)
         listed += decode_pending(body)
         return False
-    parser = BatchParser(boundary, REQUESTS)
-    for event in reply.events():
-        if isinstance(event, bytes):
-            listed += map(_listed_of, parser.feed(event))
-    parser.close()
+    read_batch(reply, boundary, listed)
     return True
-
-
-def _listed_of(entry: Entry) -> Listed:
-    """The request of an entry; its ID where it has to be fetched, which is also what shows why it is no request."""
-    if entry.is_to_fetch:
-        return entry.request_id
-    try:
-        head, body = read_entry(entry.message)
-    except WireError:
-        return entry.request_id
-    user_id = entry.headers.get(USER_ID) or ""
-    is_forwarded_set = entry.headers.get(FORWARDED) == FORWARDED_SET
-    upgrade = (entry.headers.get(UPGRADE) or "").lower()
-    return Request(entry.request_id, user_id, head, body, is_forwarded_set, upgrade)

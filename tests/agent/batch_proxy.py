@@ -36,10 +36,10 @@ def an_entry(request_id: str, raw: bytes, *fields: tuple[str, str], to_fetch: bo
     return Entry(Headers([("Content-Type", kind), (REQUEST_ID, request_id), *fields]), b"" if to_fetch else raw)
 
 
-def a_batch(*entries: Entry) -> bytes:
-    """An answer to a poll."""
+def a_batch(*entries: Entry, fields: str = "") -> bytes:
+    """An answer to a poll, or to a fetch of several."""
     body = b"".join(encode_entry("b", entry) for entry in entries) + encode_end("b")
-    return an_answer(body, fields=f"Content-Type: {batch_media_type('b')}\r\n{POLLS}: 16\r\n")
+    return an_answer(body, fields=f"Content-Type: {batch_media_type('b')}\r\n{POLLS}: 16\r\n{fields}")
 
 
 @dataclass
@@ -50,6 +50,8 @@ class BatchProxy:
     poll_seconds: float = 10 * SECOND
     requests: dict[str, bytes] = field(default_factory=dict)
     """What has to be fetched."""
+    gives_instead: bytes = b""
+    """The answer to each fetch of several, in the place of the right one."""
     calls: list[Received] = field(default_factory=list)
     posts: list[list[str]] = field(default_factory=list)
     """The IDs of the answers that came together, for each post."""
@@ -98,6 +100,8 @@ class BatchProxy:
                 wire.send(NOTHING)
             elif path == "/agent/pending":
                 self._poll(wire)
+            elif path == "/agent/request" and call.get_all("Accept"):
+                self._give_together(wire, call.get_all(REQUEST_ID)[0].split(" "))
             elif path == "/agent/request":
                 [request_id] = call.get_all(REQUEST_ID)
                 wire.send(an_answer(self.requests[request_id], fields=f"{REQUEST_ID}: {request_id}\r\n"))
@@ -114,6 +118,12 @@ class BatchProxy:
             self.polling -= 1
         wire.send(answer)
         if isinstance(answer, Cut):
+            raise Ended
+
+    def _give_together(self, wire: Wire, request_ids: list[str]) -> None:
+        entries = [an_entry(name, self.requests[name]) for name in request_ids if name in self.requests]
+        wire.send(self.gives_instead or (a_batch(*entries) if entries else NOTHING))
+        if isinstance(self.gives_instead, Cut):
             raise Ended
 
     def _receive(self, wire: Wire, call: Received) -> None:

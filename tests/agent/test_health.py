@@ -1,7 +1,7 @@
 """Health checks over real connections, and what they do to the polls of a real poller."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import pytest
@@ -78,6 +78,9 @@ def test_polls_end_with_the_health_of_the_backend_and_begin_with_it() -> None:
         def poll(self, interrupt: Interrupt, *, capacity: int) -> list[Listed]:
             polls.release()
             raise Broken("the poll was cut short")
+
+        def take(self, listed: Sequence[Listed]) -> Sequence[Listed]:
+            return listed
 
         def leave(self) -> bool:
             left.set()

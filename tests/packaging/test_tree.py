@@ -57,7 +57,8 @@ TESTED_THROUGH: Final = {
     "tests/agent/test_monitoring.py": ["agent/telemetry/assembly"],
     "tests/agent/test_proxy_client.py": ["agent/transport/connections", "agent/proxy/calls", "agent/proxy/client"],
     "tests/agent/test_together.py": ["agent/together"],
-    "tests/agent/test_polls.py": ["agent/proxy/polls"],
+    "tests/agent/test_polls.py": ["agent/proxy/polls", "agent/proxy/request_batches"],
+    "tests/agent/test_fetches.py": ["agent/proxy/fetches"],
     "tests/agent/test_workers.py": [
         *[f"agent/workers/{part}" for part in ("helper", "helpers", "messages", "team")],
     ],

@@ -124,6 +124,7 @@ class Pair:
         backend: Backend | None = None,
         user: str = USER,
         kind: type[MemoryStore] = MemoryStore,
+        gives_requests: bool = True,
         **limits: int,
     ) -> None:
         self.clock = SystemClock()
@@ -140,7 +141,7 @@ class Pair:
             "policy": policy,
         }
         self.proxy = proxy_service.app.create_app(**ports)
-        self.agents = agent_service.app.create_app(**ports)
+        self.agents = agent_service.app.create_app(**ports, gives_requests=gives_requests)
         self.user = self.proxy.test_client(use_cookies=False)
 
     def agent(self, agent_id: str = "agent-1", backend_id: str = BACKEND) -> ScriptedAgent:

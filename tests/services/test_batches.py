@@ -18,11 +18,13 @@ from wire.protocol import (
     BACKEND_ID,
     CAPACITY,
     ERROR,
+    FETCHES,
     LOST_POLL,
     PENDING_PATH,
     POLL_ID,
     RECEIVED,
     REQUEST_ID,
+    REQUEST_PATH,
     RESPONSE_PATH,
 )
 
@@ -41,6 +43,11 @@ def poll(pair: Pair, poll_id: str = "poll-1", *, agent_id: str = "agent-1", **mo
 def entries_of(answered: TestResponse) -> list[Entry]:
     assert answered.status_code == 200, answered.text
     return read_requests(answered.headers["Content-Type"], answered.data)
+
+
+def fetch_several(pair: Pair, *names: str, agent_id: str = "agent-1") -> TestResponse:
+    headers = own(agent_id) | {"Accept": ACCEPT, REQUEST_ID: " ".join(names)}
+    return pair.agents.test_client().get(REQUEST_PATH, headers=headers)
 
 
 def ok(request_id: str) -> Entry:
@@ -101,6 +108,30 @@ def test_no_more_is_handed_out_than_the_agent_can_begin() -> None:
         for agent_id, entries in (("agent-1", some), ("agent-2", more)):
             post(pair, ok(entries[0].request_id), agent_id=agent_id)
         assert [asked.result().status_code for asked in (first, second)] == [200, 200]
+
+
+def test_a_service_that_only_names_requests_gives_several_in_one_fetch() -> None:
+    pair = Pair(gives_requests=False)
+    with pair.asking("/a") as first, pair.asking("/b") as second:
+        named: list[Entry] = []
+        while len(named) < 2:
+            answered = poll(pair, f"poll-{len(named)}")
+            named += entries_of(answered)
+        names = [entry.request_id for entry in named]
+        assert (answered.headers[FETCHES], [entry.is_to_fetch for entry in named]) == ("16", [True, True])
+        fetched = entries_of(fetch_several(pair, *names, "unknown"))
+        assert sorted(entry.message.split(b" HTTP")[0] for entry in fetched) == [b"GET /a", b"GET /b"]
+        assert sorted(entry.request_id for entry in fetched) == sorted(names)
+        assert fetch_several(pair, *names, agent_id="agent-2").status_code == 204
+        post(pair, *map(ok, names))
+        assert [asked.result().data for asked in (first, second)] == [b"hello", b"hello"]
+
+
+@pytest.mark.parametrize("changes", [{AGENT_ID: ""}, {REQUEST_ID: ""}, {REQUEST_ID: "a  b"}])
+def test_a_fetch_of_several_that_does_not_name_things_properly_is_refused(changes: dict[str, str]) -> None:
+    headers = own() | {"Accept": ACCEPT, REQUEST_ID: "a b"} | changes
+    answered = Pair().agents.test_client().get(REQUEST_PATH, headers=headers)
+    assert (answered.status_code, answered.headers[ERROR]) == (400, "malformed-request")
 
 
 def test_both_versions_take_from_one_queue_and_may_be_mixed_for_one_request() -> None:

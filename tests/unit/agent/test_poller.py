@@ -44,6 +44,9 @@ class Proxy:
         self.width = width
         self.most_polls = most_polls if is_batched else 1
         self.capacities: list[int] = []
+        self.together: dict[RequestId, Request] = {}
+        """What is given at once, of what the polls only name."""
+        self.refused: set[RequestId] = set()
         self.left = 0
         self.takes_back = True
         self.asking = 0
@@ -52,6 +55,9 @@ class Proxy:
     @property
     def asked(self) -> int:
         return len(self.capacities)
+
+    def take(self, listed: Sequence[Listed]) -> Sequence[Listed]:
+        return [self.together.get(id_of(each), each) for each in listed if id_of(each) not in self.refused]
 
     def leave(self) -> bool:
         self.left += 1
@@ -125,6 +131,26 @@ def run_all(proxy: Proxy, count: int, *, run: Run = lambda _: None) -> list[str]
 
 def test_what_is_listed_is_run_once() -> None:
     assert sorted(run_all(Proxy(ids("a", "b"), ids("b", "c"), ids("d")), 4)) == ["a", "b", "c", "d"]
+
+
+def test_of_what_was_only_named_the_requests_are_run_that_the_proxy_gives_at_once() -> None:
+    proxy = Proxy(ids("a", "b"), is_batched=True)
+    proxy.together = {RequestId("a"): a_request("a"), RequestId("b"): a_request("b")}
+    ran: list[Listed] = []
+    run_all(proxy, 2, run=ran.append)
+    assert all(isinstance(each, Request) for each in ran)
+
+
+def test_what_this_agent_did_not_get_may_be_listed_to_it_again() -> None:
+    class Later(Proxy):
+        def take(self, listed: Sequence[Listed]) -> Sequence[Listed]:
+            taken = super().take(listed)
+            self.refused.clear()
+            return taken
+
+    proxy = Later(ids("a", "b"), ids("a", "b"), is_batched=True, most_polls=1)
+    proxy.refused = {RequestId("a")}
+    assert run_all(proxy, 2) == ["b", "a"]
 
 
 def test_what_many_processes_of_a_proxy_list_again_does_not_keep_what_is_new() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from broker.batches import POST_ALONE, Postbox, Room
-from broker.model import Poll, State
+from broker.batches import POST_ALONE, Postbox, Room, as_batch, take_named
+from broker.model import HandedOut, Poll, State
 from broker.policy import Policy
 from stores.memory import MemoryStore
 from tests.factories import BACKEND, an_exchange
@@ -11,7 +11,7 @@ from tests.fakes.clock import NOON, FakeClock
 from wire.batches import Entry
 from wire.headers import Headers
 from wire.negotiation import Receipt
-from wire.protocol import ERROR, MAX_BATCH_BYTES, REQUEST_ID, RequestId
+from wire.protocol import ERROR, MAX_BATCH_BYTES, MAX_ENTRY_BYTES, REQUEST_ID, RequestId
 
 AGENT = "agent-1"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -39,6 +39,44 @@ def test_a_batch_has_room_for_so_many_bytes() -> None:
     room = a_room(most_bytes=10)
 
     assert [room.admit(size) for size in (4, 7, 6, 1, 0)] == [True, False, True, False, True]
+
+
+def take(store: MemoryStore, name: str, agent_id: str = AGENT) -> HandedOut | None:
+    return take_named(store, FakeClock(), BACKEND, RequestId(name), agent_id=agent_id)
+
+
+@pytest.mark.parametrize(
+    ("data", "last", "request_"),
+    [
+        (b"", True, b""),
+        (b"x" * MAX_ENTRY_BYTES, True, b"x" * MAX_ENTRY_BYTES),
+        (b"x" * (MAX_ENTRY_BYTES + 1), True, None),
+        (b"x", False, None),
+        (b"", False, None),
+    ],
+)
+def test_what_was_named_is_taken_and_brings_what_is_whole_and_fits(
+    data: bytes, last: bool, request_: bytes | None
+) -> None:
+    store = MemoryStore(Policy(), window=2 * MAX_ENTRY_BYTES)
+    store.add_exchange(an_exchange("a"), data, last=last)
+    taken = take(store, "a")
+    assert taken is not None
+    assert (taken.exchange.state, taken.request) == (State.FETCHED, request_)
+
+
+def test_of_two_agents_that_were_named_a_request_one_gets_it_and_may_take_it_again() -> None:
+    store = MemoryStore(Policy())
+    store.add_exchange(an_exchange("a"), b"x", last=True)
+    assert take(store, "a", "agent-2") == take(store, "a", "agent-2") is not None
+    assert take(store, "a") is None
+    assert take(store, "unknown") is None
+
+
+def test_what_a_batch_has_no_room_for_is_only_named() -> None:
+    half = b"x" * (MAX_BATCH_BYTES // 2)
+    requests = as_batch(HandedOut(an_exchange(name), data) for name, data in [("a", half), ("b", half), ("c", b"x")])
+    assert [(each.exchange.request_id, each.request) for each in requests] == [("a", half), ("b", half), ("c", None)]
 
 
 # Answers

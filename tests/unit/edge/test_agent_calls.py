@@ -4,7 +4,14 @@ from collections.abc import Callable
 
 import pytest
 
-from edge.agent_calls import agent_id_of, backend_id_of, request_fields, request_id_of, takes_upgrades
+from edge.agent_calls import (
+    agent_id_of,
+    backend_id_of,
+    request_fields,
+    request_id_of,
+    request_ids_of,
+    takes_upgrades,
+)
 from tests.factories import an_exchange
 from wire.errors import MalformedMessage
 from wire.headers import Headers
@@ -31,6 +38,16 @@ def test_what_cannot_be_a_name_is_refused_with_the_name_of_the_field(value: str)
         agent_id_of(headers)
     with pytest.raises(MalformedMessage, match=REQUEST_ID):
         request_id_of(headers)
+
+
+def test_a_fetch_may_name_several_requests() -> None:
+    assert request_ids_of(Headers([(REQUEST_ID, "r1 r2")])) == {"r1", "r2"}
+
+
+@pytest.mark.parametrize("value", ["", "a  b", "x" * 257, " ".join(map(str, range(101)))])
+def test_a_fetch_of_none_or_of_more_than_a_batch_holds_is_refused(value: str) -> None:
+    with pytest.raises(MalformedMessage, match=REQUEST_ID):
+        request_ids_of(Headers([(REQUEST_ID, value)]))
 
 
 @pytest.mark.parametrize("read", [backend_id_of, request_id_of])

@@ -18,7 +18,7 @@ from wire.negotiation import (
     encode_names,
     encode_receipt,
     parse_capacity,
-    parse_polls,
+    parse_welcome,
 )
 from wire.protocol import RequestId
 
@@ -177,6 +177,6 @@ def test_a_receipt_that_is_too_long_is_not_read() -> None:
         decode_receipt(b" " * (MAX_RECEIPT_BYTES + 1))
 
 
-@pytest.mark.parametrize(("text", "polls"), [(None, 1), ("1", 1), ("16", 16), ("0", 1), ("many", 1), ("", 1)])
-def test_a_proxy_that_does_not_say_how_many_polls_it_likes_gets_one(text: str | None, polls: int) -> None:
-    assert parse_polls(text) == polls
+@pytest.mark.parametrize(("text", "count"), [(None, 1), ("1", 1), ("16", 16), ("0", 1), ("many", 1), ("", 1)])
+def test_a_proxy_that_does_not_say_how_many_it_takes_gets_one(text: str | None, count: int) -> None:
+    assert parse_welcome(text) == count
