@@ -23,7 +23,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Final
 
-from broker.errors import BrokenAnswer, ClaimedElsewhere, ConflictingBytes
+from broker.errors import BrokenAnswer, ClaimedElsewhere, ConflictingBytes, UnknownRequest
 from broker.model import Exchange, LostPolls, Poll, State
 from broker.policy import Policy
 from wire.protocol import IDEMPOTENT_METHODS
@@ -68,12 +68,12 @@ def _moved(exchange: Exchange, move: Move) -> State:
     return state
 
 
-def is_claimable(exchange: Exchange, now: datetime, *, takes_upgrades: bool = False) -> bool:
+def is_claimable(exchange: Exchange, now: datetime, *, policy: Policy, takes_upgrades: bool = False) -> bool:
     """True while a poll may list it: queued, or offered with the lease over; and somebody still waits for it.
 
     One that wants to upgrade is for agents that take those: another one would answer what nobody has asked.
     """
-    if is_expired(exchange, now) or (exchange.upgrade and not takes_upgrades):
+    if is_abandoned(exchange, now, policy) or (exchange.upgrade and not takes_upgrades):
         return False
     if exchange.state is State.OFFERED:
         return exchange.leased_until is None or exchange.leased_until <= now
@@ -81,8 +81,15 @@ def is_claimable(exchange: Exchange, now: datetime, *, takes_upgrades: bool = Fa
 
 
 def is_expired(exchange: Exchange, now: datetime) -> bool:
-    """True when nobody waits for it any more."""
+    """True when nobody can wait for it any more, whatever has become of it."""
     return exchange.expires <= now
+
+
+def is_abandoned(exchange: Exchange, now: datetime, policy: Policy) -> bool:
+    """True when no agent is to begin it any more: it has expired, or nobody took it in time, and its user has been told
+    so (`waiting.wait_for_answer`), or would have been by a proxy that has gone."""
+    is_late = exchange.started + policy.fetch_wait <= now
+    return is_expired(exchange, now) or (is_late and not is_taken(exchange))
 
 
 def is_taken(exchange: Exchange) -> bool:
@@ -134,8 +141,11 @@ def fetch(exchange: Exchange, *, agent_id: str, now: datetime, policy: Policy, p
     """The exchange, in the hands of an agent until its answer is due.
 
     An agent that names itself may fetch again what it holds, because the answer to its first fetch may be lost.
-    Raises `ClaimedElsewhere` when another agent has it, or one that cannot be told apart.
+    Raises `ClaimedElsewhere` when another agent has it, or one that cannot be told apart, and `UnknownRequest` for one
+    that is abandoned.
     """
+    if is_abandoned(exchange, now, policy):
+        raise UnknownRequest(exchange.request_id)
     if exchange.state is State.FETCHED and (not agent_id or agent_id != exchange.agent_id):
         raise ClaimedElsewhere("another agent has fetched this request")
     return exchange._replace(

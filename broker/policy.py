@@ -21,7 +21,8 @@ class Policy:
     """How long a poll waits for work though there is something else to tell its agent."""
 
     fetch_wait: timedelta = timedelta(seconds=15)
-    """How long a request waits for an agent to fetch it before its user is told that none did."""
+    """How long a request waits for an agent to fetch it before its user is told that none did; from then on none may.
+    At most `response_wait`."""
 
     response_wait: timedelta = timedelta(seconds=30)
     """From the request's arrival to the first byte of its answer."""
@@ -100,6 +101,7 @@ class Policy:
         return 2 * self.offer_lease + timedelta(seconds=2)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "fetch_wait", min(self.fetch_wait, self.response_wait))
         longest = max(self.response_wait, self.idle_wait)
         object.__setattr__(self, "room_wait", self.idle_wait + self.offer_lease)
         object.__setattr__(self, "exchange_ttl", longest + self.exchange_gone)

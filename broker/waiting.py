@@ -197,15 +197,17 @@ def wait_for_answer(
     key, now = ExchangeKey(exchange.request_id), clock.now()
     patience = _Patience(key, now, policy.idle_wait if offset else exchange.started + policy.response_wait - now)
     while True:
+        # Before it is read: what was not taken then, is not taken any more.
+        is_late = clock.now() >= exchange.started + policy.fetch_wait
         answer = store.read_answer(exchange.backend_id, exchange.request_id, offset)
         if answer.part is not None:
             return answer.part
         if answer.exchange.state is State.FAILED:
             raise BrokenAnswer("the answer was given up before its end", reason=answer.exchange.failure)
         now = clock.now()
-        left_to_fetch = None if is_taken(answer.exchange) else exchange.started + policy.fetch_wait - now
-        if left_to_fetch is not None and left_to_fetch <= _NOTHING:
+        if is_late and not is_taken(answer.exchange):
             raise BackendOffline("no agent took the request in time")
+        left_to_fetch = None if is_taken(answer.exchange) else exchange.started + policy.fetch_wait - now
         if not is_sent():
             patience = _Patience(key, now, policy.response_wait)
         if patience.is_over(now):

@@ -42,7 +42,7 @@ def policy_of(settings: Settings) -> Policy:
     return Policy(
         list_wait=timeouts.list,
         offer_lease=timeouts.offer,
-        fetch_wait=min(timeouts.fetch, timeouts.response),
+        fetch_wait=timeouts.fetch,
         response_wait=timeouts.response,
         idle_wait=timeouts.idle,
         backend_online=2 * timeouts.list + timedelta(seconds=15),

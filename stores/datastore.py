@@ -179,8 +179,6 @@ class DatastoreStore:
 
     def fetch_exchange(self, backend_id: BackendId, request_id: RequestId, *, agent_id: str, now: datetime) -> Exchange:
         def move(record: Record) -> tuple[Record, Side, Parts]:
-            if rules.is_expired(record.exchange, now):
-                raise UnknownRequest(request_id)
             exchange = rules.fetch(record.exchange, agent_id=agent_id, now=now, policy=self._policy)
             return replace(record, exchange=exchange), "answer", {}
 
@@ -243,7 +241,8 @@ class DatastoreStore:
         """What a poll may take, oldest first."""
         pages = self._datastore.query(
             EXCHANGE,
-            (records.QUEUE, FROM, queue_place(backend_id)),
+            # What began before that is abandoned, and may be very much.
+            (records.QUEUE, FROM, queue_place(backend_id, now - self._policy.fetch_wait)),
             # A little ahead, so that a request from a machine whose clock is ahead is seen at once.
             (records.QUEUE, UP_TO, queue_place(backend_id, now + CLOCK_SKEW)),
             order=records.QUEUE,
@@ -253,7 +252,7 @@ class DatastoreStore:
             claimable = [
                 record
                 for record in map(record_of, found)
-                if rules.is_claimable(record.exchange, now, takes_upgrades=takes_upgrades)
+                if rules.is_claimable(record.exchange, now, policy=self._policy, takes_upgrades=takes_upgrades)
             ]
             yield self._named.without(claimable, now=now)
 

@@ -214,10 +214,10 @@ def request_id_of(key: datastore.Key) -> RequestId:
     return RequestId(str(key.name).removeprefix("id:"))
 
 
-def queue_place(backend_id: BackendId, available: datetime | None = None) -> str:
+def queue_place(backend_id: BackendId, available: datetime) -> str:
     """Sorts by the time from which a poll of this backend may list an exchange: its start, or the end of a lease.
-    Without a time, the place before all others. One text, so that each backend has a range of the index to itself."""
-    return f"{backend_id}\n" + (available.isoformat(timespec="microseconds") if available else "")
+    One text, so that each backend has a range of the index to itself."""
+    return f"{backend_id}\n{available.isoformat(timespec='microseconds')}"
 
 
 def record_of(found: Versioned) -> Record:

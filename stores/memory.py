@@ -207,7 +207,9 @@ class MemoryStore:
         with self._lock:
             queue = self._queues.get(backend_id) or self._new_queue()
             sharing = self._backends.options_of(backend_id).agents
-            for record in queue.claimable(agent_id, sharing, now=now, takes_upgrades=takes_upgrades):
+            for record in queue.claimable(
+                agent_id, sharing, now=now, policy=self._policy, takes_upgrades=takes_upgrades
+            ):
                 if len(claimed) == self._policy.list_limit:
                     break
                 record.exchange = rules.offer(record.exchange, agent_id=agent_id, now=now, policy=self._policy)
@@ -240,8 +242,6 @@ class MemoryStore:
     def fetch_exchange(self, backend_id: BackendId, request_id: RequestId, *, agent_id: str, now: datetime) -> Exchange:
         with self._lock:
             record = self._record(backend_id, request_id)
-            if rules.is_expired(record.exchange, now):
-                raise UnknownRequest(request_id)
             record.exchange = rules.fetch(record.exchange, agent_id=agent_id, now=now, policy=self._policy)
             queue = self._queues[backend_id]
             queue.waiting.pop(request_id, None)

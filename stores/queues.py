@@ -82,12 +82,13 @@ class Queue:
                 self.waiting.move_to_end(record.exchange.request_id, last=False)
 
     def claimable(
-        self, agent_id: str, sharing: Sharing, *, now: datetime, takes_upgrades: bool = False
+        self, agent_id: str, sharing: Sharing, *, now: datetime, policy: Policy, takes_upgrades: bool = False
     ) -> Iterator[Record]:
         """What an agent that asks may be given, oldest first."""
         may_take = self._sharer(agent_id, sharing, now)
         for record in self.waiting.values():
-            if rules.is_claimable(record.exchange, now, takes_upgrades=takes_upgrades) and may_take(record.exchange):
+            exchange = record.exchange
+            if rules.is_claimable(exchange, now, policy=policy, takes_upgrades=takes_upgrades) and may_take(exchange):
                 yield record
 
     def _sharer(self, agent_id: str, sharing: Sharing, now: datetime) -> Callable[[Exchange], bool]:
@@ -109,7 +110,8 @@ class Queue:
     def hand_out(self, poll: Poll, room: Room, sharing: Sharing, *, now: datetime, policy: Policy) -> list[HandedOut]:
         """What a poll takes with it, as much as there is room for."""
         handed = []
-        for record in self.claimable(poll.agent_id, sharing, now=now, takes_upgrades=poll.takes_upgrades):
+        takes_upgrades = poll.takes_upgrades
+        for record in self.claimable(poll.agent_id, sharing, now=now, policy=policy, takes_upgrades=takes_upgrades):
             request = None if poll.offers_only else record.request.whole(at_most=MAX_ENTRY_BYTES)
             if not room.admit(len(request or b"")):
                 break

@@ -10,6 +10,7 @@ from benchmarks.simulation.inputs import RANGE, Design, Limit
 from benchmarks.simulation.measures import Gauge
 from broker import exchange as rules
 from broker.model import Exchange
+from broker.policy import Policy
 from wire.protocol import BackendId, RequestId
 
 
@@ -36,10 +37,11 @@ class Found:
 class Exchanges:
     """The exchanges of all backends."""
 
-    def __init__(self, engine: Engine, datastore: Datastore, design: Design, queued: Gauge) -> None:
+    def __init__(self, engine: Engine, datastore: Datastore, design: Design, policy: Policy, queued: Gauge) -> None:
         self._engine = engine
         self._datastore = datastore
         self._design = design
+        self._policy = policy
         self._queued = queued
         self._waiting: dict[BackendId, OrderedDict[RequestId, Cell]] = {}
 
@@ -58,7 +60,7 @@ class Exchanges:
         for cell in self._waiting.get(backend_id, {}).values():
             if len(found) >= limit:
                 break
-            if rules.is_claimable(cell.exchange, now):
+            if rules.is_claimable(cell.exchange, now, policy=self._policy):
                 found.append(Found(cell, cell.exchange, cell.version))
         return found
 

@@ -51,7 +51,7 @@ class Services:
         self._size = size
         self._policy = policy
         self._measures = measures
-        self._exchanges = Exchanges(engine, datastore, design, measures.queued)
+        self._exchanges = Exchanges(engine, datastore, design, policy, measures.queued)
         self._registrations = Registrations(engine, datastore, policy, backends=size.backends)
         self.agents = max(1, math.ceil(size.rate / size.backends / AGENT_RATE))
         self.user_instances = math.ceil(size.rate / INSTANCE_RATE)

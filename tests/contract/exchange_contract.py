@@ -29,6 +29,7 @@ from wire.protocol import RequestId
 
 LEASE = POLICY.offer_lease
 MOMENT = timedelta(microseconds=1)
+TOO_LATE = NOW + POLICY.fetch_wait
 UNKNOWN = RequestId("unknown")
 
 
@@ -183,15 +184,22 @@ class ExchangeContract:
         names = [f"r{number * 7919 % 1000:03}" for number in range(POLICY.list_limit + 3)]
         for second, name in enumerate(names):
             queued(store, name, started=later(second / 100))
-        assert claim(store, now=later(30)) == names[: POLICY.list_limit]
-        assert claim(store, now=later(30)) == names[POLICY.list_limit :]
-        assert claim(store, now=later(30)) == []
+        assert claim(store, now=later(2)) == names[: POLICY.list_limit]
+        assert claim(store, now=later(2)) == names[POLICY.list_limit :]
+        assert claim(store, now=later(2)) == []
 
     def test_expired_requests_are_not_offered_and_hide_none(self, store: Store) -> None:
         for number in range(POLICY.list_limit + 20):
             queued(store, f"expired-{number}", expires=later(1))
         queued(store, "fresh", started=later(1))
         assert claim(store, now=later(1)) == ["fresh"]
+
+    def test_what_no_agent_has_taken_in_time_is_not_offered_and_hides_none(self, store: Store) -> None:
+        for number in range(POLICY.list_limit + 20):
+            queued(store, f"late-{number}")
+        queued(store, "fresh", started=later(1))
+        assert claim(store, now=TOO_LATE) == ["fresh"]
+        assert len(claim(store, now=TOO_LATE - MOMENT)) == POLICY.list_limit
 
     def test_offered_requests_hide_none(self, store: Store) -> None:
         for number in range(POLICY.list_limit):
@@ -237,6 +245,16 @@ class ExchangeContract:
         queued(store, expires=later(1))
         with pytest.raises(UnknownRequest):
             store.fetch_exchange(BACKEND, REQUEST, agent_id=AGENT, now=later(1))
+
+    @pytest.mark.parametrize("offered", [False, True])
+    def test_what_no_agent_has_taken_in_time_is_not_fetched(self, store: Store, *, offered: bool) -> None:
+        queued(store)
+        if offered:
+            claim(store, now=TOO_LATE - MOMENT)
+        with pytest.raises(UnknownRequest):
+            store.fetch_exchange(BACKEND, REQUEST, agent_id=AGENT, now=TOO_LATE)
+        assert store.fetch_exchange(BACKEND, REQUEST, agent_id=AGENT, now=TOO_LATE - MOMENT).state is State.FETCHED
+        assert store.fetch_exchange(BACKEND, REQUEST, agent_id=AGENT, now=TOO_LATE).state is State.FETCHED
 
     def test_fetching_keeps_the_exchange_alive(self, store: Store) -> None:
         queued(store, expires=later(2))

@@ -1,5 +1,7 @@
 """What holds in every store when requests are handed out in batches (version 2), and when such a batch is lost."""
 
+from datetime import timedelta
+
 import pytest
 
 from broker.errors import ClaimedElsewhere, UnknownRequest
@@ -29,6 +31,7 @@ from tests.factories import BACKEND, REQUEST, a_backend, an_exchange
 from wire.protocol import MAX_ENTRY_BYTES, RequestId
 
 LEASE = POLICY.offer_lease
+MOMENT = timedelta(microseconds=1)
 OTHERS_POLL = a_poll("poll-other", agent_id=OTHER_AGENT)
 
 
@@ -66,8 +69,8 @@ class HandoutContract:
     def test_a_batch_has_a_limit_of_its_own(self, store: Store) -> None:
         for number in range(POLICY.list_limit + 1):
             queued(store, f"r{number:03}", started=later(number / 100))
-        assert len(handed_ids(store, a_poll(capacity=999), now=later(30))) == POLICY.list_limit
-        assert handed_ids(store, a_poll(capacity=999), now=later(30)) == [f"r{POLICY.list_limit}"]
+        assert len(handed_ids(store, a_poll(capacity=999), now=later(2))) == POLICY.list_limit
+        assert handed_ids(store, a_poll(capacity=999), now=later(2)) == [f"r{POLICY.list_limit}"]
 
     def test_backends_do_not_see_each_other(self, store: Store) -> None:
         queued(store, "one")
@@ -85,6 +88,12 @@ class HandoutContract:
         store.claim_pending(BACKEND, agent_id=OTHER_AGENT, now=NOW)
         queued(store, "fresh", started=later(1))
         assert handed_ids(store, a_poll(capacity=1), now=later(1)) == ["fresh"]
+
+    def test_what_no_agent_has_taken_in_time_is_not_handed_out_and_hides_none(self, store: Store) -> None:
+        for number in range(30):
+            queued(store, f"late-{number}")
+        queued(store, "fresh", started=later(1))
+        assert handed_ids(store, a_poll(capacity=1), now=NOW + POLICY.fetch_wait) == ["fresh"]
 
     def test_what_another_agent_let_lapse_is_handed_out(self, store: Store) -> None:
         queued(store)
@@ -131,6 +140,13 @@ class HandoutContract:
         assert (handed.request, handed.exchange.agent_id) == (REQUEST_BYTES, OTHER_AGENT)
         with pytest.raises(ClaimedElsewhere):
             answer(store, 0, b"from the grave", last=True)
+
+    def test_what_has_not_arrived_has_the_time_that_it_had(self, store: Store) -> None:
+        queued(store)
+        hand_out(store)
+        lose(store, "poll-1")
+        assert hand_out(store, OTHERS_POLL, now=NOW + POLICY.fetch_wait) == []
+        assert handed_ids(store, OTHERS_POLL, now=NOW + POLICY.fetch_wait - MOMENT) == [REQUEST]
 
     def test_it_comes_before_all_others_in_its_old_order(self, store: Store) -> None:
         for second in range(3):

@@ -19,7 +19,7 @@ from broker.clock import SystemClock
 from broker.policy import Policy
 from stores.conditional import Datastore, put
 from stores.datastore import DatastoreStore
-from stores.exchange_records import EXCHANGE, LOST_POLL, PART_KINDS
+from stores.exchange_records import EXCHANGE, LOST_POLL, PART_KINDS, Layout, Record
 from tests.emulator import connect
 from tests.factories import an_exchange
 from tests.system.backends import Peer
@@ -29,7 +29,8 @@ from tests.system.shapes import ADMIN, PROJECT, AppEngine, Site
 from tests.timing import SECOND, wait_until
 
 OUTAGE: Final = 10 * SECOND
-ABANDONED: Final = 300
+ABANDONED: Final = 10_000
+WITH_PARTS: Final = 100
 
 
 @pytest.fixture
@@ -72,6 +73,19 @@ def sweep(services: AppEngine) -> Reply:
     return call(services.api_url, "POST", "/cron/delete", fields=[("Authorization", f"Bearer dev:{ADMIN}")])
 
 
+def plant(client: Client, backend_id: str) -> None:
+    """Exchanges that nobody waits for any more; some with bytes beside them."""
+    long_ago = SystemClock().now() - timedelta(hours=1)
+    old = [
+        an_exchange(f"old-{number}", backend_id=backend_id, started=long_ago, expires=long_ago)
+        for number in range(ABANDONED)
+    ]
+    store, raw = DatastoreStore(client, Policy()), Datastore(client)
+    for exchange in old[:WITH_PARTS]:
+        store.add_exchange(exchange, pattern(40_000), last=True)
+    raw.commit_each([put(Layout(raw).entity(Record(exchange))) for exchange in old[WITH_PARTS:]])
+
+
 def count(client: Client) -> int:
     """Entities of every kind that an exchange leaves."""
     kinds = (EXCHANGE, *PART_KINDS, LOST_POLL)
@@ -109,14 +123,11 @@ def test_while_datastore_is_away_users_are_told_so_soon_and_afterwards_all_is_we
 def test_abandoned_requests_reach_no_agent_hide_no_new_one_and_leave_nothing(
     services: AppEngine, site: Site, peer: Peer, client: Client
 ) -> None:
-    store, long_ago = DatastoreStore(client, Policy()), SystemClock().now() - timedelta(hours=1)
     seen = len(peer.notes())
-    for number in range(ABANDONED):
-        exchange = an_exchange(f"old-{number}", backend_id=site.backend_id, started=long_ago, expires=long_ago)
-        store.add_exchange(exchange, pattern(40_000), last=True)
+    plant(client, site.backend_id)
     began = time.monotonic()
     assert get(site.url, "/echo").status == 200
-    assert time.monotonic() - began < 2 * SECOND
+    assert time.monotonic() - began < SECOND
     assert len(peer.notes()) == seen + 1
     assert sweep(services).body.startswith(b'{"exchanges": %d,' % ABANDONED)
     wait_until(lambda: count(client) == 0, within=5 * SECOND, what="nothing left")

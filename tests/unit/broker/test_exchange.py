@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.errors import BrokenAnswer, BrokerError, ClaimedElsewhere, ConflictingBytes
+from broker.errors import BrokenAnswer, BrokerError, ClaimedElsewhere, ConflictingBytes, UnknownRequest
 from broker.exchange import (
     TRANSITIONS,
     Move,
@@ -110,16 +110,43 @@ def test_a_poll_lists_what_is_queued_or_offered_too_long_ago(
 ) -> None:
     exchange = an_exchange(state=state, leased_until=leased_until)
 
-    assert is_claimable(exchange, NOON) == claimable
-    assert not is_claimable(exchange._replace(expires=NOON), NOON)
+    assert is_claimable(exchange, NOON, policy=POLICY) == claimable
+    assert not is_claimable(exchange._replace(expires=NOON), NOON, policy=POLICY)
 
 
 def test_one_that_wants_to_upgrade_is_listed_only_to_those_who_take_upgrades() -> None:
     exchange = an_exchange(upgrade="websocket")
 
-    assert not is_claimable(exchange, NOON)
-    assert is_claimable(exchange, NOON, takes_upgrades=True)
-    assert not is_claimable(exchange._replace(expires=NOON), NOON, takes_upgrades=True)
+    assert not is_claimable(exchange, NOON, policy=POLICY)
+    assert is_claimable(exchange, NOON, policy=POLICY, takes_upgrades=True)
+    assert not is_claimable(exchange._replace(expires=NOON), NOON, policy=POLICY, takes_upgrades=True)
+
+
+@pytest.mark.parametrize("state", [State.QUEUED, State.OFFERED])
+def test_what_nobody_has_taken_is_for_no_agent_when_its_user_is_told_so(state: State) -> None:
+    exchange, too_late = held(state), NOON + POLICY.fetch_wait
+    in_time = too_late - timedelta(microseconds=1)
+
+    assert is_claimable(exchange, in_time, policy=POLICY)
+    assert not is_claimable(exchange, too_late, policy=POLICY)
+    assert fetch(exchange, agent_id=AGENT, now=in_time, policy=POLICY).state is State.FETCHED
+    with pytest.raises(UnknownRequest):
+        fetch(exchange, agent_id=AGENT, now=too_late, policy=POLICY)
+
+
+def test_what_an_agent_has_taken_it_may_fetch_again_as_long_as_somebody_waits() -> None:
+    taken = fetch(an_exchange(), agent_id=AGENT, now=NOON, policy=POLICY)
+
+    assert fetch(taken, agent_id=AGENT, now=NOON + seconds(29), policy=POLICY).state is State.FETCHED
+    with pytest.raises(UnknownRequest):
+        fetch(taken, agent_id=AGENT, now=taken.expires, policy=POLICY)
+
+
+def test_what_is_taken_back_has_the_time_that_it_had() -> None:
+    taken = fetch(an_exchange(), agent_id=AGENT, now=NOON, policy=POLICY, poll_id="poll-1")
+
+    assert is_claimable(take_back(taken), NOON + seconds(14.9), policy=POLICY)
+    assert not is_claimable(take_back(taken), NOON + seconds(15), policy=POLICY)
 
 
 @pytest.mark.parametrize(("expires", "expired"), [(-1, True), (0, True), (1, False)])
@@ -144,8 +171,8 @@ def test_an_offer_names_the_agent_and_lasts_as_long_as_its_lease() -> None:
     offered = offer(an_exchange(), agent_id=AGENT, now=NOON, policy=POLICY)
 
     assert (offered.agent_id, offered.leased_until) == (AGENT, NOON + seconds(5))
-    assert not is_claimable(offered, NOON + seconds(4.9))
-    assert is_claimable(offered, NOON + seconds(5))
+    assert not is_claimable(offered, NOON + seconds(4.9), policy=POLICY)
+    assert is_claimable(offered, NOON + seconds(5), policy=POLICY)
 
 
 def test_a_fetch_lasts_until_the_answer_is_due_and_keeps_the_exchange() -> None:
@@ -228,7 +255,7 @@ def test_what_may_be_repeated_goes_back_into_the_queue(method: str) -> None:
     released = release(held(State.FETCHED, method=method, leased_until=NOON + seconds(30)), can_be_read_again=True)
 
     assert released == an_exchange(method=method)
-    assert is_claimable(released, NOON)
+    assert is_claimable(released, NOON, policy=POLICY)
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH", "get", "PROPFIND", "PURGE"])

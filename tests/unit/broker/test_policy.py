@@ -62,6 +62,11 @@ def test_an_exchange_is_kept_for_every_deadline_and_two_minutes(response: float,
     assert Policy(response_wait=seconds(response), idle_wait=seconds(idle)).exchange_ttl == seconds(kept)
 
 
+def test_a_request_is_not_waited_for_to_be_fetched_for_longer_than_to_be_answered() -> None:
+    assert Policy(response_wait=seconds(3)).fetch_wait == seconds(3)
+    assert Policy(response_wait=seconds(30)).fetch_wait == seconds(15)
+
+
 def test_an_agent_that_polls_stays_online_between_two_polls() -> None:
     policy = Policy()
 

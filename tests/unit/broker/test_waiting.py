@@ -42,14 +42,14 @@ def test_a_poll_without_work_is_empty_after_thirty_seconds() -> None:
 
 def test_forty_two_seconds_of_polls_take_no_time() -> None:
     scene = Scene()
-    scene.script((42, scene.add))
+    scene.script((42, lambda: scene.add(exchange=an_exchange(started=scene.clock.now()))))
 
     assert (scene.poll(), scene.poll(), scene.elapsed) == ([], [REQUEST], 42)
 
 
 def test_a_poll_that_takes_upgrades_gets_what_others_do_not() -> None:
     scene = Scene()
-    scene.add(exchange=an_exchange(upgrade="websocket"))
+    scene.add(exchange=an_exchange(upgrade="websocket", started=NOON + seconds(29)))
     taking = wait_for_pending(scene.store, scene.clock, POLICY, BACKEND, agent_id=AGENT, takes_upgrades=True)
 
     assert (scene.poll(), drive(taking, scene.waiter)) == ([], [REQUEST])

@@ -28,7 +28,7 @@ from broker.waiting import ExchangeKey, Key
 from stores.calls import ATTEMPTS, TIMEOUT
 from stores.conditional import Datastore, delete, put
 from stores.datastore import DatastoreStore
-from stores.exchange_records import EXCHANGE, LOST_POLL, MAX_INLINE_BYTES, PAGE, PART_KINDS
+from stores.exchange_records import EXCHANGE, LOST_POLL, MAX_INLINE_BYTES, PAGE, PART_KINDS, Layout, Record
 from stores.registrations import Registrations
 from tests.datastore_relay import Call, DatastoreRelay, relayed
 from tests.emulator import connect
@@ -40,6 +40,7 @@ pytestmark = pytest.mark.loopback
 
 POLICY: Final = Policy()
 AGENT: Final = "agent-1"
+LATE: Final = NOON + POLICY.fetch_wait
 LATER: Final = NOON + timedelta(days=1)
 LARGE: Final = bytes(MAX_INLINE_BYTES + 1)
 
@@ -136,6 +137,19 @@ def test_a_claim_of_many_costs_what_a_claim_of_one_costs(store: DatastoreStore, 
         store.add_exchange(an_exchange(f"request-{number}"), b"ask", last=True)
     claim = relay.during(lambda: store.claim_pending(BACKEND, agent_id=AGENT, now=NOON))
     assert claim == {"RunQuery": 1, "Commit": 1}
+
+
+def test_a_look_costs_one_call_whatever_lies_there_that_nobody_waits_for(
+    ndb_client: Client, store: DatastoreStore, relay: DatastoreRelay
+) -> None:
+    client = Datastore(ndb_client)
+    long_ago = NOON - timedelta(hours=1)
+    abandoned = [Record(an_exchange(f"old-{number}", started=long_ago)) for number in range(3_000)]
+    client.commit_each([put(Layout(client).entity(record)) for record in abandoned])
+    store.add_exchange(an_exchange(), b"ask", last=True)
+    assert relay.during(lambda: named(store, a_poll(capacity=1, offers_only=True))) == {"RunQuery": 1}
+    assert relay.during(lambda: store.hand_out(BACKEND, a_poll("poll-2"), now=LATE)) == {"RunQuery": 1}
+    assert relay.during(lambda: store.claim_pending(BACKEND, agent_id=AGENT, now=LATE)) == {"RunQuery": 1}
 
 
 def a_poll(poll_id: str = "poll-1", *, agent_id: str = AGENT, capacity: int = 100, offers_only: bool = False) -> Poll:

@@ -22,7 +22,7 @@ class Site:
         self.engine = Engine()
         self.datastore = Datastore(self.engine, Random(1))
         self.queued = Gauge()
-        self.exchanges = Exchanges(self.engine, self.datastore, design, self.queued)
+        self.exchanges = Exchanges(self.engine, self.datastore, design, POLICY, self.queued)
 
     def add(self, name: str) -> Cell:
         now = self.engine.now()
