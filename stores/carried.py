@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from broker.waiting import ExchangeKey, Key
 from stores.conditional import Versioned, decode, encode
-from stores.exchange_records import Layout, RecentRecords, Record, Stream, record_of
+from stores.exchange_records import Layout, RecentRecords, Record, Stream
 
 
 class CarriedAnswers:
@@ -33,12 +33,16 @@ class CarriedAnswers:
         if known is None:
             return
         try:
-            record = record_of(decode(data))
-        except (KeyError, ValueError):
+            record = self._layout.record(decode(data))
+        except ValueError:
             return
-        is_the_same = record.exchange[:2] == known.exchange[:2] and record.request == _without_bytes(known.request)
-        if is_the_same and record.version > known.version and _has_whole_answer(record):
+        if record is not None and _is_news(record, known):
             self._recent.put(replace(record, request=known.request), fresh="answer")
+
+
+def _is_news(record: Record, known: Record) -> bool:
+    is_the_same = record.exchange[:2] == known.exchange[:2] and record.request == _without_bytes(known.request)
+    return is_the_same and record.version > known.version and _has_whole_answer(record)
 
 
 def _has_whole_answer(record: Record) -> bool:

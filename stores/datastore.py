@@ -25,7 +25,7 @@ from stores.conditional import FROM, UP_TO, Conflict, Datastore, Versioned, put
 from stores.exchange_changes import Changes, Parts
 from stores.exchange_marks import ExchangeMarks
 from stores.exchange_parts import PartCalls
-from stores.exchange_records import EXCHANGE, Layout, RecentRecords, Record, Side, queue_place, record_of, start_of
+from stores.exchange_records import EXCHANGE, Layout, RecentRecords, Record, Side, queue_place, start_of
 from stores.exchange_removal import Removal
 from stores.named import NamedRequests
 from stores.registrations import Registrations
@@ -251,7 +251,7 @@ class DatastoreStore:
         for found in pages:
             claimable = [
                 record
-                for record in map(record_of, found)
+                for record in self._layout.records(found)
                 if rules.is_claimable(record.exchange, now, policy=self._policy, takes_upgrades=takes_upgrades)
             ]
             yield self._named.without(claimable, now=now)

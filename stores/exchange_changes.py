@@ -15,7 +15,7 @@ from stores.calls import UNCLEAR, pause, repeat
 from stores.conditional import EQUAL, MAX_MUTATIONS, Conflict, Datastore, Versioned, delete, insert
 from stores.conditional import replace as replaced
 from stores.exchange_parts import PartCalls
-from stores.exchange_records import EXCHANGE, Layout, RecentRecords, Record, Side, is_same, record_of
+from stores.exchange_records import EXCHANGE, Layout, RecentRecords, Record, Side, is_same
 from stores.group_commit import GroupCommit
 from wire.protocol import BackendId, RequestId
 
@@ -54,7 +54,7 @@ class Changes:
 
     def known(self, found: Versioned | None, backend_id: BackendId, request_id: RequestId) -> Record:
         """What a look-up has found, from now on remembered. Raises `UnknownRequest`."""
-        record = record_of(found) if found is not None else None
+        record = self._layout.record(found)
         if record is None or record.exchange.backend_id != backend_id:
             self._recent.drop(request_id)
             raise UnknownRequest(request_id)
@@ -113,8 +113,7 @@ class Changes:
             new = insert(self._layout.entity(record))
             return replace(record, version=self._write(self._additions, new, record, "request", parts))
         except Conflict:
-            found = self._datastore.lookup([self.key(record)]).get(self.key(record))
-            stored = record_of(found) if found is not None else None
+            stored = self._layout.record(self._datastore.lookup([self.key(record)]).get(self.key(record)))
             if stored is None or not is_same(stored, record):
                 raise
             return stored
@@ -135,7 +134,7 @@ class Changes:
         """What this agent was offered or has fetched, answered or not, in pages."""
         held = (records.BACKEND, EQUAL, backend_id), (records.AGENT, EQUAL, agent_id)
         for page in self._datastore.query(EXCHANGE, *held, page=records.PAGE):
-            yield [record_of(found) for found in page]
+            yield self._layout.records(page)
 
     def change_each_held(self, backend_id: BackendId, agent_id: str, move: Move) -> None:
         """Apply a rule to each of those that it changes: most it leaves as they are, and they cost nothing."""

@@ -7,7 +7,7 @@ from broker.errors import StoreUnavailable
 from broker.model import State
 from broker.waiting import ExchangeKey, Key
 from stores.conditional import Datastore
-from stores.exchange_records import Layout, RecentRecords, Record, record_of
+from stores.exchange_records import Layout, RecentRecords, Record
 
 _AT_ONCE: Final = 16
 """A look-up brings each with its inline bytes, and several threads may look at a time."""
@@ -37,14 +37,16 @@ class ExchangeMarks:
     def _read(self, keys: Collection[ExchangeKey]) -> dict[Key, Hashable]:
         wanted = {self._layout.key(key.request_id): key for key in keys}
         found = self._datastore.lookup(list(wanted))
-        return {key: _mark(record_of(found[name])) if name in found else _GONE for name, key in wanted.items()}
+        return {key: _mark(self._layout.record(found.get(name))) for name, key in wanted.items()}
 
     def tell(self, learn: Callable[[Key, Hashable], None]) -> None:
         """From now on say of each exchange where it stands when this process reads or writes it."""
         self._recent.tell = lambda record: learn(ExchangeKey(record.exchange.request_id), _mark(record))
 
 
-def _mark(record: Record) -> Hashable:
+def _mark(record: Record | None) -> Hashable:
     """What somebody may wait for; that it is offered or fetched is none of that."""
+    if record is None:
+        return _GONE
     request, answer = record.request, record.answer
     return request.end, request.ended, answer.end, answer.ended, record.exchange.state is State.FAILED

@@ -14,10 +14,11 @@ the state says, so nothing on the way of a request needs a query but the poll. I
 index.
 """
 
+import logging
 import secrets
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from threading import Lock
@@ -28,7 +29,9 @@ from google.cloud import datastore
 from broker.exchange import is_taken
 from broker.model import Exchange, State
 from stores.conditional import Datastore, Versioned
-from wire.protocol import BackendId, RequestId
+from wire.protocol import BackendId, RequestId, trace_of
+
+logger = logging.getLogger(__name__)
 
 EXCHANGE: Final = "exchange"
 PART_KINDS: Final = ("requestPart", "answerPart")
@@ -148,6 +151,8 @@ class Layout:
 
     def __init__(self, datastore_: Datastore) -> None:
         self._datastore = datastore_
+        self._has_told = False
+        """That there are entities of another version."""
 
     def key(self, request_id: RequestId) -> datastore.Key:
         """The key of an exchange. The prefix keeps names apart that Datastore reserves, like `__x__`."""
@@ -208,6 +213,24 @@ class Layout:
         entity.update({name: value for name, value in fields.items() if value is not None})
         return entity
 
+    def record(self, found: Versioned | None) -> Record | None:
+        """The record that an entity holds, if one was found. None, too, where another version of this program wrote it,
+        as while a new one is deployed: it is as good as unknown, and leaves by its date."""
+        if found is None:
+            return None
+        try:
+            return _record_of(found)
+        except (KeyError, ValueError):
+            if not self._has_told:
+                self._has_told = True
+                trace = trace_of(request_id_of(found.entity.key))
+                logger.warning("%s: written by another version of this program, passed over; said once", trace)
+            return None
+
+    def records(self, found: Iterable[Versioned]) -> list[Record]:
+        """The records that entities hold, without those of another version."""
+        return [record for record in map(self.record, found) if record is not None]
+
 
 def request_id_of(key: datastore.Key) -> RequestId:
     """The exchange that a key of one names."""
@@ -220,8 +243,7 @@ def queue_place(backend_id: BackendId, available: datetime) -> str:
     return f"{backend_id}\n{available.isoformat(timespec='microseconds')}"
 
 
-def record_of(found: Versioned) -> Record:
-    """The record that an entity holds."""
+def _record_of(found: Versioned) -> Record:
     entity = found.entity
     exchange = Exchange(
         request_id=request_id_of(entity.key),

@@ -4,6 +4,7 @@ Page by page, none of more than a few hundred entities or a few megabytes, so th
 grows with what is there; every page is over and done with when the next is asked for.
 """
 
+import itertools
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
@@ -11,7 +12,7 @@ from google.cloud import datastore
 
 from stores import exchange_records as records
 from stores.conditional import EQUAL, UP_TO, Datastore, Versioned, delete
-from stores.exchange_records import EXCHANGE, Layout, RecentRecords, record_of
+from stores.exchange_records import EXCHANGE, Layout, RecentRecords
 from wire.protocol import BackendId
 
 
@@ -26,12 +27,11 @@ class Removal:
     def of_backend(self, backend_id: BackendId) -> None:
         """Remove the exchanges of a backend, with their bytes."""
         for page in self._datastore.query(EXCHANGE, (records.BACKEND, EQUAL, backend_id), page=records.PAGE):
-            gone = [record_of(found) for found in page]
             keys = [found.entity.key for found in page]
-            keys += [key for record in gone for key in self._layout.part_keys(record)]
-            self._datastore.commit_each([delete(key) for key in keys])
-            for record in gone:
-                self._recent.drop(record.exchange.request_id)
+            parts = itertools.chain.from_iterable(map(self._layout.part_keys, self._layout.records(page)))
+            self._datastore.commit_each([delete(key) for key in (*keys, *parts)])
+            for key in keys:
+                self._recent.drop(records.request_id_of(key))
 
     def of_expired(self, *, now: datetime, is_over: Callable[[], bool]) -> int:
         """The sweep: how many exchanges went. What is left when the time `is_over`, the next one finds."""

@@ -28,7 +28,7 @@ from broker.waiting import ExchangeKey, Key
 from stores.calls import ATTEMPTS, TIMEOUT
 from stores.conditional import Datastore, delete, put
 from stores.datastore import DatastoreStore
-from stores.exchange_records import EXCHANGE, LOST_POLL, MAX_INLINE_BYTES, PAGE, PART_KINDS, Layout, Record
+from stores.exchange_records import EXCHANGE, LOST_POLL, MAX_INLINE_BYTES, PAGE, PART_KINDS, Layout, Record, queue_place
 from stores.registrations import Registrations
 from tests.datastore_relay import Call, DatastoreRelay, relayed
 from tests.emulator import connect
@@ -481,6 +481,26 @@ def test_what_is_repeated_is_compared_with_inline_bytes_and_parts(store: Datasto
     assert answer(store, b"ad" + LARGE + b"more", offset=2) == 4 + len(LARGE) + 4
     with pytest.raises(ConflictingBytes):
         answer(store, b"xx" + LARGE + b"more", offset=2)
+
+
+def test_what_another_version_wrote_is_unknown_passed_over_and_told_once(
+    ndb_client: Client, store: DatastoreStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    raw = Datastore(ndb_client)
+    older = an_exchange("older").request_id
+    entity = datastore.Entity(raw.key(EXCHANGE, f"id:{older}"))
+    entity.update({"backend": BACKEND, "agent": AGENT, "queue": queue_place(BACKEND, NOON), "requestStarts": [0]})
+    raw.commit([put(entity)])
+    store.put_backend(a_backend())
+    store.add_exchange(an_exchange(), b"ask", last=True)
+    assert store.claim_pending(BACKEND, agent_id=AGENT, now=NOON) == [REQUEST]
+    assert len(store.marks.read([ExchangeKey(older)]) or ()) == 1
+    with pytest.raises(UnknownRequest):
+        store.fetch_exchange(BACKEND, older, agent_id=AGENT, now=NOON)
+    store.release_agent(BACKEND, agent_id=AGENT)
+    store.delete_backend(BACKEND)
+    assert list(raw.query(EXCHANGE)) == []
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
 def test_a_registration_of_the_original_is_read(ndb_client: Client, store: DatastoreStore) -> None:
