@@ -92,7 +92,7 @@ class DatastoreStore:
     def add_exchange(self, exchange: Exchange, request: bytes, *, last: bool) -> None:
         # An exchange is there before any part that its state does not name: the sweep takes parts without one.
         first, rest = request[: records.MAX_PART_BYTES], request[records.MAX_PART_BYTES :]
-        stream, parts = records.Stream().adding(first, last=last and not rest)
+        stream, parts = records.Stream().adding(first, last=last and not rest, writer=records.new_writer())
         try:
             self._changes.add(Record(exchange, request=stream), parts)
         except Conflict as exc:
@@ -303,21 +303,33 @@ class DatastoreStore:
     ) -> int:
         """Append many bytes at a time; `rule` is applied to the exchange with each lot, and told of the end."""
         for start in range(0, max(len(data), 1), MAX_APPENDED_BYTES):
-            piece = data[start : start + MAX_APPENDED_BYTES]
-            is_last = last and start + len(piece) == len(data)
-
-            def move(
-                record: Record, at: int = offset + start, piece: bytes = piece, is_last: bool = is_last
-            ) -> tuple[Record, Side, Parts]:
-                exchange = rule(record.exchange, is_last)
-                stream, parts = self._extended(record, side, at, piece, last=is_last)
-                return replace(record, exchange=exchange).with_stream(side, stream), side, parts
-
-            record = self._changes.change(backend_id, request_id, move)
+            lot = data[start : start + MAX_APPENDED_BYTES]
+            is_last = last and start + len(lot) == len(data)
+            record = self._append_lot(backend_id, request_id, side, offset + start, lot, last=is_last, rule=rule)
         return record.stream(side).end
 
+    def _append_lot(
+        self,
+        backend_id: BackendId,
+        request_id: RequestId,
+        side: Side,
+        offset: int,
+        data: bytes,
+        *,
+        last: bool,
+        rule: Callable[[Exchange, bool], Exchange],
+    ) -> Record:
+        writer = records.new_writer()
+
+        def move(record: Record) -> tuple[Record, Side, Parts]:
+            exchange = rule(record.exchange, last)
+            stream, parts = self._extended(record, side, offset, data, last=last, writer=writer)
+            return replace(record, exchange=exchange).with_stream(side, stream), side, parts
+
+        return self._changes.change(backend_id, request_id, move)
+
     def _extended(
-        self, record: Record, side: Side, offset: int, data: bytes, *, last: bool
+        self, record: Record, side: Side, offset: int, data: bytes, *, last: bool, writer: str
     ) -> tuple[records.Stream, Parts]:
         stream = record.stream(side)
         end = offset + len(data)
@@ -331,7 +343,7 @@ class DatastoreStore:
             stored, starts_at = self._joined(record, side, names, found), start_of(names[0])
         if offset < len(stream.inline):
             stored, starts_at = stream.inline + stored, 0
-        return stream.adding(rules.fresh_bytes(stored, offset, data, starts_at=starts_at), last=last)
+        return stream.adding(rules.fresh_bytes(stored, offset, data, starts_at=starts_at), last=last, writer=writer)
 
     def _read(
         self, backend_id: BackendId, request_id: RequestId, side: Side, offset: int

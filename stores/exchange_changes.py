@@ -64,12 +64,13 @@ class Changes:
     def change(self, backend_id: BackendId, request_id: RequestId, move: Move) -> Record:
         """Apply a rule in one conditional commit: to what is remembered, which may be outdated, or else to what is
         stored. Only what the stored record says is an error."""
+        written: set[datastore.Key] = set()
         remembered = self._recent.get(backend_id, request_id)
         if remembered is not None:
             try:
                 changed, side, parts = move(remembered)
                 if changed != remembered:
-                    return self.store(changed, side, parts)
+                    return self._store(changed, side, parts, written)
             except StoreUnavailable:
                 raise
             except (BrokerError, Conflict):
@@ -80,15 +81,17 @@ class Changes:
             if changed == record:
                 return record
             try:
-                return self.store(changed, side, parts)
+                return self._store(changed, side, parts, written)
             except Conflict:
                 pause(attempt)
         raise _contention(request_id)
 
-    def store(self, record: Record, side: Side, parts: Parts) -> Record:
-        """Write a record that was changed, and new parts of one of its streams. Raises `Conflict`."""
+    def _store(self, record: Record, side: Side, parts: Parts, written: set[datastore.Key]) -> Record:
+        """Write a record that was changed, and new parts of one of its streams that are not yet `written`. Raises
+        `Conflict`."""
         state = replaced(self._layout.entity(record), record.version)
-        stored = replace(record, version=self._write(self._replacements, state, record, side, parts))
+        version = self._write(self._replacements, state, record, side, parts, written)
+        stored = replace(record, version=version)
         self._recent.put(stored)
         return stored
 
@@ -111,7 +114,7 @@ class Changes:
         """The record as it is stored: an attempt before this one may have written it, and an agent have taken it."""
         try:
             new = insert(self._layout.entity(record))
-            return replace(record, version=self._write(self._additions, new, record, "request", parts))
+            return replace(record, version=self._write(self._additions, new, record, "request", parts, set()))
         except Conflict:
             stored = self._layout.record(self._datastore.lookup([self.key(record)]).get(self.key(record)))
             if stored is None or not is_same(stored, record):
@@ -123,12 +126,19 @@ class Changes:
         with suppress(StoreUnavailable):
             self._datastore.commit(map(delete, keys), timeout=_WITHDRAWN_WITHIN)
 
-    def _write(self, commits: GroupCommit, state: api.Mutation, record: Record, side: Side, parts: Parts) -> int:
+    def _write(
+        self,
+        commits: GroupCommit,
+        state: api.Mutation,
+        record: Record,
+        side: Side,
+        parts: Parts,
+        written: set[datastore.Key],
+    ) -> int:
         if not parts:
             return commits.commit(state)
-        return self._calls.write(
-            state, [self._layout.part(record.exchange, side, name, data) for name, data in parts.items()]
-        )
+        entities = [self._layout.part(record.exchange, side, name, data) for name, data in parts.items()]
+        return self._calls.write(state, entities, written=written)
 
     def held_by(self, backend_id: BackendId, agent_id: str) -> Iterator[list[Record]]:
         """What this agent was offered or has fetched, answered or not, in pages."""

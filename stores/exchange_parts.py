@@ -40,17 +40,18 @@ class PartCalls:
         with self._turn(size):
             return self._datastore.lookup(keys)
 
-    def write(self, state: api.Mutation, parts: Sequence[datastore.Entity]) -> int:
+    def write(self, state: api.Mutation, parts: Sequence[datastore.Entity], *, written: set[datastore.Key]) -> int:
         """Write parts and the state that names them, and return the state's new version. Raises `Conflict`.
 
         One part is in one commit with the state. Several are written before it, so that who sees it finds them; if it
-        is never written, nobody knows of them, and they go with the exchange or by the sweep.
+        is never written, nobody knows of them, and they go with the exchange or by the sweep. `written` is what earlier
+        attempts have written, which after a conflict is not written again; what this one writes is added.
         """
-        if not parts:
-            return self._datastore.commit([state])[0]
         if len(parts) > 1:
-            for _ in self._pool.map(self._write_one, parts):
+            missing = [part for part in parts if part.key not in written]
+            for _ in self._pool.map(self._write_one, missing):
                 pass
+            written.update(part.key for part in missing)
             return self._datastore.commit([state])[0]
         with self._turn(len(parts[0]["data"])):
             return self._datastore.commit([state, put(parts[0])])[0]

@@ -105,16 +105,21 @@ class Stream:
         start = start_of(names[0])
         return self.end - start if start < self.end else MAX_PART_BYTES
 
-    def adding(self, data: bytes, *, last: bool) -> tuple["Stream", dict[str, bytes]]:
+    def adding(self, data: bytes, *, last: bool, writer: str) -> tuple["Stream", dict[str, bytes]]:
         """The stream with further bytes, and their parts by name."""
         end, ended = self.end + len(data), self.ended or last
         if not self.names and end <= MAX_INLINE_BYTES:
             return Stream((), end, ended, self.inline + data), {}
-        writer = f".{secrets.token_hex(8)}" if len(data) > MAX_PART_BYTES else ""
+        suffix = f".{writer}" if len(data) > MAX_PART_BYTES else ""
         parts = {
-            f"{self.end + at}{writer}": data[at : at + MAX_PART_BYTES] for at in range(0, len(data), MAX_PART_BYTES)
+            f"{self.end + at}{suffix}": data[at : at + MAX_PART_BYTES] for at in range(0, len(data), MAX_PART_BYTES)
         }
         return Stream((*self.names, *parts), end, ended, self.inline), parts
+
+
+def new_writer() -> str:
+    """Who writes certain bytes, in all attempts to do so: for the names of parts."""
+    return secrets.token_hex(8)
 
 
 def start_of(name: str) -> int:

@@ -18,6 +18,7 @@ from stores.datastore import DatastoreStore
 from stores.exchange_parts import AT_ONCE, MANY_BYTES, PartCalls
 from stores.exchange_records import MAX_PART_BYTES, PART_KINDS
 from tests.contract.cases import AGENT, NOW, everything, fetched, part_of_answer
+from tests.datastore_relay import DatastoreRelay
 from tests.factories import BACKEND, REQUEST, an_exchange
 from tests.timing import SECOND
 from wire.protocol import BackendId, RequestId
@@ -61,14 +62,14 @@ def parts_of(raw: Datastore, number: int) -> list[datastore.Entity]:
 
 def test_several_parts_are_written_beside_one_another_a_few_at_a_time_and_the_state_last(ndb_client: Client) -> None:
     raw = Watched(ndb_client)
-    PartCalls(raw).write(insert(datastore.Entity(raw.key("exchange", "id:1"))), parts_of(raw, MANY))
+    PartCalls(raw).write(insert(datastore.Entity(raw.key("exchange", "id:1"))), parts_of(raw, MANY), written=set())
     assert raw.written == ["part"] * MANY + ["state"]
     assert raw.most == AT_ONCE
 
 
 def test_one_part_is_in_one_call_with_the_state(ndb_client: Client) -> None:
     raw = Watched(ndb_client)
-    PartCalls(raw).write(insert(datastore.Entity(raw.key("exchange", "id:1"))), parts_of(raw, 1))
+    PartCalls(raw).write(insert(datastore.Entity(raw.key("exchange", "id:1"))), parts_of(raw, 1), written=set())
     assert raw.written == ["state", "part"]
 
 
@@ -79,8 +80,19 @@ def test_a_part_that_cannot_be_written_keeps_the_state_from_being_written(ndb_cl
 
     raw = Failing(ndb_client)
     with pytest.raises(StoreUnavailable):
-        PartCalls(raw).write(insert(datastore.Entity(raw.key("exchange", "id:1"))), parts_of(raw, 2))
+        PartCalls(raw).write(insert(datastore.Entity(raw.key("exchange", "id:1"))), parts_of(raw, 2), written=set())
     assert raw.written == []
+
+
+def test_what_was_written_before_a_conflict_is_not_written_again(ndb_client: Client, relay: DatastoreRelay) -> None:
+    uploading, fetching = DatastoreStore(ndb_client, Policy()), DatastoreStore(ndb_client, Policy())
+    uploading.add_exchange(an_exchange(), b"x", last=False)
+    fetching.fetch_exchange(BACKEND, REQUEST, agent_id=AGENT, now=NOW)
+    before = len(relay.calls)
+    uploading.append_request(BACKEND, REQUEST, 1, bytes(3 * MAX_PART_BYTES), last=True, now=NOW)
+    written = [kind for call in relay.calls[before:] for kind in call.written]
+    assert written.count("requestPart") == 3
+    assert written.count("exchange") == 2  # of which the first was refused
 
 
 class CountedLookups:

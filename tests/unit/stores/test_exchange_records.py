@@ -11,6 +11,7 @@ from stores.exchange_records import (
     RecentRecords,
     Record,
     Stream,
+    new_writer,
     queue_place,
     start_of,
 )
@@ -20,7 +21,7 @@ from wire.protocol import BackendId, RequestId
 
 
 def test_a_stream_is_cut_where_an_entity_is_full() -> None:
-    stream, parts = Stream().adding(bytes(2 * MAX_PART_BYTES + 1), last=True)
+    stream, parts = Stream().adding(bytes(2 * MAX_PART_BYTES + 1), last=True, writer=new_writer())
     assert stream == Stream(tuple(parts), 2 * MAX_PART_BYTES + 1, ended=True)
     assert {start_of(name): len(data) for name, data in parts.items()} == {
         0: MAX_PART_BYTES,
@@ -30,23 +31,25 @@ def test_a_stream_is_cut_where_an_entity_is_full() -> None:
 
 
 def test_parts_that_are_written_before_the_state_have_a_name_that_nobody_else_gives() -> None:
-    several = [set(Stream().adding(bytes(MAX_PART_BYTES + 1), last=True)[1]) for _ in range(2)]
+    several = [set(Stream().adding(bytes(MAX_PART_BYTES + 1), last=True, writer=new_writer())[1]) for _ in range(2)]
     assert not several[0] & several[1]
-    assert list(Stream((), 7, inline=b"little!").adding(bytes(MAX_PART_BYTES), last=True)[1]) == ["7"]
+    assert list(Stream((), 7, inline=b"little!").adding(bytes(MAX_PART_BYTES), last=True, writer=new_writer())[1]) == [
+        "7"
+    ]
 
 
 def test_an_exact_multiple_has_no_empty_part() -> None:
-    assert len(Stream().adding(bytes(MAX_PART_BYTES), last=True)[1]) == 1
-    assert Stream().adding(b"", last=True) == (Stream(ended=True), {})
+    assert len(Stream().adding(bytes(MAX_PART_BYTES), last=True, writer=new_writer())[1]) == 1
+    assert Stream().adding(b"", last=True, writer=new_writer()) == (Stream(ended=True), {})
 
 
 def test_few_bytes_are_inline_and_what_comes_behind_them_is_in_parts() -> None:
-    few, none = Stream().adding(b"few", last=False)
+    few, none = Stream().adding(b"few", last=False, writer=new_writer())
     assert (few, none) == (Stream((), 3, inline=b"few"), {})
-    more, parts = few.adding(bytes(MAX_INLINE_BYTES), last=True)
+    more, parts = few.adding(bytes(MAX_INLINE_BYTES), last=True, writer=new_writer())
     assert more == Stream(("3",), 3 + MAX_INLINE_BYTES, ended=True, inline=b"few")
     assert (list(parts), more.parts_between(0, 9), more.parts_between(3, 4)) == (["3"], ["3"], ["3"])
-    assert more.adding(b"little", last=False)[0].inline == b"few"
+    assert more.adding(b"little", last=False, writer=new_writer())[0].inline == b"few"
 
 
 def test_a_place_in_the_queue_sorts_by_backend_and_time() -> None:
@@ -57,7 +60,7 @@ def test_a_place_in_the_queue_sorts_by_backend_and_time() -> None:
 
 
 def test_what_has_ended_stays_ended() -> None:
-    assert Stream(("0",), 3, ended=True).adding(b"", last=False)[0].ended
+    assert Stream(("0",), 3, ended=True).adding(b"", last=False, writer=new_writer())[0].ended
 
 
 @pytest.mark.parametrize(
@@ -74,7 +77,7 @@ def test_what_comes_next_begins_where_the_stored_bytes_end() -> None:
 
 
 def test_no_more_is_read_at_once_than_a_look_up_should_bring() -> None:
-    stream, _ = Stream().adding(bytes(31_000_000), last=True)
+    stream, _ = Stream().adding(bytes(31_000_000), last=True, writer=new_writer())
     for offset in (0, 1, MAX_PART_BYTES - 1, MAX_PART_BYTES, 30_999_999):
         starts = [start_of(name) for name in stream.parts_from(offset)]
         assert starts[0] <= offset < starts[0] + MAX_PART_BYTES
