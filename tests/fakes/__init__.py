@@ -2,5 +2,6 @@
 
 cache    UnreliableCache: loses, delays, evicts and fails at random
 clock    FakeClock: time that only moves when told
+event_loop  VirtualTimeLoop: asyncio in time that takes none
 waiter   ScriptedWaiter: waits in simulated time, with events that happen meanwhile; PollingWaiter: always looks again
 """

@@ -1,5 +1,6 @@
 """What agents are told: every row of the table that can meet one, and what a repeated call does."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -7,7 +8,7 @@ from flask.testing import FlaskClient
 
 from broker.errors import NoAnswer, StoreUnavailable
 from tests.factories import a_backend, an_exchange
-from tests.services.pair import AGENT, Pair, raw_answer
+from tests.services.pair import AGENT, HASTY, PATIENT, Pair, raw_answer
 from wire.protocol import (
     AGENT_ID,
     BACKEND_ID,
@@ -47,7 +48,7 @@ def test_another_account_is_403_whether_the_backend_is_there_or_not(method: str,
 
 
 def test_an_account_is_compared_without_case() -> None:
-    pair = Pair(backend=a_backend(backend_user=AGENT.upper()))
+    pair = Pair(policy=HASTY, backend=a_backend(backend_user=AGENT.upper()))
 
     assert pair.agent().poll().status_code == 200
 
@@ -92,13 +93,13 @@ def test_another_method_is_405(method: str, path: str, allowed: str) -> None:
 
 
 def test_a_poll_without_work_is_an_empty_list_after_the_wait() -> None:
-    answered = Pair().agent().poll()
+    answered = Pair(policy=HASTY).agent().poll()
 
     assert (answered.status_code, answered.data, answered.mimetype) == (200, b"[]", "application/json")
 
 
 def test_a_poll_makes_the_backend_online() -> None:
-    pair = Pair(backend=a_backend("fresh", backend_user=AGENT))
+    pair = Pair(policy=HASTY, backend=a_backend("fresh", backend_user=AGENT))
     before = pair.clock.now()
     pair.agent(backend_id="fresh").poll()
     polled = pair.store.get_statuses([pair.backend.backend_id])[pair.backend.backend_id].last_polled
@@ -108,15 +109,18 @@ def test_a_poll_makes_the_backend_online() -> None:
 
 
 def test_a_listed_request_is_hidden_from_other_polls() -> None:
-    pair = Pair()
+    pair = Pair(policy=HASTY)
     with pair.asking() as asked:
-        pair.agent("first").next_id()
+        first = pair.agent("first")
+        listed = first.next_id()
         assert pair.agent("second").poll().get_json() == []
+        first.receive(listed)
+        first.post(listed, raw_answer())
         asked.result()
 
 
 def test_an_agent_that_was_told_of_a_request_gets_it_no_more_when_its_backend_is_registered_for_others() -> None:
-    pair = Pair()
+    pair = Pair(policy=replace(PATIENT, fetch_wait=timedelta(seconds=1)))
     with pair.asking() as asked:
         offered = pair.agent().next_id()
         pair.store.put_backend(a_backend(backend_user="others@example.com"))
@@ -137,16 +141,18 @@ def test_what_was_offered_to_an_agent_that_asks_no_more_is_listed_to_others_at_o
         offered = pair.agent("first").next_id()
         assert leave(pair, "first") == 204
         assert pair.agent("second").poll().get_json() == [offered]
+        pair.agent("second").receive(offered)
+        pair.agent("second").post(offered, raw_answer())
         asked.result()
 
 
 def test_an_agent_that_asked_no_more_may_ask_again() -> None:
-    pair = Pair()
+    pair = Pair(policy=HASTY)
     pair.agent("first").poll()
     assert leave(pair, "first") == 204
     with pair.asking() as asked:
-        assert pair.agent("first").next_id()  # it asks again, so it gets what there is
-        asked.result()
+        pair.agent("first").serve(raw_answer())  # it asks again, so it gets what there is
+        assert asked.result().status_code == 200
 
 
 def test_an_agent_without_a_name_cannot_leave() -> None:
@@ -168,6 +174,7 @@ def test_a_fetched_request_is_given_again_to_the_same_agent_only() -> None:
         again = [first.receive(request_id).raw, first.receive(request_id).raw]
         refused = pair.agent("second").fetch(request_id)
         nameless = pair.agent("").fetch(request_id)
+        first.post(request_id, raw_answer())
         asked.result()
 
     assert again[0] == again[1]
@@ -244,7 +251,7 @@ def test_a_request_is_fetched_while_it_is_still_being_sent() -> None:
 
 
 def test_a_request_whose_sender_falls_silent_breaks_off() -> None:
-    pair = Pair()
+    pair = Pair(policy=replace(PATIENT, idle_wait=timedelta(milliseconds=300)))
     now = pair.clock.now()
     exchange = an_exchange(started=now, expires=now + timedelta(minutes=1))
     pair.store.add_exchange(exchange, b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n", last=False)

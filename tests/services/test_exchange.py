@@ -9,7 +9,7 @@ import pytest
 from werkzeug.test import EnvironBuilder
 
 from tests.factories import a_backend
-from tests.services.pair import AGENT, USER, Pair, exchanges_in, raw_answer
+from tests.services.pair import AGENT, HASTY, USER, Pair, exchanges_in, raw_answer
 from wire.headers import Headers
 from wire.protocol import REQUEST_ID, START_TIME, USER_ID, parse_start_time
 
@@ -162,16 +162,17 @@ def test_nothing_is_left_of_a_delivered_exchange() -> None:
 
 
 def test_each_of_many_users_gets_the_own_answer() -> None:
-    pair = Pair()
+    pair, served = Pair(policy=HASTY), set[str]()
     with ThreadPoolExecutor(20) as users, ThreadPoolExecutor(4) as agents:
         asked = {n: users.submit(pair.proxy.test_client().get, f"/{n}") for n in range(20)}
 
         def serve(name: str) -> None:
             agent = pair.agent(name)
-            while waiting := agent.poll().get_json():
-                for request_id in waiting:
+            while len(served) < 20:
+                for request_id in agent.poll().get_json():
                     target = agent.receive(request_id).head.target
                     agent.post(request_id, raw_answer(200, target.encode()))
+                    served.add(target)
 
         list(agents.map(serve, "abcd"))
         answers = {n: future.result().data for n, future in asked.items()}

@@ -11,7 +11,7 @@ import pytest
 from broker.errors import BrokenAnswer, NoAnswer, NotAllowed, StoreUnavailable, UnknownRequest
 from stores.memory import MemoryStore
 from tests.factories import a_backend
-from tests.services.pair import AGENT, QUICK, Pair, exchanges_in, raw_answer
+from tests.services.pair import AGENT, PATIENT, Pair, exchanges_in, raw_answer
 from wire.protocol import ERROR, BackendId, RequestId
 
 
@@ -43,14 +43,14 @@ def test_an_offline_backend_is_503_at_once() -> None:
 
 
 def test_a_request_that_no_agent_fetches_is_503() -> None:
-    pair = Pair()
+    pair = Pair(policy=replace(PATIENT, fetch_wait=timedelta(milliseconds=300)))
 
     assert reason(pair, 503) == "no-agent"
     assert exchanges_in(pair.store) == 0
 
 
 def test_a_request_that_no_agent_answers_is_504() -> None:
-    pair = Pair()
+    pair = Pair(policy=replace(PATIENT, response_wait=timedelta(seconds=1)))
     with pair.asking() as asked:
         agent = pair.agent()
         agent.receive(agent.next_id())
@@ -78,7 +78,7 @@ def test_a_broken_answer_is_502_and_nothing_of_it_is_shown(answer: bytes) -> Non
 
 
 def test_an_empty_answer_is_502_at_once_and_400_for_the_agent() -> None:
-    pair = Pair(policy=replace(QUICK, response_wait=timedelta(seconds=60)))
+    pair = Pair()
     with pair.asking() as asked:
         agent = pair.agent()
         request_id = agent.next_id()
@@ -311,7 +311,7 @@ def test_a_request_that_is_removed_while_it_is_sent_is_502() -> None:
 
 
 def test_an_answer_that_breaks_off_late_is_seen_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    pair = Pair()
+    pair = Pair(policy=replace(PATIENT, idle_wait=timedelta(milliseconds=300)))
     with caplog.at_level(logging.INFO, logger="edge.service"), ThreadPoolExecutor(1) as users:
         asked = users.submit(pair.user.get, "/late")
         agent = pair.agent()

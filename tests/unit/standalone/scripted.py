@@ -14,6 +14,7 @@ from standalone.identity.reception import PublicReception
 from standalone.presence import Presence
 from stores.memory import MemoryStore
 from tests.fakes.clock import FakeClock
+from tests.fakes.event_loop import run_at_once
 from wire.headers import Headers
 from wire.http1 import Length, RequestHead
 from wire.protocol import BackendId, RequestId
@@ -175,4 +176,4 @@ def run(
     async def main() -> None:
         await scenario(Bench(policy, access=access, websockets=websockets))
 
-    asyncio.run(main())
+    run_at_once(main())

@@ -9,6 +9,7 @@ from standalone.calls import REQUEST_EXTENSION, TOGETHER, TRAILERS, Call, Messag
 from standalone.pace import Pace
 from tests.factories import seconds
 from tests.fakes.clock import FakeClock
+from tests.fakes.event_loop import run_at_once
 from wire.headers import Headers
 from wire.http1 import CHUNKED, End, RequestHead, ResponseHead
 
@@ -16,12 +17,13 @@ HEAD = RequestHead("POST", "/x?y", Headers([("Host", "h"), ("Accept", "text/html
 
 
 class Bench:
-    """A call with a script of what is received and a list of what is sent."""
+    """A call with a script of what is received, each message after `pause` seconds, and a list of what is sent."""
 
-    def __init__(self, *received: Message, head: RequestHead = HEAD, has_come: bool = False) -> None:
+    def __init__(self, *received: Message, head: RequestHead = HEAD, has_come: bool = False, pause: float = 0) -> None:
         self.sent: list[Message] = []
         self.clock = FakeClock()
         self._received = list(received)
+        self._pause = pause
         extension = {"head": head, "has_come": lambda: has_come}
         scope = {"scheme": "http", "client": None, "extensions": {REQUEST_EXTENSION: extension}}
         self.call = Call(scope, self._receive, self._send, clock=self.clock)
@@ -32,6 +34,7 @@ class Bench:
     async def _receive(self) -> Message:
         if not self._received:
             await asyncio.get_running_loop().create_future()
+        await asyncio.sleep(self._pause)
         return self._received.pop(0)
 
     async def _send(self, message: Message) -> None:
@@ -42,7 +45,7 @@ def run(scenario: Callable[[], Awaitable[None]]) -> None:
     async def main() -> None:
         await asyncio.wait_for(scenario(), 5)
 
-    asyncio.run(main())
+    run_at_once(main())
 
 
 def test_a_body_is_read_part_by_part() -> None:
@@ -86,8 +89,8 @@ def test_a_client_that_has_gone_ends_the_task() -> None:
 def test_a_client_that_is_slow_is_refused_but_for_the_end_of_its_body() -> None:
     async def scenario() -> None:
         more = {"type": "http.request", "body": b"a", "more_body": True}
-        bench = Bench(more, {"type": "http.request", "body": b"b"}, more)
-        slow = Pace(rate=10**12, window=1e-6)
+        bench = Bench(more, {"type": "http.request", "body": b"b"}, more, pause=0.5)
+        slow = Pace(rate=10, window=0.5)
         with pytest.raises(Refusal) as refused:
             await bench.call.read(seconds(1), pace=slow)
 

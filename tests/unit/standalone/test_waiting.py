@@ -9,6 +9,7 @@ from broker.waiting import ExchangeKey, PendingKey, Wait, Waiting
 from edge.errors import Refusal
 from standalone.waiting import AsyncioWaiter, drive
 from tests.factories import BACKEND, REQUEST, seconds
+from tests.fakes.event_loop import run_at_once
 from tests.unit.standalone.scripted import turns
 
 KEY = ExchangeKey(REQUEST)
@@ -19,7 +20,7 @@ def run(scenario: Callable[[AsyncioWaiter], Awaitable[None]]) -> None:
     async def main() -> None:
         await asyncio.wait_for(scenario(AsyncioWaiter()), 5)
 
-    asyncio.run(main())
+    run_at_once(main())
 
 
 def a_wait(after: float = 60) -> Wait:

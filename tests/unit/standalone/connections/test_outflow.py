@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable
 import pytest
 
 from standalone.connections.outflow import Outflow
+from tests.fakes.event_loop import run_at_once
 
 TIME = 0.25
 
@@ -43,7 +44,7 @@ def run(scenario: Callable[[FakeTransport], Awaitable[None]]) -> None:
     async def main() -> None:
         await asyncio.wait_for(scenario(FakeTransport()), 5)
 
-    asyncio.run(main())
+    run_at_once(main())
 
 
 def an_outflow(transport: FakeTransport, *, rate: int) -> Outflow:

@@ -8,6 +8,7 @@ import pytest
 from standalone.calls import TOGETHER, TRAILERS
 from standalone.connections.outflow import Outflow
 from standalone.connections.responding import ProxyCycle
+from tests.fakes.event_loop import run_at_once
 
 
 class FakeTransport:
@@ -96,7 +97,7 @@ def run(scenario: Callable[[], Awaitable[None]]) -> None:
     async def main() -> None:
         await asyncio.wait_for(scenario(), 5)
 
-    asyncio.run(main())
+    run_at_once(main())
 
 
 def test_what_has_come_of_a_body_is_received_together_and_a_lone_piece_is_not_copied() -> None:

@@ -16,6 +16,7 @@ from standalone.connections.lifecycle import configure
 from standalone.connections.limits import Limits
 from standalone.connections.server import ProxyProtocol
 from standalone.connections.splice import End
+from tests.fakes.event_loop import run_at_once
 from wire.headers import Headers
 from wire.http1 import RequestHead
 
@@ -121,7 +122,7 @@ def run(scenario: Callable[[Bench], Awaitable[None]]) -> None:
     async def main() -> None:
         await asyncio.wait_for(scenario(Bench()), 5)
 
-    asyncio.run(main())
+    run_at_once(main())
 
 
 def test_the_head_is_handed_on_as_it_was_sent() -> None:

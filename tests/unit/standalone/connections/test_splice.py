@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from standalone.connections.splice import EARLY_BYTES, End, Splice
+from tests.fakes.event_loop import run_at_once
 
 
 class FakeTransport:
@@ -179,7 +180,7 @@ def run(scenario: Callable[[], Awaitable[None]]) -> None:
     async def main() -> None:
         await asyncio.wait_for(scenario(), 5)
 
-    asyncio.run(main())
+    run_at_once(main())
 
 
 def test_one_that_breaks_after_its_end_leaves_the_other_time_to_read_what_came_before() -> None:

@@ -9,6 +9,7 @@ from standalone.calls import REQUEST_EXTENSION, TRAILERS, Call, Message
 from standalone.doors.request_body import RequestBody
 from tests.factories import seconds
 from tests.fakes.clock import FakeClock
+from tests.fakes.event_loop import run_at_once
 from wire.errors import MessageTooLarge
 from wire.headers import Headers
 from wire.http1 import CHUNKED, Length, RequestHead
@@ -48,7 +49,7 @@ def run(scenario: Callable[[], Awaitable[None]]) -> None:
     async def main() -> None:
         await asyncio.wait_for(scenario(), 5)
 
-    asyncio.run(main())
+    run_at_once(main())
 
 
 def test_a_short_body_is_whole_at_first_however_many_pieces_it_comes_in() -> None:

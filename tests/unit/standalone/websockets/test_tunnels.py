@@ -13,6 +13,7 @@ from standalone.connections.splice import End
 from standalone.websockets.tunnels import AgentEnd, Tunnels
 from tests.factories import REQUEST
 from tests.fakes.clock import FakeClock
+from tests.fakes.event_loop import run_at_once
 from tests.unit.standalone.connections.test_splice import FakeTransport
 
 HEAD = b"HTTP/1.1 101 Switching Protocols\r\nA: b\r\n\r\n"
@@ -63,7 +64,7 @@ def run(scenario: Callable[[Bench], Awaitable[None]]) -> None:
     async def main() -> None:
         await asyncio.wait_for(scenario(Bench()), 5)
 
-    asyncio.run(main())
+    run_at_once(main())
 
 
 def test_a_head_is_given_once_however_it_is_cut_and_what_follows_waits_for_the_user() -> None:
