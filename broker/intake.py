@@ -69,7 +69,8 @@ def _serialize(head: RequestHead) -> bytes:
         raise MalformedMessage("method CONNECT: there are no tunnels here")
     raw = serialize_request_head(head)
     if len(raw) > MAX_HEAD_BYTES:
-        raise MessageTooLarge(f"request head over {MAX_HEAD_BYTES} bytes", status_hint=431)
+        # The client may have sent fewer: `Host` alone comes back as `X-Forwarded-Host`.
+        raise MessageTooLarge(f"request head over {MAX_HEAD_BYTES} bytes, with what the proxy adds", status_hint=431)
     return raw
 
 

@@ -297,10 +297,12 @@ def render(failure: Failure, *, form: Form, trace: str) -> Rendered:
     return failure.status, headers, body.encode()
 
 
+# RFC 9110 sections 15.5.14 and 15.5.15 have renamed them; Python has followed in 3.13.
+_RENAMED: Final = {413: "Content Too Large", 414: "URI Too Long"}
+
+
 def _title(failure: Failure) -> str:
-    # RFC 9110 section 15.5.14 has renamed it; Python has followed in 3.13.
-    phrase = "Content Too Large" if failure.status == 413 else HTTPStatus(failure.status).phrase
-    return f"{failure.status} {phrase}"
+    return f"{failure.status} {_RENAMED.get(failure.status) or HTTPStatus(failure.status).phrase}"
 
 
 def _as_text(failure: Failure, trace: str) -> tuple[str, str]:

@@ -112,7 +112,9 @@ def protocol_of(settings: Settings) -> type[ProxyProtocol]:
 
     class Protocol(ProxyProtocol):
         limits = Limits(
+            url_bytes=min(counts.url_bytes, counts.head_bytes),
             head_bytes=counts.head_bytes,
+            head_fields=counts.head_fields,
             head_time=timeouts.head.total_seconds(),
             write_time=(timeouts.write or timeouts.idle).total_seconds(),
             linger_time=timeouts.linger.total_seconds(),

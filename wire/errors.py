@@ -17,7 +17,7 @@ class MalformedMessage(WireError):
 
 
 class MessageTooLarge(WireError):
-    """A part of the message is longer than its limit; `status_hint` is 413, or 431 for header fields."""
+    """A part of the message is longer than its limit; `status_hint` is 413, 414 for a URL, or 431 for header fields."""
 
     def __init__(self, text: str, *, status_hint: int = 413) -> None:
         super().__init__(text)

@@ -1,10 +1,11 @@
 """What connections may take, and what a client is told whose connection is one too many."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from edge.errors import Failure
-from wire.protocol import MAX_HEAD_BYTES
+from standalone.settings.limits import HEAD_BYTES
+from wire.errors import MessageTooLarge
 
 TOO_MANY_CONNECTIONS: Final = Failure(
     status=503,
@@ -26,8 +27,12 @@ TOO_MANY_FROM_THERE: Final = Failure(
 class Limits:
     """What a connection may take, and how many there may be; times in seconds."""
 
-    head_bytes: int = MAX_HEAD_BYTES
-    """Of the first line and all fields together; of trailers likewise."""
+    url_bytes: int = 16 << 10
+    """Of a request's target, as it was sent."""
+    head_bytes: int = HEAD_BYTES
+    """As they come, from the end of the request before to the empty line; of trailers without white space."""
+    head_fields: int = 100
+    """Of a head; of trailers likewise."""
     head_time: float = 20
     """From the start of a connection, or the first byte after an answer, to the end of the head."""
     write_time: float = 30
@@ -42,6 +47,18 @@ class Limits:
     """Requests that a client may send ahead of their answers."""
     requests: int = 10_000
     """After so many on one connection it ends with the answer to the last."""
+
+    def url_too_long(self) -> MessageTooLarge:
+        """The error for a target over the limit, which it names, as the others do."""
+        return MessageTooLarge(f"URL over {self.url_bytes} bytes", status_hint=414)
+
+    def too_long(self, part: Literal["head", "trailers"]) -> MessageTooLarge:
+        """The error for more bytes of fields than the limit."""
+        return MessageTooLarge(f"request {part} over {self.head_bytes} bytes", status_hint=431)
+
+    def too_many_fields(self) -> MessageTooLarge:
+        """The error for more fields than the limit."""
+        return MessageTooLarge(f"over {self.head_fields} fields in a request", status_hint=431)
 
     def has_room(self, connections: int, from_there: int) -> bool:
         """False where there are far too many, in all or from one address: even to say so would cost too much."""

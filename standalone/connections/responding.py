@@ -26,6 +26,9 @@ Fields = list[tuple[bytes, bytes]]
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
+_MANY: Final = 1000
+"""Pieces of a body: small ones take more memory than their bytes."""
+
 _SHORT: Final = 1 << 14
 """Bytes: a record of TLS holds no more."""
 
@@ -34,11 +37,20 @@ class ProxyCycle(RequestResponseCycle):
     """One request and its answer on a connection.
 
     `hang_up` ends the connection when the answer is written; its argument says whether the client may still be sending.
+    `resume_reading` reads on where that was paused.
     """
 
-    def __init__(self, *, hang_up: Callable[[bool], None], out: Outflow, **uvicorn: Any) -> None:
+    def __init__(
+        self,
+        *,
+        hang_up: Callable[[bool], None],
+        resume_reading: Callable[[], None],
+        out: Outflow,
+        **uvicorn: Any,
+    ) -> None:
         super().__init__(**uvicorn)
         self._hang_up = hang_up
+        self._resume_reading = resume_reading
         self._out = out
         self._is_delimited_by_close = False
         self._has_trailers = False
@@ -52,6 +64,8 @@ class ProxyCycle(RequestResponseCycle):
     def take(self, piece: bytes) -> None:
         """A piece of the body has come."""
         self._pieces.append(piece)
+        if len(self._pieces) == _MANY:
+            self._pieces = [b"".join(self._pieces)]
         self.unread_bytes += len(piece)
         self.message_event.set()
 
@@ -61,7 +75,7 @@ class ProxyCycle(RequestResponseCycle):
             self.waiting_for_100_continue = False
             self._out.write(_CONTINUE)
         if not self.disconnected and not self.response_complete:
-            self.flow.resume_reading()
+            self._resume_reading()
             await self.message_event.wait()
             self.message_event.clear()
         if self.disconnected or self.response_complete:

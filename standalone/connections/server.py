@@ -5,8 +5,8 @@ fields, repeated or signed lengths, a length beside a coding, control bytes. uvi
 flow control. This class adds what both leave open:
 
 - the head as it was sent, for `standalone.calls`: raw target, case and order of names, checked by `.heads`;
-- limits: bytes of a head and of trailers, time for a head, connections in all and from one address, requests in one
-  pipeline and on one connection, time and least rate for reading an answer (`.outflow`);
+- limits: bytes of a target, of a head and of trailers, fields, time for a head, connections in all and from one
+  address, requests in one pipeline and on one connection, time and least rate for reading an answer (`.outflow`);
 - errors as answers in our form, each of which ends the connection, and an end that lets the client read them;
 - cancelling the task of a request whose client has gone;
 - handing a connection over to whoever speaks another protocol on it, when an application wants that.
@@ -17,7 +17,7 @@ its sending side counts as gone. How fast a body has to come is the business of 
 
 import asyncio
 from functools import partial
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NoReturn
 from urllib.parse import unquote
 
 import httptools
@@ -28,13 +28,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from edge.errors import Failure, Refusal, describe, render
 from standalone.calls import REQUEST_EXTENSION
 from standalone.connections.crowd import Crowd
+from standalone.connections.cutting import Cutter
 from standalone.connections.heads import checked_head
 from standalone.connections.limits import Limits
 from standalone.connections.outflow import Outflow
 from standalone.connections.proxy_protocol import Origin
 from standalone.connections.responding import ProxyCycle
 from standalone.connections.splice import EARLY_BYTES, End
-from wire.errors import MalformedMessage, MessageTooLarge, WireError
+from wire.errors import MalformedMessage, WireError
 from wire.http1 import RequestHead, ResponseHead, serialize_response_head
 
 HEAD_TOO_SLOW: Final = Failure(
@@ -67,7 +68,8 @@ class ProxyProtocol(HttpToolsProtocol):
         self._is_deaf = False  # what still comes is dropped
         self._is_ended = False  # nothing more is written
         self._is_in_head = False
-        self._field_bytes = 0
+        self._cutter = Cutter()
+        self._held = b""  # what has come and waits until there is room for another request
         self._unparsed_bytes = 0
         self._early: bytes | None = None  # of the other protocol, once one is wanted
         self._trailers: list[tuple[bytes, bytes]] = []
@@ -110,50 +112,79 @@ class ProxyProtocol(HttpToolsProtocol):
         if self._is_deaf:
             self._keep_early(data)
             return
+        self._held += data
+        self._read_on()
+
+    def _read_on(self) -> None:
+        """Parse what has come, as far as there is room for its requests; the rest waits, and nothing more is read."""
         self._unset_keepalive_if_required()
-        self._unparsed_bytes += len(data)
+        data, self._held = self._held, b""
+        start = 0
+        while start < len(data) and not self._is_deaf:
+            if len(self.pipeline) >= self.limits.pipeline and not self.cycle.more_body:
+                self._held = data[start:]
+                self.flow.pause_reading()
+                return
+            end = self._cutter.end_of(data, start)
+            self._parse(data[start:end])
+            start = end
+        if self._is_deaf:
+            self._keep_early(data[start:])
+        elif self._alarm is None and self._is_idle:
+            self._set_alarm(self.limits.head_time)
+
+    def _parse(self, piece: bytes) -> None:
+        self._unparsed_bytes += len(piece)
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as exc:
+            self.parser.feed_data(piece)
+        except httptools.HttpParserUpgrade:
             self._is_deaf = True  # whatever the other protocol is, it is not spoken here
             self._early = b""
-            self._keep_early(data[exc.args[0] :])
         except httptools.HttpParserInvalidMethodError:
             self._refuse(UNKNOWN_METHOD)
         except httptools.HttpParserError as exc:
             self._refuse(self._failure or describe(MalformedMessage(str(exc))))
         else:
             if self._unparsed_bytes > self.limits.head_bytes:
-                self._refuse(describe(self._too_long()))
-            elif self._alarm is None and self._is_idle:
-                self._set_alarm(self.limits.head_time)
+                self._refuse(describe(self.limits.too_long("head")))
 
     def on_response_complete(self) -> None:
         """An answer is written: start the next request of the pipeline, or wait for one."""
         if not self._is_ended:
             super().on_response_complete()
+            if self._held:
+                self._read_on()
+
+    def _resume_reading(self) -> None:
+        """Read on, if that is not for what is held."""
+        if not self._held:
+            self.flow.resume_reading()
 
     # Callbacks of the parser. `feed_data` turns their exceptions into one of its own.
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._is_in_head = True
-        self._field_bytes = self._unparsed_bytes = 0
 
     def on_url(self, url: bytes) -> None:
-        self._count(len(url))
         super().on_url(url)
+        if len(self.url) > self.limits.url_bytes:
+            self._fail(self.limits.url_too_long())
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A field of the head or of the trailers, kept as it is."""
-        self._count(len(name) + len(value) + 4)
-        (self.headers if self._is_in_head else self._trailers).append((name, value))
+        fields = self.headers if self._is_in_head else self._trailers
+        fields.append((name, value))
+        if len(fields) > self.limits.head_fields:
+            self._fail(self.limits.too_many_fields())
 
     def on_headers_complete(self) -> None:
         """The head is whole: serve it, or queue it behind the one that is being served."""
         self._stop_alarm()
         self._is_in_head = False
-        self._field_bytes = self._unparsed_bytes = 0
+        if self._unparsed_bytes > self.limits.head_bytes:
+            self._fail(self.limits.too_long("head"))
+        self._unparsed_bytes = 0
         version = self.parser.get_http_version()
         wants_upgrade = self.parser.should_upgrade()
         try:
@@ -165,11 +196,9 @@ class ProxyProtocol(HttpToolsProtocol):
                 server=self.server,
                 wants_upgrade=wants_upgrade,
             )
-            if len(self.pipeline) == self.limits.pipeline:
-                raise MalformedMessage("too many requests ahead of their answers")
         except (WireError, Refusal) as exc:
-            self._failure = describe(exc)
-            raise
+            self._fail(exc)
+        self._cutter.body_left = head.length if isinstance(head.length, int) else 0
         come = asyncio.Event()
         self._fill_scope(head, version, come, can_change=wants_upgrade and version == "1.1")
         self._requests += 1
@@ -191,6 +220,8 @@ class ProxyProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._unparsed_bytes = 0
+        if sum(len(name) + len(value) + 4 for name, value in self._trailers) > self.limits.head_bytes:
+            self._fail(self.limits.too_long("trailers"))
         self.cycle.trailers, self._trailers = self._trailers, []
         super().on_message_complete()
 
@@ -212,6 +243,7 @@ class ProxyProtocol(HttpToolsProtocol):
     def _new_cycle(self, head: RequestHead, come: asyncio.Event, *, keep_alive: bool) -> ProxyCycle:
         return ProxyCycle(
             hang_up=self._hang_up,
+            resume_reading=self._resume_reading,
             out=self._out,
             scope=self.scope,
             transport=self.transport,
@@ -270,16 +302,10 @@ class ProxyProtocol(HttpToolsProtocol):
     def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
-    def _count(self, size: int) -> None:
-        """Note the bytes of a field. What the parser holds of an unfinished one is seen by `_unparsed_bytes`."""
-        self._field_bytes += size
-        if self._field_bytes > self.limits.head_bytes:
-            exc = self._too_long()
-            self._failure = describe(exc)
-            raise exc
-
-    def _too_long(self) -> MessageTooLarge:
-        return MessageTooLarge(f"request head over {self.limits.head_bytes} bytes", status_hint=431)
+    def _fail(self, exc: WireError | Refusal) -> NoReturn:
+        """To be called by callbacks of the parser: end the parsing, for this reason."""
+        self._failure = describe(exc)
+        raise exc
 
     def _set_alarm(self, seconds: float) -> None:
         self._stop_alarm()

@@ -1,11 +1,15 @@
 """[limits]: how much of what."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from standalone.settings.keys import count, size
 from standalone.settings.table import Table
 from wire.protocol import MAX_HEAD_BYTES
+
+HEAD_BYTES: Final = MAX_HEAD_BYTES - (4 << 10)
+"""The longest head that is taken. A head grows on its way to the agent: by a space behind each colon that has none, and
+by what is said of the client."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +19,9 @@ class LimitSettings(Table):
     body_bytes: int
     body_rate: int
     read_rate: int
+    url_bytes: int
     head_bytes: int
+    head_fields: int
     connections: int
     connections_per_address: int
     requests_per_connection: int
@@ -30,6 +36,7 @@ class LimitSettings(Table):
 
     NAME: ClassVar = "limits"
     ORDERS: ClassVar = (
+        ("url-bytes", "head-bytes"),
         ("connections-per-address", "connections"),
         ("queue", "backend-exchanges", "exchanges"),
         ("user-exchanges", "exchanges"),
@@ -52,12 +59,20 @@ class LimitSettings(Table):
             least=0,
         ),
         size(
-            "head-bytes",
-            MAX_HEAD_BYTES,
-            "The longest head of a request: then 431.",
+            "url-bytes",
+            16 << 10,
+            "The longest target of a request, path and query most often: then 414.",
             least=1 << 10,
-            most=MAX_HEAD_BYTES,
+            most=HEAD_BYTES,
         ),
+        size(
+            "head-bytes",
+            HEAD_BYTES,
+            "The longest head of a request, its first line and all its fields, as it is sent: then 431.",
+            least=1 << 10,
+            most=HEAD_BYTES,
+        ),
+        count("head-fields", 100, "The most fields in a head, and in trailers: then 431.", least=10, most=1000),
         count(
             "connections",
             10_000,
@@ -73,7 +88,12 @@ class LimitSettings(Table):
             10_000,
             "After so many, a connection ends with the answer to the last.",
         ),
-        count("pipeline", 32, "Requests that a client may send ahead of their answers on one connection.", most=1000),
+        count(
+            "pipeline",
+            32,
+            "Requests that are read from one connection ahead of their answers; further ones wait.",
+            most=1000,
+        ),
         count("exchanges", 10_000, "Requests under way at a time: then 503."),
         count("backend-exchanges", 10_000, "Of them, with one backend whose registration does not say: then 503."),
         count("user-exchanges", 1_000, "Of them, for one user who is known: then 429."),

@@ -1,5 +1,8 @@
 """Limits are exact, and say which they are; whatever is beyond them ends cleanly."""
 
+from collections.abc import Callable
+from itertools import pairwise
+
 import pytest
 
 from tests.standalone.by_hand import OK, Agent
@@ -86,24 +89,97 @@ def test_a_body_shorter_than_announced_is_no_request(agent: Agent) -> None:
             assert not fetching.read_reply().is_whole
 
 
-@pytest.mark.parametrize("count", [100, 101, 1000])
-def test_the_number_of_fields_has_no_limit_but_their_bytes(agent: Agent, count: int) -> None:
-    fields = b"".join(b"X-%d: y\r\n" % number for number in range(count))
-    client, request = sent(agent, fields + b"Content-Length: 0\r\n", b"")
-    with client:
-        assert client.read_reply().body == b"ok"
-        assert request.count(b": y\r\n") == count
+MAX_HEAD, MAX_URL, MAX_FIELDS = 60 << 10, 16 << 10, 100
+
+_START, _HOST = b"GET / HTTP/1.1\r\n", b"Host: h\r\n"
+_SHORT, _PADDED = b"A:\r\n", b"A: \t%b\t \r\n"
 
 
-@pytest.mark.parametrize(("length", "status"), [(60_000, 200), (66_000, 431)])
-def test_a_target_is_limited_with_its_head(agent: Agent, length: int, status: int) -> None:
+def one_field(size: int) -> bytes:
+    return _START + _HOST + b"A: " + b"a" * (size - len(_START + _HOST) - 7) + b"\r\n\r\n"
+
+
+def many_fields(size: int) -> bytes:
+    """The fields that the proxy lengthens most on their way: they have no space behind their colons."""
+    return _START + _SHORT * 98 + one_field(size - 98 * len(_SHORT))[len(_START) :]
+
+
+def white_space(size: int) -> bytes:
+    return one_field(size - 1000)[:-4] + b" " * 1000 + b"\r\n\r\n"
+
+
+def old(size: int) -> bytes:
+    """Of HTTP/1.0, to which the proxy adds a host."""
+    return one_field(size + len(_HOST)).replace(b"/1.1", b"/1.0").replace(_HOST, b"")
+
+
+def answered(agent: Agent, request: bytes, status: int, *, cuts: tuple[int, ...] = ()) -> Reply:
+    """The answer to a request, which is sent in pieces and reaches its backend where it is 200."""
     with Connection(agent.url) as client:
-        client.send_as_far_as_taken(b"GET /%b HTTP/1.1\r\nHost: h\r\n\r\n" % (b"a" * length))
+        for start, end in pairwise((0, *cuts, None)):
+            client.send_as_far_as_taken(request[start:end])
         if status == 200:
             request_id, _ = agent.take()
             agent.post(request_id, OK)
+        return client.read_reply()
 
-        assert client.read_reply().status == status
+
+@pytest.mark.parametrize(("size", "status"), [(MAX_HEAD - 1, 200), (MAX_HEAD, 200), (MAX_HEAD + 1, 431)])
+@pytest.mark.parametrize("head", [one_field, many_fields, white_space, old])
+@pytest.mark.parametrize("cuts", [(), (-3,), (10, -2)])
+def test_a_head_may_have_as_many_bytes_as_the_limit_says(
+    agent: Agent, head: Callable[[int], bytes], size: int, status: int, cuts: tuple[int, ...]
+) -> None:
+    reply = answered(agent, head(size), status, cuts=cuts)
+
+    assert (reply.status, reply.is_whole) == (status, True)
+    assert (f"over {MAX_HEAD} bytes" in reply.body.decode()) == (status == 431)
+
+
+_POST = b"POST /agent/pending HTTP/1.1\r\nHost: h\r\n"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        _POST + b"Content-Length: 2\r\n\r\nhi",
+        _POST + b"Content-Length: 6\r\n\r\na\r\n\r\nb",
+        _POST + b"Transfer-Encoding: chunked\r\n\r\n4;x\r\n\r\n\r\n\r\n0\r\nB: b\r\n\r\n",
+        _START + _HOST + b"\r\n",
+    ],
+)
+def test_a_head_behind_another_request_is_counted_by_itself(agent: Agent, before: bytes) -> None:
+    with Connection(agent.url) as client:
+        client.send(before + one_field(MAX_HEAD) + one_field(MAX_HEAD + 1))
+        for _ in range(before.count(b"GET") + 1):
+            request_id, _ = agent.take()
+            agent.post(request_id, OK)
+
+        # What is wrong with a request that was sent ahead is not said behind the answers to others.
+        assert [client.read_reply().status for _ in range(2)] == [200 if b"GET" in before else 405, 200]
+        assert client.read_to_end() == b""
+
+
+@pytest.mark.parametrize(
+    ("count", "status"), [(MAX_FIELDS - 1, 200), (MAX_FIELDS, 200), (MAX_FIELDS + 1, 431), (2 * MAX_FIELDS + 1, 431)]
+)
+def test_the_number_of_fields_has_a_limit(agent: Agent, count: int, status: int) -> None:
+    fields = b"".join(b"X-%d: y\r\n" % number for number in range(count - 1))
+    reply = answered(agent, _START + _HOST + fields + b"\r\n", status)
+
+    assert (reply.status, reply.is_whole) == (status, True)
+    assert ("over 100 fields" in reply.body.decode()) == (status == 431)
+
+
+@pytest.mark.parametrize(
+    ("size", "status"), [(MAX_URL - 1, 200), (MAX_URL, 200), (MAX_URL + 1, 414), (MAX_HEAD + 1, 414), (200_000, 414)]
+)
+@pytest.mark.parametrize("start", [b"/", b"http://h/?"])
+def test_a_url_that_alone_is_too_long_is_told_so(agent: Agent, start: bytes, size: int, status: int) -> None:
+    reply = answered(agent, b"GET %b HTTP/1.1\r\nHost: h\r\n\r\n" % start.ljust(size, b"a"), status)
+
+    assert (reply.status, reply.is_whole) == (status, True)
+    assert (f"over {MAX_URL} bytes" in reply.body.decode()) == (status == 414)
 
 
 @pytest.mark.parametrize(("length", "status"), [(60_000, 200), (66_000, 502)])

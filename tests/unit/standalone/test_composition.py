@@ -39,7 +39,9 @@ def test_the_limits_of_a_connection_are_those_that_are_set() -> None:
         TIMEOUTS_HEAD="1s",
         TIMEOUTS_IDLE="2s",
         TIMEOUTS_LINGER="3s",
+        LIMITS_URL_BYTES="4KiB",
         LIMITS_HEAD_BYTES="8KiB",
+        LIMITS_HEAD_FIELDS="50",
         LIMITS_CONNECTIONS="7",
         LIMITS_PIPELINE="1",
         LIMITS_READ_RATE="0",
@@ -48,7 +50,9 @@ def test_the_limits_of_a_connection_are_those_that_are_set() -> None:
     )
 
     assert protocol_of(told).limits == Limits(
+        url_bytes=4096,
         head_bytes=8192,
+        head_fields=50,
         head_time=1,
         write_time=2,
         linger_time=3,
@@ -59,6 +63,7 @@ def test_the_limits_of_a_connection_are_those_that_are_set() -> None:
         requests=5,
     )
     assert protocol_of(settings(TIMEOUTS_IDLE="2s", TIMEOUTS_WRITE="9s")).limits.write_time == 9
+    assert protocol_of(settings(LIMITS_HEAD_BYTES="8KiB")).limits.url_bytes == 8192
 
 
 def test_those_in_front_are_believed_that_are_named() -> None:

@@ -1,5 +1,6 @@
 import asyncio
 import socket
+import tracemalloc
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
@@ -65,6 +66,7 @@ class Bench:
         self.completed = 0
         self.cycle = ProxyCycle(
             hang_up=self.hung_up.append,
+            resume_reading=self.flow.resume_reading,
             out=Outflow(self.transport, time=1, rate=0),  # type: ignore[arg-type]
             scope={"method": method, "http_version": version},
             transport=self.transport,
@@ -115,6 +117,22 @@ def test_what_has_come_of_a_body_is_received_together_and_a_lone_piece_is_not_co
         assert alone["body"] is piece
         assert (unread, together) == (2, {"type": "http.request", "body": b"ab", "more_body": False})
         assert (bench.cycle.unread_bytes, bench.flow.resumed) == (0, 2)
+
+    run(scenario)
+
+
+def test_a_body_in_many_small_pieces_takes_little_more_than_its_bytes() -> None:
+    async def scenario() -> None:
+        bench = Bench(is_read=False)
+        tracemalloc.start()
+        for number in range(1 << 16):
+            bench.cycle.take(b"%04x" % number)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        received = await bench.cycle.receive()
+
+        assert received["body"] == b"".join(b"%04x" % number for number in range(1 << 16))
+        assert peak < 1 << 20
 
     run(scenario)
 

@@ -89,6 +89,10 @@ class Shared(ProxyProtocol):
     crowd = Crowd()
 
 
+class OneAhead(ProxyProtocol):
+    limits = Limits(pipeline=1)
+
+
 class Bench:
     """A server without sockets, whose application answers when it is told to."""
 
@@ -332,6 +336,37 @@ def test_a_connection_stays_open_between_requests() -> None:
             await asyncio.sleep(0.03)
 
         assert (transport.written.count(b"HTTP/1.1 200 OK"), transport.ends) == (2, [])
+        protocol.connection_lost(None)
+
+    run(scenario)
+
+
+def test_what_is_sent_too_far_ahead_is_not_read_before_there_is_room() -> None:
+    async def scenario(bench: Bench) -> None:
+        protocol, transport = bench.connect(of=OneAhead)
+        protocol.data_received(b"".join(b"GET /%d HTTP/1.1\r\nHost: h\r\n\r\n" % number for number in range(4)))
+        protocol.data_received(b"GET /4 HTTP/1.1\r\n")
+        protocol.data_received(b"Host: h\r\n\r\n")
+        await asyncio.sleep(0.01)
+        before = [scope["path"] for scope in bench.scopes], transport.reading[-1]
+        bench.answers.set()
+        await asyncio.sleep(0.01)
+
+        assert before == (["/0"], "paused")
+        assert [scope["path"] for scope in bench.scopes] == ["/0", "/1", "/2", "/3", "/4"]
+        assert (transport.written.count(b"200 OK"), transport.reading[-1]) == (5, "resumed")
+        protocol.connection_lost(None)
+
+    run(scenario)
+
+
+def test_a_request_for_its_body_does_not_make_room_for_what_is_sent_too_far_ahead() -> None:
+    async def scenario(bench: Bench) -> None:
+        protocol, transport = bench.connect(of=OneAhead)
+        protocol.data_received(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n" * 3)
+        await protocol.cycle.receive()
+
+        assert transport.reading == ["paused"]
         protocol.connection_lost(None)
 
     run(scenario)
