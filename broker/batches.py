@@ -76,7 +76,8 @@ class Postbox:
         self._backend_id = backend_id
         self._agent_id = agent_id
         self._refusals: dict[RequestId, str] = {}
-        """Why an answer was not taken; empty for one that was. Of two for one exchange, the first counts."""
+        """Why an answer was not taken; empty for one that was. Two for one exchange are both posted: the store keeps
+        one, and said is what became of the one that came back first."""
 
     def take(self, entry: Entry) -> None:
         """Store an answer, without waiting for anything but the store."""

@@ -22,8 +22,8 @@ _MOST: Final = 1_000
 
 
 class Removals:
-    """A thread gathers and removes, and ends when nothing comes any more. What a process that is killed has not come to
-    is for the sweep."""
+    """A thread gathers and removes, and ends when nothing comes any more. What the store fails to take is tried once
+    more when it has taken something again. What is left then, or by a process that is killed, is for the sweep."""
 
     def __init__(self, remove: Callable[[Sequence[Exchange]], None], *, gathering: float = _GATHERING) -> None:
         """`remove` raises `StoreUnavailable`; `gathering` is in seconds."""
@@ -32,6 +32,7 @@ class Removals:
         self._changed = Condition()  # guards the two below
         self._waiting: list[Exchange] = []
         self._is_running = False
+        self._failed: list[Exchange] = []  # the thread's alone
 
     def add(self, exchange: Exchange) -> None:
         """Have an exchange removed, soon."""
@@ -48,7 +49,11 @@ class Removals:
 
     def _run(self) -> None:
         while gone := self._gather():
-            self._try(gone)
+            if not self._try(gone):
+                self._failed = [*self._failed, *gone][-_MOST:]
+            elif self._failed:
+                again, self._failed = self._failed, []
+                self._try(again)
 
     def _gather(self) -> list[Exchange]:
         with self._changed:
@@ -57,10 +62,13 @@ class Removals:
             self._is_running = bool(gone)
             return gone
 
-    def _try(self, gone: Sequence[Exchange]) -> None:
+    def _try(self, gone: Sequence[Exchange]) -> bool:
+        """False when the store did not answer."""
         try:
             self._remove(gone)
         except StoreUnavailable as exc:
             logger.warning("%s and %d more not removed: %s", trace_of(gone[0].request_id), len(gone) - 1, exc)
+            return False
         except Exception:
             logger.exception("%s and %d more not removed", trace_of(gone[0].request_id), len(gone) - 1)
+        return True

@@ -96,3 +96,41 @@ def test_a_store_that_fails_is_logged_and_asked_again_for_the_next(
             removals.add(an_exchange())
             assert asked.get(timeout=10 * SECOND) == 1
     wait_until(lambda: len(caplog.records) == 2, within=10 * SECOND, what="two lines in the log")
+
+
+def test_what_a_store_did_not_take_goes_once_it_takes_something_again() -> None:
+    store, refused = Store(), Store()
+    left = ["one", "two"]
+
+    def remove(exchanges: Sequence[Exchange]) -> None:
+        if exchanges[0].request_id in left:
+            left.remove(exchanges[0].request_id)
+            refused.remove(exchanges)
+            raise StoreUnavailable("away")
+        store.remove(exchanges)
+
+    removals = Removals(remove, gathering=0.001)
+    for name in ("one", "two"):
+        removals.add(an_exchange(name))
+        assert refused.next_removed() == [name]
+    removals.add(an_exchange("three"))
+    assert [store.next_removed(), store.next_removed()] == [["three"], ["one", "two"]]
+
+
+def test_of_what_a_store_did_not_take_the_last_are_tried_again_and_only_once() -> None:
+    tried: Queue[int] = Queue()
+
+    def remove(exchanges: Sequence[Exchange]) -> None:
+        tried.put(len(exchanges))
+        if exchanges[-1].request_id != "back":
+            raise StoreUnavailable("away")
+
+    removals = Removals(remove, gathering=60)
+    for _ in range(12):
+        for number in range(100):
+            removals.add(an_exchange(f"request-{number}"))
+        assert tried.get(timeout=10 * SECOND) == 100
+    for expected in ([100, 1_000], [100], [100]):
+        for _ in range(100):
+            removals.add(an_exchange("back"))
+        assert [tried.get(timeout=10 * SECOND) for _ in expected] == expected
