@@ -17,6 +17,10 @@ class Policy:
     offer_lease: timedelta = timedelta(seconds=5)
     """How long a listed request is hidden from other polls; it is fetched by then, or offered again."""
 
+    name_lease: timedelta = timedelta(seconds=1)
+    """The same for one that was only named in a poll: who is there fetches it at once, who is not cannot be told from
+    him, and to name it again takes it from nobody."""
+
     news_wait: timedelta = timedelta(milliseconds=100)
     """How long a poll waits for work though there is something else to tell its agent."""
 

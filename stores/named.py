@@ -21,11 +21,11 @@ class _Name(NamedTuple):
 
 
 class NamedRequests:
-    """Names each request to one agent at a time, for `policy.offer_lease`. Processes do not know of each other's names:
+    """Names each request to one agent at a time, for `policy.name_lease`. Processes do not know of each other's names:
     a name is no claim. Bounded; safe to use from several threads."""
 
     def __init__(self, policy: Policy) -> None:
-        self._lease = policy.offer_lease
+        self._lease = policy.name_lease
         self._lock = Lock()  # guards the map
         self._names: OrderedDict[RequestId, _Name] = OrderedDict()
 

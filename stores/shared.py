@@ -39,6 +39,7 @@ def with_waiter(
         waiter.read_hint,
         counts_for=policy.hinted_idle,
         counts_without_mark_for=policy.poll_fastest,
+        names_last_for=policy.name_lease,
         monotonic=monotonic,
     )
 

@@ -10,7 +10,7 @@ With marks in a cache (`stores.hints`) looks are cheap and frequent, and the sto
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from threading import Event, Lock
@@ -136,8 +136,8 @@ class SharedWaiter:
             sleepers = self._of(key)
             for each in sleepers:
                 self._plan(each, now)
-            for each in sleepers[:1]:
-                each.alarm.set()  # the first asks, and puts the others off
+            if sleepers:
+                _newest(sleepers).alarm.set()  # it asks, and puts the others off
 
     # How a thread lies down
 
@@ -160,10 +160,14 @@ class SharedWaiter:
 
     def _plan_to_ask(self, sleeper: _Sleeper, now: float) -> None:
         policy, is_pending = self._policy, isinstance(sleeper.key, PendingKey)
-        if self._is_hinted:
-            pause = policy.hinted_idle if is_pending else policy.hinted_slowest
+        lasted = self._lasted(sleeper, now)
+        if not self._is_hinted:
+            pause = (idle_interval if is_pending else polling_interval)(lasted, policy)
+        elif not is_pending:
+            pause = policy.hinted_slowest
         else:
-            pause = (idle_interval if is_pending else polling_interval)(self._lasted(sleeper, now), policy)
+            # No hint says that what was named just now was not fetched.
+            pause = policy.name_lease if lasted < policy.name_lease else policy.hinted_idle
         sleeper.asks_at = min(sleeper.ends_at, now + pause.total_seconds())
 
     def _plan_to_look(self, sleeper: _Sleeper, now: float) -> None:
@@ -184,7 +188,9 @@ class SharedWaiter:
             if sleeper.due > now:
                 return False  # another has asked or looked for it
             is_to_ask = sleeper.asks_at <= now
-            keys = self._put_off_asking(sleeper, now) if is_to_ask else self._put_off_looking(now)
+            if is_to_ask and isinstance(sleeper.key, PendingKey):
+                return self._let_newest_ask(sleeper, now)
+            keys = self._put_off_asking(now) if is_to_ask else self._put_off_looking(now)
         if not is_to_ask:
             assert self._hints is not None  # only then looks come before the end
             self._note_hints(self._look(self._hints, keys))
@@ -193,14 +199,21 @@ class SharedWaiter:
             return True
         return not self._look(self._in_store, keys)
 
-    def _put_off_asking(self, sleeper: _Sleeper, now: float) -> set[Key]:
-        """The exchanges that are due at this time and may be asked for together; or else only this thread asks, and its
-        like wait on."""
-        if isinstance(sleeper.key, PendingKey):
-            for other in self._sleepers:
-                if other.key == sleeper.key and other is not sleeper:
-                    self._plan_to_ask(other, now)
-            return set()
+    def _let_newest_ask(self, sleeper: _Sleeper, now: float) -> bool:
+        """Of the polls of a backend one asks, and the others wait on. True where that is this one: also when its time
+        is over."""
+        sleepers = self._of(sleeper.key)
+        for each in sleepers:
+            self._plan_to_ask(each, now)
+        if sleeper.ends_at <= now or not sleepers:
+            return True
+        newest = _newest(sleepers)
+        newest.is_woken = True
+        newest.alarm.set()
+        return newest is sleeper
+
+    def _put_off_asking(self, now: float) -> set[Key]:
+        """The exchanges that are due at this time, and may be asked for together."""
         soon = now + self._policy.poll_fastest.total_seconds() / 2
         due = [each for each in self._sleepers if each.asks_at <= soon and isinstance(each.key, ExchangeKey)]
         keys = {each.key for each in due}
@@ -246,13 +259,19 @@ class SharedWaiter:
         sleepers = self._of(key)
         if isinstance(key, PendingKey):
             _remember(self._lively, key, self._monotonic())
-            sleepers = sleepers[:1]  # who gets something wakes the next
+            sleepers = [_newest(sleepers)] if sleepers else []  # who gets something wakes the next
         for each in sleepers:
             each.is_woken = True
             each.alarm.set()
 
     def _of(self, key: Key) -> list[_Sleeper]:
         return [each for each in self._sleepers if each.key == key and not each.is_woken]
+
+
+def _newest(sleepers: Sequence[_Sleeper]) -> _Sleeper:
+    """The poll that began last: of an agent that was killed none is new, and on App Engine nobody sees that it has
+    gone."""
+    return max(sleepers, key=lambda each: each.began)
 
 
 def _remember(memory: OrderedDict[Key, V], key: Key, value: V) -> None:

@@ -42,7 +42,6 @@ class TellingStore:
         self.get_statuses = store.get_statuses
         self.read_answer = store.read_answer
         self.delete_exchange = store.delete_exchange
-        self.fetch_exchange = store.fetch_exchange
         self.read_request = store.read_request
         self.sweep = store.sweep
 
@@ -74,7 +73,7 @@ class TellingStore:
         if handed:
             self._expect_here(key)
         if not handed or (poll.offers_only and len(handed) < poll.capacity):
-            self._looks.took_all(key, look)
+            self._looks.took_all(key, look, named=[each.exchange.request_id for each in handed])
         else:
             self._tell_here(key)
         return handed
@@ -82,6 +81,11 @@ class TellingStore:
     def take_back(self, backend_id: BackendId, lost: LostPolls, *, agent_id: str, now: datetime) -> None:
         self._store.take_back(backend_id, lost, agent_id=agent_id, now=now)
         self._tell(PendingKey(backend_id))
+
+    def fetch_exchange(self, backend_id: BackendId, request_id: RequestId, *, agent_id: str, now: datetime) -> Exchange:
+        exchange = self._store.fetch_exchange(backend_id, request_id, agent_id=agent_id, now=now)
+        self._looks.fetched(PendingKey(backend_id), request_id)
+        return exchange
 
     def append_answer(
         self,

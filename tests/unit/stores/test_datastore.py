@@ -404,7 +404,7 @@ def test_a_request_is_named_to_one_agent_at_a_time_and_nothing_is_written(
     relay.calls.clear()
     assert named(store, poll) == [REQUEST]
     assert named(store, poll) == named(store, other) == []
-    assert named(store, other, seconds=POLICY.offer_lease.total_seconds()) == [REQUEST]
+    assert named(store, other, seconds=POLICY.name_lease.total_seconds()) == [REQUEST]
     assert relay.methods() == {"RunQuery": 4}
 
 
@@ -413,7 +413,7 @@ def test_what_is_named_is_for_no_other_kind_of_poll_of_the_process(store: Datast
     assert named(store, a_poll(offers_only=True)) == [REQUEST]
     assert store.claim_pending(BACKEND, agent_id="agent-2", now=NOON) == []
     assert store.hand_out(BACKEND, a_poll("poll-2", agent_id="agent-2"), now=NOON) == []
-    assert store.claim_pending(BACKEND, agent_id="agent-2", now=NOON + POLICY.offer_lease) == [REQUEST]
+    assert store.claim_pending(BACKEND, agent_id="agent-2", now=NOON + POLICY.name_lease) == [REQUEST]
 
 
 def test_no_more_are_named_than_the_agent_can_begin_and_the_oldest_first(store: DatastoreStore) -> None:

@@ -1,11 +1,12 @@
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 
 from broker.waiting import PendingKey
 from stores.queue_looks import QueueLooks
 from tests.factories import BACKEND, seconds
-from wire.protocol import BackendId
+from wire.protocol import BackendId, RequestId
 
 KEY = PendingKey(BACKEND)
+ONE = [RequestId("request-1")]
 
 
 class Queue:
@@ -18,14 +19,15 @@ class Queue:
             lambda key: self.mark,
             counts_for=seconds(2.5),
             counts_without_mark_for=seconds(0.015),
+            names_last_for=seconds(1),
             monotonic=lambda: self.seconds,
         )
 
-    def look(self, key: PendingKey = KEY) -> bool:
+    def look(self, key: PendingKey = KEY, *, named: Collection[RequestId] = ()) -> bool:
         """True where there was one, which took all."""
         look = self.looks.begin(key)
         if look is not None:
-            self.looks.took_all(key, look)
+            self.looks.took_all(key, look, named=named)
         return look is not None
 
 
@@ -43,7 +45,7 @@ def test_what_came_during_a_look_is_looked_for() -> None:
     look = queue.looks.begin(KEY)
     assert look is not None
     queue.mark = "during it"
-    queue.looks.took_all(KEY, look)
+    queue.looks.took_all(KEY, look, named=())
 
     assert queue.look()
 
@@ -88,3 +90,36 @@ def test_backends_are_apart() -> None:
     queue.look()
 
     assert queue.look(PendingKey(BackendId("another")))
+
+
+def test_what_was_named_and_not_fetched_is_looked_for_again_when_it_may_be_named_again() -> None:
+    queue = Queue()
+    queue.look(named=ONE)
+    queue.seconds = 0.9
+    assert not queue.look()
+
+    queue.seconds = 1.0
+    assert queue.look()
+    queue.seconds = 2.0
+    assert not queue.look()
+
+
+def test_what_was_named_and_fetched_spares_the_look_after_it() -> None:
+    queue = Queue()
+    queue.looks.fetched(KEY, *ONE)
+    queue.look(named=ONE)
+    queue.looks.fetched(KEY, RequestId("another"))
+    queue.looks.fetched(KEY, *ONE)
+    queue.seconds = 1.0
+
+    assert not queue.look()
+
+
+def test_what_was_named_before_the_last_look_is_looked_for_no_later_for_that() -> None:
+    queue = Queue()
+    queue.look(named=ONE)
+    queue.seconds, queue.mark = 0.9, "second"
+    assert queue.look()
+
+    queue.seconds = 1.0
+    assert queue.look()

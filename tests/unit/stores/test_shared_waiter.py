@@ -1,6 +1,6 @@
 import threading
 import time
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
@@ -33,18 +33,33 @@ class FakeMarks:
         return None if self.marks is None else {key: self.marks[key] for key in keys if key in self.marks}
 
 
-def a_wait(key: Key) -> Wait:
-    return Wait(key, seconds(30), seconds(0))
+class WatchedClock:
+    """The time, which each thread looks at when it lies down, and again when it falls asleep."""
+
+    def __init__(self) -> None:
+        self._looks = threading.Semaphore(0)
+
+    def __call__(self) -> float:
+        self._looks.release()
+        return time.monotonic()
+
+    def wait_until_one_sleeps(self) -> None:
+        for _ in ("lies down", "sleeps"):
+            assert self._looks.acquire(timeout=20)
 
 
-def asleep(pool: ThreadPoolExecutor, waiter: SharedWaiter, key: Key) -> "Future[None]":
+def a_wait(key: Key, waited: float = 0) -> Wait:
+    return Wait(key, seconds(30), seconds(waited))
+
+
+def asleep(pool: ThreadPoolExecutor, waiter: SharedWaiter, key: Key, *, waited: float = 0) -> "Future[None]":
     """A thread that waits, begun."""
     ticket = waiter.ticket()
     begun = threading.Event()
 
     def sleep() -> None:
         begun.set()
-        waiter.wait(a_wait(key), ticket=ticket)
+        waiter.wait(a_wait(key, waited), ticket=ticket)
 
     future = pool.submit(sleep)
     assert begun.wait(10)
@@ -95,17 +110,11 @@ def test_what_is_learned_of_the_store_makes_no_news_of_what_stood_in_the_cache()
 
 
 def test_a_poll_that_sleeps_for_long_asks_soon_where_something_is_to_be_expected() -> None:
-    looked_at_the_clock = threading.Semaphore(0)
-
-    def monotonic() -> float:
-        looked_at_the_clock.release()
-        return time.monotonic()
-
-    waiter = SharedWaiter(Policy(poll_fastest=seconds(0.001), poll_idle=NEVER), monotonic=monotonic)
+    clock = WatchedClock()
+    waiter = SharedWaiter(Policy(poll_fastest=seconds(0.001), poll_idle=NEVER), monotonic=clock)
     with ThreadPoolExecutor(1) as pool:
         sleeping = asleep(pool, waiter, PENDING)
-        for _ in ("lies down", "sleeps"):
-            assert looked_at_the_clock.acquire(timeout=20)
+        clock.wait_until_one_sleeps()
         waiter.expect(PENDING)
         sleeping.result(20)
 
@@ -177,13 +186,52 @@ def test_without_the_cache_everybody_asks_the_store() -> None:
     assert time.monotonic() - began < 20
 
 
-def test_of_many_polls_of_a_backend_one_is_woken_at_a_time() -> None:
-    waiter = SharedWaiter(PATIENT)
-    with ThreadPoolExecutor(2) as pool:
-        tickets = [asleep(pool, waiter, PENDING) for _ in range(2)]
-        waiter.wake(PENDING)
-        while not any(each.done() for each in tickets):
-            threading.Event().wait(0.001)
-        waiter.wake(PENDING)
-        for each in tickets:
-            each.result(20)
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(3) as pool:
+        yield pool
+
+
+class Polls:
+    """Three polls of a backend that sleep, of which the second has begun last, and which of them has ended when."""
+
+    def __init__(self, pool: ThreadPoolExecutor, policy: Policy) -> None:
+        self.ended: list[int] = []
+        clock = WatchedClock()
+        self.waiter = SharedWaiter(policy, monotonic=clock)
+        self._sleeping = {}
+        for waited in (10, 0, 20):
+            sleeping = asleep(pool, self.waiter, PENDING, waited=waited)
+            sleeping.add_done_callback(lambda _, waited=waited: self.ended.append(waited))  # type: ignore[misc]
+            self._sleeping[waited] = sleeping
+            clock.wait_until_one_sleeps()
+
+    def wait_for(self, waited: int) -> None:
+        self._sleeping[waited].result(20)
+
+
+def test_of_many_polls_of_a_backend_one_is_woken_at_a_time_the_newest_first(pool: ThreadPoolExecutor) -> None:
+    """Behind an older one there may be no agent any more."""
+    polls = Polls(pool, PATIENT)
+    for waited in (0, 10, 20):
+        polls.waiter.wake(PENDING)
+        polls.wait_for(waited)
+    assert polls.ended == [0, 10, 20]
+
+
+def test_of_many_polls_of_a_backend_the_newest_asks_whoever_is_due(pool: ThreadPoolExecutor) -> None:
+    polls = Polls(pool, Policy(poll_idle=seconds(0.2)))
+    polls.wait_for(20)
+    assert polls.ended == [0, 10, 20]
+
+
+def test_of_many_polls_of_a_backend_the_newest_asks_where_something_is_to_be_expected(
+    pool: ThreadPoolExecutor,
+) -> None:
+    polls = Polls(pool, Policy(poll_fastest=seconds(0.001), poll_idle=NEVER))
+    polls.waiter.expect(PENDING)
+    polls.wait_for(0)
+    assert polls.ended == [0]
+    for waited in (10, 20):
+        polls.waiter.wake(PENDING)
+        polls.wait_for(waited)

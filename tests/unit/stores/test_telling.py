@@ -6,6 +6,7 @@ from stores.queue_looks import QueueLooks
 from stores.telling import TellingStore
 from tests.contract.cases import AGENT, NOW, POLICY, a_poll, answer, claim, fetched, hand_out, queued
 from tests.factories import BACKEND, seconds
+from wire.protocol import RequestId
 
 
 class Heard:
@@ -18,7 +19,12 @@ class Heard:
         self.mark = 1
         self.store = TellingStore(
             MemoryStore(POLICY),
-            QueueLooks(lambda key: self.mark, counts_for=seconds(3600), counts_without_mark_for=seconds(0)),
+            QueueLooks(
+                lambda key: self.mark,
+                counts_for=seconds(3600),
+                counts_without_mark_for=seconds(0),
+                names_last_for=seconds(0),
+            ),
             tell=self.keys.append,
             tell_here=self.here.append,
             expect_here=self.expected.append,
@@ -54,6 +60,8 @@ def test_a_poll_that_left_something_wakes_the_next_and_one_that_took_all_spares_
     assert named(heard, capacity=2) == 2
     assert heard.here == [PendingKey(BACKEND)]
     assert named(heard, capacity=2) == 1
+    for number in range(3):
+        heard.store.fetch_exchange(BACKEND, RequestId(f"request-{number}"), agent_id=AGENT, now=NOW)
     queued(heard.store, "request-3")
     assert named(heard, capacity=2) == 0
     heard.mark = 2
@@ -71,6 +79,19 @@ def test_an_agent_that_is_told_of_a_request_lets_expect_more_and_one_that_got_no
     heard.mark = 2
     named(heard, capacity=2)
     assert heard.expected == [PendingKey(BACKEND)]
+
+
+def test_what_was_named_spares_no_look_until_it_is_fetched() -> None:
+    heard = Heard()
+    exchange = queued(heard.store)
+    assert named(heard, capacity=2) == 1
+    queued(heard.store, "request-2")
+    assert named(heard, capacity=2) == 1
+    for name in (exchange.request_id, RequestId("request-2")):
+        heard.store.fetch_exchange(BACKEND, name, agent_id=AGENT, now=NOW)
+    queued(heard.store, "request-3")
+
+    assert named(heard, capacity=2) == 0
 
 
 def test_where_a_poll_may_have_left_what_is_too_long_for_it_the_next_one_looks() -> None:
