@@ -25,7 +25,8 @@ from benchmarks.pages import table
 from benchmarks.usage import reset_peak, resident_kib
 from broker.clock import SystemClock
 from stores.conditional import Datastore, put
-from stores.exchange_records import Layout, Record, Side, Stream
+from stores.exchange_records import Layout, Record
+from stores.exchange_streams import Side, Stream
 from tests.emulator import connect
 from tests.factories import an_exchange
 from tests.system.processes import ROOT, interpreter

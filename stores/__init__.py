@@ -11,11 +11,15 @@
     datastore         in Google Cloud Datastore, shared by all processes
       registrations     its half about backends
       lately              what it remembers of them
+      notes               when it is time to note that one was polled or used
       exchange_records  how its exchanges lie there
+      exchange_streams  where the bytes of one message lie there
+      recent_records    what a process remembers of them
       exchange_changes  how a rule is applied to one there
       exchange_parts    how their bytes get there and back, a few calls at a time
       exchange_removal  how they leave in numbers: the sweep
       conditional       their calls: versions, conditional writes
+      group_commit      several of these in one call
       named             what was named to agents and is not fetched yet
       carried           whole answers on their way through a cache
       exchange_marks    where many of them stand, in one call

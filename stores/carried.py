@@ -9,7 +9,9 @@ from dataclasses import replace
 
 from broker.waiting import ExchangeKey, Key
 from stores.conditional import Versioned, decode, encode
-from stores.exchange_records import Layout, RecentRecords, Record, Stream
+from stores.exchange_records import Layout, Record
+from stores.exchange_streams import Stream
+from stores.recent_records import RecentRecords
 
 
 class CarriedAnswers:

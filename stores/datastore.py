@@ -25,9 +25,11 @@ from stores.conditional import FROM, UP_TO, Conflict, Datastore, Versioned, put
 from stores.exchange_changes import Changes, Parts
 from stores.exchange_marks import ExchangeMarks
 from stores.exchange_parts import PartCalls
-from stores.exchange_records import EXCHANGE, Layout, RecentRecords, Record, Side, queue_place, start_of
+from stores.exchange_records import EXCHANGE, Layout, Record, queue_place
 from stores.exchange_removal import Removal
+from stores.exchange_streams import MAX_PART_BYTES, Side, Stream, new_writer, start_of
 from stores.named import NamedRequests
+from stores.recent_records import RecentRecords
 from stores.registrations import Registrations
 from wire.protocol import MAX_ENTRY_BYTES, BackendId, RequestId
 
@@ -91,8 +93,8 @@ class DatastoreStore:
 
     def add_exchange(self, exchange: Exchange, request: bytes, *, last: bool) -> None:
         # An exchange is there before any part that its state does not name: the sweep takes parts without one.
-        first, rest = request[: records.MAX_PART_BYTES], request[records.MAX_PART_BYTES :]
-        stream, parts = records.Stream().adding(first, last=last and not rest, writer=records.new_writer())
+        first, rest = request[:MAX_PART_BYTES], request[MAX_PART_BYTES:]
+        stream, parts = Stream().adding(first, last=last and not rest, writer=new_writer())
         try:
             self._changes.add(Record(exchange, request=stream), parts)
         except Conflict as exc:
@@ -319,7 +321,7 @@ class DatastoreStore:
         last: bool,
         rule: Callable[[Exchange, bool], Exchange],
     ) -> Record:
-        writer = records.new_writer()
+        writer = new_writer()
 
         def move(record: Record) -> tuple[Record, Side, Parts]:
             exchange = rule(record.exchange, last)
@@ -330,7 +332,7 @@ class DatastoreStore:
 
     def _extended(
         self, record: Record, side: Side, offset: int, data: bytes, *, last: bool, writer: str
-    ) -> tuple[records.Stream, Parts]:
+    ) -> tuple[Stream, Parts]:
         stream = record.stream(side)
         end = offset + len(data)
         rules.require_end(stored_end=stream.end, is_ended=stream.ended, end=end, last=last)
@@ -354,7 +356,7 @@ class DatastoreStore:
         if fresh is not None and not fresh.stream(side).names:
             return fresh, _inline_part(fresh.stream(side), offset)
         remembered = self._recent.get(backend_id, request_id)
-        known = remembered.stream(side) if remembered else records.Stream()
+        known = remembered.stream(side) if remembered else Stream()
         key = self._layout.key(request_id)
         guessed = known.parts_from(offset)
         found = self._calls.read([key, *self._part_keys(request_id, side, guessed)], size=known.size_of(guessed))
@@ -385,7 +387,7 @@ class DatastoreStore:
         return data
 
 
-def _inline_part(stream: records.Stream, offset: int) -> Part | None:
+def _inline_part(stream: Stream, offset: int) -> Part | None:
     """What is inline from an offset on; or the end of the stream, if that is there."""
     data = stream.inline[offset:]
     last = stream.ended and offset + len(data) == stream.end

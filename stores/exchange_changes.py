@@ -15,8 +15,10 @@ from stores.calls import UNCLEAR, pause, repeat
 from stores.conditional import EQUAL, MAX_MUTATIONS, Conflict, Datastore, Versioned, delete, insert
 from stores.conditional import replace as replaced
 from stores.exchange_parts import PartCalls
-from stores.exchange_records import EXCHANGE, Layout, RecentRecords, Record, Side, is_same
+from stores.exchange_records import EXCHANGE, Layout, Record, is_same
+from stores.exchange_streams import Side
 from stores.group_commit import GroupCommit
+from stores.recent_records import RecentRecords
 from wire.protocol import BackendId, RequestId
 
 _ATTEMPTS: Final = 30
@@ -43,11 +45,11 @@ class Changes:
         self._layout = layout
         self._recent = recent
 
-    def key(self, record: Record) -> datastore.Key:
+    def _key(self, record: Record) -> datastore.Key:
         """The key of its entity."""
         return self._layout.key(record.exchange.request_id)
 
-    def load(self, backend_id: BackendId, request_id: RequestId) -> Record:
+    def _load(self, backend_id: BackendId, request_id: RequestId) -> Record:
         """An exchange of this backend as it is stored. Raises `UnknownRequest`."""
         key = self._layout.key(request_id)
         return self.known(self._datastore.lookup([key]).get(key), backend_id, request_id)
@@ -76,7 +78,7 @@ class Changes:
             except (BrokerError, Conflict):
                 self._recent.drop(request_id)
         for attempt in range(_ATTEMPTS):
-            record = self.load(backend_id, request_id)
+            record = self._load(backend_id, request_id)
             changed, side, parts = move(record)
             if changed == record:
                 return record
@@ -116,13 +118,13 @@ class Changes:
             new = insert(self._layout.entity(record))
             return replace(record, version=self._write(self._additions, new, record, "request", parts, set()))
         except Conflict:
-            stored = self._layout.record(self._datastore.lookup([self.key(record)]).get(self.key(record)))
+            stored = self._layout.record(self._datastore.lookup([self._key(record)]).get(self._key(record)))
             if stored is None or not is_same(stored, record):
                 raise
             return stored
 
     def _withdraw(self, record: Record) -> None:
-        keys = [self.key(record), *self._layout.part_keys(record)]
+        keys = [self._key(record), *self._layout.part_keys(record)]
         with suppress(StoreUnavailable):
             self._datastore.commit(map(delete, keys), timeout=_WITHDRAWN_WITHIN)
 
@@ -169,7 +171,7 @@ class Changes:
         record = self._recent.get(backend_id, request_id)
         for attempt in range(_ATTEMPTS):
             try:
-                self._remove(record or self.load(backend_id, request_id))
+                self._remove(record or self._load(backend_id, request_id))
             except UnknownRequest:
                 return
             except Conflict:
@@ -184,7 +186,7 @@ class Changes:
         changed since by itself."""
         records = [self._recent.get(each.backend_id, each.request_id) for each in exchanges]
         known = [record for record in records if record is not None]
-        results = self._datastore.commit_each([delete(self.key(record), record.version) for record in known])
+        results = self._datastore.commit_each([delete(self._key(record), record.version) for record in known])
         gone = [record for record, result in zip(known, results, strict=True) if result is not None]
         self._datastore.commit_each([delete(key) for record in gone for key in self._layout.part_keys(record)])
         names = {record.exchange.request_id for record in gone}
@@ -196,7 +198,7 @@ class Changes:
     def _remove(self, record: Record) -> None:
         keys = list(self._layout.part_keys(record))
         here, later = keys[: MAX_MUTATIONS - 1], keys[MAX_MUTATIONS - 1 :]
-        self._datastore.commit([delete(self.key(record), record.version), *map(delete, here)])
+        self._datastore.commit([delete(self._key(record), record.version), *map(delete, here)])
         self._recent.drop(record.exchange.request_id)
         self._datastore.commit_each([delete(key) for key in later])
 

@@ -7,7 +7,8 @@ from broker.errors import StoreUnavailable
 from broker.model import State
 from broker.waiting import ExchangeKey, Key
 from stores.conditional import Datastore
-from stores.exchange_records import Layout, RecentRecords, Record
+from stores.exchange_records import Layout, Record
+from stores.recent_records import RecentRecords
 
 _AT_ONCE: Final = 16
 """A look-up brings each with its inline bytes, and several threads may look at a time."""

@@ -15,20 +15,17 @@ index.
 """
 
 import logging
-import secrets
-from bisect import bisect_right
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from threading import Lock
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from google.cloud import datastore
 
 from broker.exchange import is_taken
 from broker.model import Exchange, State
 from stores.conditional import Datastore, Versioned
+from stores.exchange_streams import Side, Stream
 from wire.protocol import BackendId, RequestId, trace_of
 
 logger = logging.getLogger(__name__)
@@ -42,15 +39,6 @@ EXPIRES: Final = "expires"
 
 PART_LASTS: Final = timedelta(days=1)
 """So much longer than its exchange does when a part is written, because an answer may go on for long after it."""
-
-MAX_PART_BYTES: Final = 1_000_000
-"""An entity holds 1,048,572 bytes."""
-
-MAX_INLINE_BYTES: Final = 32_000
-"""What lies in the entity of the exchange is written again with each of its few states, but is no entity of its own."""
-
-MAX_READ_BYTES: Final = 3_000_000
-"""What one look-up of a long body brings at most, mostly two parts: each thread of an instance may hold so much."""
 
 PAGE: Final = 50
 """Exchanges that one call brings where nobody wants their bytes: each has twice `MAX_INLINE_BYTES` of them."""
@@ -72,59 +60,6 @@ _UNINDEXED: Final = (
     "upgrade",
     *(f"{stream}{what}" for stream in ("request", "answer") for what in ("Parts", "End", "Ended", "Bytes")),
 )
-
-Side = Literal["request", "answer"]
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """Which parts a stream has, where the stored bytes end, and whether they are all; before the first part
-    its first bytes, where they came few at a time."""
-
-    names: tuple[str, ...] = ()
-    end: int = 0
-    ended: bool = False
-    inline: bytes = b""
-
-    def parts_between(self, offset: int, end: int) -> list[str]:
-        """The names of the parts that hold these bytes, all of them stored; the inline ones are in none."""
-        first = max(0, bisect_right(self.names, offset, key=start_of) - 1)
-        return [name for name in self.names[first:] if start_of(name) < end]
-
-    def parts_from(self, offset: int) -> list[str]:
-        """The names of the parts to be read at an offset, as many as one look-up brings; behind the stored bytes, of
-        the one that may come next. None at the beginning of a stream: most are short, and inline."""
-        if offset >= self.end:
-            return [str(offset)] if offset else []
-        return self.parts_between(offset, offset + MAX_READ_BYTES - MAX_PART_BYTES)
-
-    def size_of(self, names: Sequence[str]) -> int:
-        """The most bytes that these consecutive parts hold; one that may come next may be full."""
-        if not names:
-            return 0
-        start = start_of(names[0])
-        return self.end - start if start < self.end else MAX_PART_BYTES
-
-    def adding(self, data: bytes, *, last: bool, writer: str) -> tuple["Stream", dict[str, bytes]]:
-        """The stream with further bytes, and their parts by name."""
-        end, ended = self.end + len(data), self.ended or last
-        if not self.names and end <= MAX_INLINE_BYTES:
-            return Stream((), end, ended, self.inline + data), {}
-        suffix = f".{writer}" if len(data) > MAX_PART_BYTES else ""
-        parts = {
-            f"{self.end + at}{suffix}": data[at : at + MAX_PART_BYTES] for at in range(0, len(data), MAX_PART_BYTES)
-        }
-        return Stream((*self.names, *parts), end, ended, self.inline), parts
-
-
-def new_writer() -> str:
-    """Who writes certain bytes, in all attempts to do so: for the names of parts."""
-    return secrets.token_hex(8)
-
-
-def start_of(name: str) -> int:
-    """Where in its stream a part begins."""
-    return int(name.partition(".")[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,54 +209,3 @@ def _record_of(found: Versioned) -> Record:
         for side in ("request", "answer")
     )
     return Record(exchange, request, answer, found.version)
-
-
-class RecentRecords:
-    """What this process read or wrote last of some exchanges: a guess that saves a look-up, and that the conditional
-    write verifies. Bounded; safe to use from several threads."""
-
-    def __init__(self, capacity: int = 500) -> None:
-        self.tell: Callable[[Record], None] = lambda record: None
-        """Called with each record that is put."""
-        self._capacity = capacity
-        self._lock = Lock()  # guards the two below
-        self._records: OrderedDict[RequestId, Record] = OrderedDict()
-        self._fresh: dict[RequestId, Side] = {}
-
-    def get(self, backend_id: BackendId, request_id: RequestId) -> Record | None:
-        """What is remembered of an exchange of this backend."""
-        record = self.find(request_id)
-        return record if record is not None and record.exchange.backend_id == backend_id else None
-
-    def find(self, request_id: RequestId) -> Record | None:
-        """What is remembered of an exchange, whosever it is."""
-        with self._lock:
-            return self._records.get(request_id)
-
-    def put(self, record: Record, *, fresh: Side | None = None) -> None:
-        """Remember a record. `fresh` is the stream that whoever has just written it is going to read."""
-        request_id = record.exchange.request_id
-        with self._lock:
-            self._records[request_id] = record
-            self._records.move_to_end(request_id)
-            self._fresh.pop(request_id, None)
-            if fresh is not None:
-                self._fresh[request_id] = fresh
-            if len(self._records) > self._capacity:
-                self._fresh.pop(self._records.popitem(last=False)[0], None)
-        self.tell(record)
-
-    def take_fresh(self, backend_id: BackendId, request_id: RequestId, side: Side) -> Record | None:
-        """The record, if it was put as fresh for this stream, and nothing has happened to it here since; once."""
-        with self._lock:
-            record = self._records.get(request_id) if self._fresh.get(request_id) == side else None
-            if record is None or record.exchange.backend_id != backend_id:
-                return None
-            del self._fresh[request_id]
-            return record
-
-    def drop(self, request_id: RequestId) -> None:
-        """Forget an exchange."""
-        with self._lock:
-            self._fresh.pop(request_id, None)
-            self._records.pop(request_id, None)

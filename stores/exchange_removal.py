@@ -12,7 +12,8 @@ from google.cloud import datastore
 
 from stores import exchange_records as records
 from stores.conditional import EQUAL, UP_TO, Datastore, Versioned, delete
-from stores.exchange_records import EXCHANGE, Layout, RecentRecords
+from stores.exchange_records import EXCHANGE, Layout
+from stores.recent_records import RecentRecords
 from wire.protocol import BackendId
 
 

@@ -1,19 +1,13 @@
-"""What a process remembers of the registrations for a short time; both memories are bounded."""
+"""What a process remembers of the registrations for a short time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from threading import Lock
 from typing import Final, Generic, TypeVar
 
-from broker.model import BackendStatus
 from broker.policy import Policy
-from wire.protocol import BackendId
 
 _VALUES: Final = 1_000
-_NOTES: Final = 10_000
-
-NOTHING: Final = BackendStatus()
 
 _RENEWED_AT: Final = 0.8
 """Of its age."""
@@ -79,44 +73,3 @@ class Lately(Generic[K, V]):
         with self._lock:
             self._changes += 1
             self._values.clear()
-
-
-class Notes:
-    """When something was noted last, by this process or by another of whose note it has read."""
-
-    def __init__(self, policy: Policy) -> None:
-        self._spacing = policy.touch_spacing
-        self._lock = Lock()  # guards the map
-        self._last: dict[BackendId, BackendStatus] = {}
-
-    def reserve(self, backend_id: BackendId, status: BackendStatus) -> BackendStatus:
-        """Those of the times that the caller has to note: until they are dropped, nobody else has to."""
-        with self._lock:
-            due = self.due(self._last.get(backend_id, NOTHING), status)
-            if due != NOTHING:
-                self._add(backend_id, due)
-        return due
-
-    def due(self, last: BackendStatus, status: BackendStatus) -> BackendStatus:
-        """Those of the times that are to be noted after the last ones: not those that are hardly later."""
-        return BackendStatus(*map(self._unless_noted, last, status))
-
-    def _unless_noted(self, last: datetime | None, moment: datetime | None) -> datetime | None:
-        is_noted = moment is not None and last is not None and moment < last + self._spacing
-        return None if is_noted else moment
-
-    def add(self, backend_id: BackendId, status: BackendStatus) -> None:
-        """These times have been noted."""
-        with self._lock:
-            self._add(backend_id, status)
-
-    def _add(self, backend_id: BackendId, status: BackendStatus) -> None:
-        if len(self._last) >= _NOTES:
-            self._last.clear()
-        last = self._last.get(backend_id, NOTHING)
-        self._last[backend_id] = BackendStatus(*(new or old for new, old in zip(status, last, strict=True)))
-
-    def drop(self, backend_id: BackendId) -> None:
-        """Nothing of this backend has been noted."""
-        with self._lock:
-            self._last.pop(backend_id, None)

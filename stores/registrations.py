@@ -24,7 +24,8 @@ from broker.policy import Policy
 from broker.routing import end_users_serving
 from stores.calls import ATTEMPTS, TIMEOUT, pause
 from stores.conditional import EQUAL, Conflict, Datastore, Filter, Versioned, delete, insert, put, replace
-from stores.lately import NOTHING, Lately, Notes
+from stores.lately import Lately
+from stores.notes import NOTHING, Notes
 from stores.options import decode_options, encode_options
 from wire.protocol import BackendId
 

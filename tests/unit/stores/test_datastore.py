@@ -28,7 +28,8 @@ from broker.waiting import ExchangeKey, Key
 from stores.calls import ATTEMPTS, TIMEOUT
 from stores.conditional import Datastore, delete, put
 from stores.datastore import DatastoreStore
-from stores.exchange_records import EXCHANGE, LOST_POLL, MAX_INLINE_BYTES, PAGE, PART_KINDS, Layout, Record, queue_place
+from stores.exchange_records import EXCHANGE, LOST_POLL, PAGE, PART_KINDS, Layout, Record, queue_place
+from stores.exchange_streams import MAX_INLINE_BYTES
 from stores.registrations import Registrations
 from tests.datastore_relay import Call, DatastoreRelay, relayed
 from tests.emulator import connect

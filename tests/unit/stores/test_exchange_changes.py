@@ -16,7 +16,8 @@ from broker.policy import Policy
 from stores.calls import UNCLEAR
 from stores.conditional import Datastore
 from stores.datastore import DatastoreStore
-from stores.exchange_records import EXCHANGE, MAX_INLINE_BYTES, PART_KINDS
+from stores.exchange_records import EXCHANGE, PART_KINDS
+from stores.exchange_streams import MAX_INLINE_BYTES
 from tests.emulator import connect
 from tests.factories import BACKEND, REQUEST, an_exchange
 from tests.fakes.clock import NOON

@@ -16,7 +16,8 @@ from broker.policy import Policy
 from stores.conditional import Conflict, Datastore, insert, put
 from stores.datastore import DatastoreStore
 from stores.exchange_parts import AT_ONCE, MANY_BYTES, PartCalls
-from stores.exchange_records import MAX_PART_BYTES, PART_KINDS
+from stores.exchange_records import PART_KINDS
+from stores.exchange_streams import MAX_PART_BYTES
 from tests.contract.cases import AGENT, NOW, everything, fetched, part_of_answer
 from tests.datastore_relay import DatastoreRelay
 from tests.factories import BACKEND, REQUEST, an_exchange

@@ -11,8 +11,9 @@ from google.cloud.ndb import Client
 from broker.policy import Policy
 from stores.conditional import Datastore, put
 from stores.datastore import DatastoreStore
-from stores.exchange_records import EXCHANGE, EXPIRES, LOST_POLL, PART_KINDS, Layout, RecentRecords
+from stores.exchange_records import EXCHANGE, EXPIRES, LOST_POLL, PART_KINDS, Layout
 from stores.exchange_removal import Removal
+from stores.recent_records import RecentRecords
 from tests.factories import BACKEND, REQUEST, an_exchange
 from tests.fakes.clock import NOON
 
