@@ -108,7 +108,12 @@ def consent(browser: Chrome, world: World) -> None:
 
 
 def wait_for(browser: Chrome, url: str) -> None:
-    wait_until(lambda: browser.current_url == url, within=PATIENCE, what=f"{url} (is {browser.current_url})")
+    """Return when a page is there, whole: its address is shown before it is."""
+
+    def is_there() -> bool:
+        return browser.current_url == url and browser.execute_script("return document.readyState") == "complete"
+
+    wait_until(is_there, within=PATIENCE, what=f"{url} (is {browser.current_url})")
 
 
 def sign_in(browser: Chrome, world: World, path: str = "/who", name: str = "ada") -> None:
@@ -189,8 +194,9 @@ def test_signing_out_ends_the_session_here_and_at_the_provider(browser: Chrome, 
     assert "You are signed in as ada@example.org." in browser.page_source
     browser.find_element(By.TAG_NAME, "button").click()
     # The provider asks, because it was not told by whom it was sent.
-    wait_until(lambda: browser.current_url.startswith(world.provider.issuer), within=PATIENCE, what="the provider")
-    browser.find_element(By.CSS_SELECTOR, "button[name=logout]").click()
+    leave = (By.CSS_SELECTOR, "button[name=logout]")
+    wait_until(lambda: browser.find_elements(*leave), within=PATIENCE, what="the provider's question")
+    browser.find_element(*leave).click()
     wait_for(browser, f"{world.url}/.inverting-proxy/signed-out")
     assert "You are signed out of this proxy." in browser.page_source
     browser.get(f"{world.url}/who")
