@@ -3,10 +3,9 @@
     __main__        the program: settings → fleet → endings
     composition     what the settings ask for, put together: the services, one for each backend
     handling        what answers the requests of one backend, put together
-    fleet           the services of the process; service: one of them, its poller and what goes with it
-    workers/        further processes that serve the same; draining: how each ends
-    endings         signals, and what else ends the process; service_manager: a word to systemd
-    allocation      what is free goes back to the system; descriptors: how many files it may have open
+    service         what serves one backend: its poller and what goes with it
+    process/        what a process has of its own: the fleet of its services, how it ends, memory, a word to systemd
+    workers/        further processes that serve the same
     healthcheck     a program of its own: the health check of the image
     poller          the loop: ask → skip what is known → run; seen, backoff: its memory
     runs            what runs and what is to; slots, crew: room and threads for it

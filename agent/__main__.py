@@ -12,16 +12,16 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from agent import descriptors
-from agent.allocation import GivingBack, c_library, share_one_heap
 from agent.commandline.flags import FlagError
 from agent.composition import build_service
-from agent.draining import drain
-from agent.endings import DRAINED, FAILED, UNHEALTHY, Endings, log_deaths
-from agent.fleet import Fleet
 from agent.identity.errors import UnusableCredentials
+from agent.process import descriptors
+from agent.process.allocation import GivingBack, c_library, share_one_heap
+from agent.process.draining import drain
+from agent.process.endings import DRAINED, FAILED, UNHEALTHY, Endings, log_deaths
+from agent.process.fleet import Fleet
+from agent.process.service_manager import READY, STOPPING, notify
 from agent.service import Reports
-from agent.service_manager import READY, STOPPING, notify
 from agent.settings.load import VERSION, Settings, SettingsRequest, load_settings
 from agent.settings.monitoring import MonitoringSettings
 from agent.telemetry import logs

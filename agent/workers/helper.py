@@ -11,12 +11,12 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import Final
 
-from agent.allocation import GivingBack, c_library, share_one_heap
 from agent.composition import build_service
-from agent.draining import drain
-from agent.endings import DRAINED, FAILED, UNHEALTHY, Endings, log_deaths
-from agent.fleet import Fleet
 from agent.identity.errors import UnusableCredentials
+from agent.process.allocation import GivingBack, c_library, share_one_heap
+from agent.process.draining import drain
+from agent.process.endings import DRAINED, FAILED, UNHEALTHY, Endings, log_deaths
+from agent.process.fleet import Fleet
 from agent.service import Reports
 from agent.settings.load import Settings
 from agent.telemetry import logs

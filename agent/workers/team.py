@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from agent.fleet import Fleet
+from agent.process.fleet import Fleet
 from agent.service import Reports
 from agent.settings.load import Settings
 from agent.telemetry.record import ServedBackend

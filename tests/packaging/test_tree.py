@@ -62,7 +62,7 @@ TESTED_THROUGH: Final = {
     "tests/agent/test_workers.py": [
         *[f"agent/workers/{part}" for part in ("helper", "helpers", "messages", "team")],
     ],
-    "tests/agent/test_program.py": ["agent/draining"],
+    "tests/agent/test_program.py": ["agent/process/draining"],
     "tests/agent/test_conversation.py": ["agent/proxy/conversation", "agent/proxy/posts"],
 }
 

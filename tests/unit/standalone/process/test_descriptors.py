@@ -8,7 +8,7 @@ from tests.system.processes import ROOT
 
 PROGRAM = """
 import resource
-from {package} import descriptors
+from standalone.process import descriptors
 _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
 print(descriptors.allow_all())
@@ -17,8 +17,7 @@ print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
 def test_as_many_are_allowed_as_the_machine_lets_it_have() -> None:
-    program = PROGRAM.format(package="standalone.process")
-    ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    ran = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, check=True)
 
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     assert [int(line) for line in ran.stdout.split()] == [hard, hard]

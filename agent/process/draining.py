@@ -5,7 +5,7 @@ import time
 from datetime import timedelta
 from typing import Final, Protocol
 
-from agent.endings import DRAINED, Endings
+from agent.process.endings import DRAINED, Endings
 
 logger = logging.getLogger(__name__)
 

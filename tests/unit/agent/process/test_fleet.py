@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from agent.fleet import Fleet
+from agent.process.fleet import Fleet
 from agent.service import Reports, Service
 from agent.telemetry.record import BackendRecord, ServedBackend
 

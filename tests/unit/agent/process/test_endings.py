@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from agent.endings import DRAINED, FAILED, UNHEALTHY, Endings, log_deaths
+from agent.process.endings import DRAINED, FAILED, UNHEALTHY, Endings, log_deaths
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.service_manager import READY, notify
+from agent.process.service_manager import READY, notify
 
 
 @pytest.mark.parametrize("is_abstract", [False, True])

@@ -8,7 +8,7 @@ from tests.system.processes import ROOT
 
 PROGRAM = """
 import resource
-from {package} import descriptors
+from agent.process import descriptors
 _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
 descriptors.allow_all()
@@ -17,7 +17,6 @@ print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
 def test_as_many_are_allowed_as_the_machine_lets_it_have() -> None:
-    program = PROGRAM.format(package="agent")
-    ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    ran = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert int(ran.stdout) == resource.getrlimit(resource.RLIMIT_NOFILE)[1]

@@ -1,4 +1,4 @@
-from agent.allocation import GivingBack, OtherLibrary, c_library, share_one_heap
+from agent.process.allocation import GivingBack, OtherLibrary, c_library, share_one_heap
 
 
 class Glibc:
