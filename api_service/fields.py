@@ -91,7 +91,6 @@ FIELDS: Final[Mapping[str, Field]] = {
         _are_prefixes,
         f'a list of up to {MAX_LIST} paths as they stand in URLs, each beginning with "/" and without "?", "#", "." '
         'and ".." segments; ["/"] for all',
-        is_required=True,
     ),
     "hosts": Field(
         _are_hosts,
@@ -107,4 +106,4 @@ FIELDS: Final[Mapping[str, Field]] = {
     "maxQueue": Field(_is_count, _COUNT, is_option=True),
     "shimPath": Field(_is_shim_path, "the --shim-path of its agents, like websocket-shim", is_option=True),
 }
-"""By their names in JSON: the original's, and behind them ours, which may all be left out."""
+"""By their names in JSON: the original's, and behind them ours."""

@@ -49,7 +49,7 @@ def make_backend(fields: Mapping[str, Any], *, has_options: bool = True, spell: 
         backend_id=BackendId(fields["id"]),
         backend_user=fields["backendUser"].lower(),
         end_user=end_user if end_user == ALL_USERS else end_user.lower(),
-        path_prefixes=tuple(fields["pathPrefixes"]),
+        path_prefixes=tuple(fields.get("pathPrefixes", ("/",))),
         hosts=tuple(pattern_of(host) or "" for host in fields.get("hosts", ())),
         options=Options(
             agents=Sharing(fields.get("agents", Sharing.PULL)),

@@ -21,7 +21,7 @@ from standalone.settings.secrets import watch
 
 _READABLE, _WRITABLE = 0o004, 0o002
 
-_HERE: Final = (ipaddress.IPv4Address("127.0.0.1"), ipaddress.IPv6Address("::1"))
+_HERE: Final = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1"))
 
 EVERYWHERE: Final = (
     "other machines can reach this address, and nothing asks them who they are: each can read and answer the requests "
@@ -85,7 +85,7 @@ def _about_fronts(settings: Settings) -> Iterator[str]:
 def _can_come(peer: Network | str, address: Address) -> bool:
     if isinstance(peer, str) or address.scheme == "unix":
         return peer == address.scheme
-    return not address.is_local or any(here in peer for here in _HERE)
+    return not address.is_local or any(peer.overlaps(here) for here in _HERE)
 
 
 def _about_files(settings: Settings) -> Iterator[str]:

@@ -23,7 +23,7 @@ from urllib.parse import unquote
 import httptools
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from edge.errors import Failure, Refusal, describe, render
 from standalone.calls import REQUEST_EXTENSION
@@ -36,7 +36,7 @@ from standalone.connections.proxy_protocol import Origin
 from standalone.connections.responding import ProxyCycle
 from standalone.connections.splice import EARLY_BYTES, End
 from wire.errors import MalformedMessage, WireError
-from wire.http1 import RequestHead, ResponseHead, serialize_response_head
+from wire.http1 import RequestHead, serialize_fields
 
 HEAD_TOO_SLOW: Final = Failure(
     status=408, reason="client-silent", party="client", text="The client did not send its request in time: try again."
@@ -348,8 +348,8 @@ class ProxyProtocol(HttpToolsProtocol):
 
     def _write_failure(self, failure: Failure) -> None:
         status, headers, body = render(failure, form="text", trace="")
-        head = ResponseHead(status, headers.adding(("Connection", "close")), len(body))
-        self._out.write(serialize_response_head(head) + body)
+        head = serialize_fields(headers.adding(("Content-Length", str(len(body))), ("Connection", "close")))
+        self._out.write(b"".join((STATUS_LINE[status], head, b"\r\n", body)))
         self._hang_up(True)
 
     def _hang_up(self, client_may_send: bool) -> None:

@@ -64,7 +64,7 @@ class BackendSettings(Table):
             field, value = FIELDS[_json_name(key.name)], getattr(self, key.field)
             if field.is_required and not value:
                 raise SettingsError(f"backends[{number}].{key.name}: is missing{f' at {self.id!r}' if self.id else ''}")
-            if key.is_list and value and not field.is_valid(list(value)):
+            if key.is_list and not field.is_valid(list(value)):
                 raise SettingsError(
                     f"backends[{number}].{key.name}: has {len(value)} at {self.id!r}, but must be {field.wanted}"
                 )

@@ -9,10 +9,10 @@ def is_valid(name: str, value: object) -> bool:
     return FIELDS[name].is_valid(value)
 
 
-def test_the_fields_of_the_original_are_required_and_all_others_may_be_left_out() -> None:
+def test_a_name_and_two_accounts_are_required_and_all_else_may_be_left_out() -> None:
     required = [name for name, field in FIELDS.items() if field.is_required]
 
-    assert required == ["id", "endUser", "backendUser", "pathPrefixes"]
+    assert required == ["id", "endUser", "backendUser"]
 
 
 @pytest.mark.parametrize("right", [[], ["a.org"], ["A.org.", "*.b.org", "[::1]", "xn--bcher-kva.example"]])

@@ -95,7 +95,6 @@ def test_the_caller_may_know_the_fields_by_other_names() -> None:
     assert [problem.partition(":")[0] for problem in caught.value.problems] == [
         "ENDUSER",
         "BACKENDUSER",
-        "PATHPREFIXES",
         "'MORE'",
     ]
 
@@ -109,7 +108,13 @@ def test_last_used_is_for_reading_only() -> None:
 
 
 def test_every_missing_field_is_named() -> None:
-    assert problems(b"{}") == ("id: missing", "endUser: missing", "backendUser: missing", "pathPrefixes: missing")
+    assert problems(b"{}") == ("id: missing", "endUser: missing", "backendUser: missing")
+
+
+def test_without_prefixes_a_backend_serves_all_paths() -> None:
+    body = json.dumps({name: value for name, value in VALID.items() if name != "pathPrefixes"}).encode()
+
+    assert decode_backend(body).path_prefixes == ("/",)
 
 
 def test_unknown_fields_are_named_as_they_are_written_and_cut() -> None:

@@ -119,6 +119,9 @@ def test_a_name_for_a_door_that_shares_its_address_is_as_it_should_be(protected:
         ("127.0.0.1:80,10.0.0.1:80", "10.0.0.0/8", ["127.0.0.1:80"]),
         ("127.0.0.1:80,unix:///x", "unix", ["127.0.0.1:80"]),
         ("localhost:80,unix:///x", "::1,unix", []),
+        ("127.0.0.1:80", "127.0.0.2", []),
+        ("127.0.0.1:80", "127.0.0.64/26", []),
+        ("127.0.0.1:80", "128.0.0.1,::2", ["127.0.0.1:80"]),
     ],
 )
 def test_an_address_where_nobody_is_trusted_is_told_of_if_others_cannot_come_in(

@@ -182,6 +182,25 @@ def test_a_client_that_goes_on_after_the_end_is_cut_off() -> None:
     run(scenario)
 
 
+@pytest.mark.parametrize(
+    ("request_bytes", "line"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", b"HTTP/1.1 400 Bad Request\r\n"),
+        (b"nonsense\r\n\r\n", b"HTTP/1.1 501 Not Implemented\r\n"),
+        (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 102, b"HTTP/1.1 431 Request Header Fields Too Large\r\n"),
+    ],
+)
+def test_a_refusal_says_in_its_first_line_what_its_status_means(request_bytes: bytes, line: bytes) -> None:
+    async def scenario(bench: Bench) -> None:
+        protocol, transport = bench.connect()
+        protocol.data_received(request_bytes)
+
+        assert transport.written.startswith(line)
+        protocol.connection_lost(None)
+
+    run(scenario)
+
+
 def test_a_connection_too_many_is_turned_away() -> None:
     async def scenario(bench: Bench) -> None:
         connections = [bench.connect() for _ in range(3)]

@@ -76,6 +76,10 @@ def test_several_backends_stand_in_their_order(tmp_path: Path) -> None:
             "proxy.toml: backends[0].hosts: has 101 at 'notebook', but must be a list of up to 100",
         ),
         (
+            SMALLEST + "path-prefixes = []\n",
+            "proxy.toml: backends[0].path-prefixes: has 0 at 'notebook', but must be a",
+        ),
+        (
             SMALLEST + f"path-prefixes = {['/'] * 101}\n",
             "proxy.toml: backends[0].path-prefixes: has 101 at 'notebook', but must be a",
         ),
