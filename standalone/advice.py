@@ -11,7 +11,7 @@ from broker.hosts import fit_of
 from broker.model import ALL_USERS
 from standalone.doors.dispatch import Door
 from standalone.doors.entrances import entrances_of
-from standalone.identity.sign_in import may_sign_in
+from standalone.identity.listed import may_sign_in
 from standalone.identity.tokens import MAX_FILE_BYTES, Tokens, parse_tokens
 from standalone.peers import Network
 from standalone.settings.addresses import Address

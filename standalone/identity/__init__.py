@@ -8,6 +8,7 @@
     issued      tokens of an OpenID provider
     throttle    who sends wrong ones again and again
     reception   users: the port of signing in, and the ways that need no pages
+    listed      which users may come in
     portal      users who sign in at an OpenID provider: who comes in, and who is led there
     arriving    signing in: to the provider and back
     leaving     signing out
@@ -19,7 +20,8 @@
     sign_in     signing in by OpenID Connect: what goes out and what must come back
     sessions    who is signed in, and for how long
     signed_out  who has ended that before its time
-    sealing     values that only this proxy can have made
+    session_keys the keys that seal
+    sealing     values that only this proxy can read or make
     cookies     names and form of its cookies
     returning   where somebody goes after signing in
     pages       pages that somebody opens, and changes that another site makes

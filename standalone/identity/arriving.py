@@ -18,16 +18,18 @@ from standalone.identity.desk import (
     SIGN_IN_OVER,
     SIGN_IN_REFUSED,
     SIGN_IN_UNAVAILABLE,
+    TOO_LONG_TO_COME_BACK,
     Desk,
     query_of,
     redirect,
 )
 from standalone.identity.guests import find_sign_in, forget_sign_in, write_sign_in
 from standalone.identity.id_tokens import Claims
+from standalone.identity.listed import require_listed
 from standalone.identity.origins import Origin
-from standalone.identity.reception import require_listed
 from standalone.identity.redemption import NotRedeemed, redeem
 from standalone.identity.returning import HOME, return_target
+from standalone.identity.sealing import TooLong
 from standalone.identity.sessions import Session
 from standalone.identity.sign_in import Answered, SignIn, authorization_url, begin_sign_in, is_answer_to, user_of
 
@@ -54,7 +56,11 @@ class Arriving:
         desk = self._desk
         metadata = await desk.metadata()
         sign_in = begin_sign_in(target, str(origin), now=desk.clock.now(), new_word=desk.new_word)
-        call.add_fields(*write_sign_in(sign_in, call.head.headers, desk.keys(), is_secure=origin.is_secure))
+        try:
+            kept = write_sign_in(sign_in, call.head.headers, desk.keys(), is_secure=origin.is_secure)
+        except TooLong as exc:
+            raise Refusal(TOO_LONG_TO_COME_BACK) from exc
+        call.add_fields(*kept)
         url = authorization_url(
             metadata.authorization_endpoint,
             sign_in,

@@ -12,12 +12,10 @@ from standalone.identity.access import OPEN, Access
 from standalone.identity.accounts import Accounts, Issued
 from standalone.identity.fronts import Front
 from standalone.identity.gate import guarded_gate
-from standalone.identity.guests import GuestBook
 from standalone.identity.origins import Origins
 from standalone.identity.reception import FrontReception, PublicReception, Reception
-from standalone.identity.sealing import MAX_FILE_BYTES as MAX_KEY_FILE_BYTES
-from standalone.identity.sealing import Keys, parse_keys
-from standalone.identity.sessions import Lifetimes
+from standalone.identity.session_keys import MAX_FILE_BYTES as MAX_KEY_FILE_BYTES
+from standalone.identity.session_keys import Keys, parse_keys
 from standalone.identity.signed_out import SignedOut
 from standalone.identity.throttle import Throttle
 from standalone.identity.tokens import MAX_FILE_BYTES, Tokens, parse_tokens
@@ -87,9 +85,11 @@ class _Assembly:
     def _portal(self, settings: Settings) -> Reception:
         from standalone.identity.desk import Desk, Rules
         from standalone.identity.fetching import WebClient
+        from standalone.identity.guests import GuestBook
         from standalone.identity.portal import Portal
         from standalone.identity.provider import Provider
         from standalone.identity.redemption import ClientCredentials
+        from standalone.identity.sessions import Lifetimes
 
         users = settings.users
         rules = Rules(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -11,14 +11,14 @@ from broker.waiting import Clock
 from edge.errors import Failure, Refusal
 from standalone.calls import Call
 from standalone.identity.guests import GuestBook
+from standalone.identity.listed import may_sign_in
 from standalone.identity.origins import Origin, Origins
 from standalone.identity.pages import is_foreign_change
 from standalone.identity.provider import Metadata, Provider
 from standalone.identity.redemption import ClientCredentials
 from standalone.identity.screens import redirect_fields
-from standalone.identity.sealing import Keys
+from standalone.identity.session_keys import Keys
 from standalone.identity.sessions import Session
-from standalone.identity.sign_in import may_sign_in
 from standalone.identity.throttle import Throttle
 from wire.errors import MalformedMessage
 from wire.http1 import RequestHead
@@ -42,6 +42,11 @@ NOT_SIGNED_IN: Final = Failure(
     text="You are not signed in, or not any more: open a page of this address in a browser, and sign in.",
     # RFC 9110 section 11.6.1 wants one; none of the registered schemes fits.
     headers=(("WWW-Authenticate", f'Cookie realm="inverting-proxy", form-action="{SIGN_IN}"'),),
+)
+TOO_LONG_TO_COME_BACK: Final = replace(
+    NOT_SIGNED_IN,
+    text="You are not signed in, and this address is too long for the way back to it: sign in at "
+    f"{SIGN_IN}, then open it again.",
 )
 UNKNOWN_HOST: Final = Failure(
     status=421,

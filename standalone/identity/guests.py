@@ -12,7 +12,8 @@ from standalone.identity.cookies import (
     sign_in_cookie,
 )
 from standalone.identity.origins import Origin
-from standalone.identity.sealing import Keys, seal, unseal
+from standalone.identity.sealing import seal, unseal
+from standalone.identity.session_keys import Keys
 from standalone.identity.sessions import Lifetimes, Session, seal_session, seen_at, unseal_session
 from standalone.identity.sign_in import LIVES, MOST_AT_ONCE, SignIn, mark_of, seal_sign_in, unseal_sign_in
 from standalone.identity.signed_out import SignedOut
@@ -59,7 +60,9 @@ class GuestBook:
 
 
 def write_sign_in(sign_in: SignIn, headers: Headers, keys: Keys, *, is_secure: bool) -> list[Field]:
-    """The fields that make a browser keep an attempt, and forget those that are too many: the oldest."""
+    """The fields that make a browser keep an attempt, and forget those that are too many: the oldest.
+
+    Raises `TooLong`."""
     prefix = sign_in_cookie("", is_secure=is_secure)
     others = [(name, unseal_sign_in(value, keys)) for name, value in read_cookies(headers) if name.startswith(prefix)]
     oldest_first = sorted(others, key=lambda other: other[1].began.timestamp() if other[1] else 0)

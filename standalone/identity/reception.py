@@ -4,10 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from broker.errors import NotAllowed
 from standalone.calls import Call
 from standalone.identity.fronts import Front
-from standalone.identity.sign_in import may_sign_in
+from standalone.identity.listed import require_listed
 from standalone.rights import Right, always
 from wire.headers import normalise
 from wire.http1 import RequestHead
@@ -57,9 +56,3 @@ class FrontReception:
         require_listed(user, self._allowed)
         head = replace(call.head, headers=self._front.without(call.head.headers))
         return Guest(user, head, hidden=normalise(self._front.field))
-
-
-def require_listed(user: str, allowed: frozenset[str]) -> None:
-    """Raises `NotAllowed` for somebody whom the settings do not let in."""
-    if not may_sign_in(user, allowed):
-        raise NotAllowed(f"{user} is not among the users of this proxy", authenticated=True)

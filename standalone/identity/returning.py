@@ -5,9 +5,6 @@ from typing import Final
 
 HOME: Final = "/"
 
-_MAX_LENGTH: Final = 2000
-"""It travels in a cookie."""
-
 # One slash, and then neither a slash nor a backslash, which browsers read as one: `//evil` and `/\evil` are other
 # hosts. Tabs and line ends, which browsers leave out of a URL, are not visible ASCII.
 _TARGET = re.compile(r"/(?![/\\])[!-\[\]-~]*")
@@ -15,4 +12,4 @@ _TARGET = re.compile(r"/(?![/\\])[!-\[\]-~]*")
 
 def return_target(target: str) -> str:
     """The target if it is one of this proxy's, else the page at its root."""
-    return target if len(target) <= _MAX_LENGTH and _TARGET.fullmatch(target) else HOME
+    return target if _TARGET.fullmatch(target) else HOME

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
-from standalone.identity.sealing import MOST_SEALED, Keys, seal, unseal
+from standalone.identity.sealing import MOST_SEALED, seal, unseal
+from standalone.identity.session_keys import Keys
 
 _PURPOSE: Final = "session"
 _REFRESHED: Final = 10

@@ -16,11 +16,11 @@ from typing import Final
 from urllib.parse import urlencode
 
 from broker.errors import NotAllowed
-from broker.model import ALL_USERS
 from standalone.identity.encoding import encode_base64url
 from standalone.identity.fronts import is_user, spelled
 from standalone.identity.returning import return_target
-from standalone.identity.sealing import Keys, seal, unseal
+from standalone.identity.sealing import seal, unseal
+from standalone.identity.session_keys import Keys
 
 LIVES: Final = timedelta(minutes=10)
 """How long somebody may take at the provider."""
@@ -62,7 +62,7 @@ def mark_of(state: str) -> str:
 
 
 def seal_sign_in(sign_in: SignIn, keys: Keys) -> str:
-    """The value of its cookie."""
+    """The value of its cookie. Raises `TooLong` where the page has an address that leaves no room."""
     value = {
         "state": sign_in.state,
         "nonce": sign_in.nonce,
@@ -134,13 +134,6 @@ def user_of(claims: Mapping[str, object], *, trusts_addresses: bool) -> str:
             "the identity provider names neither an e-mail address nor a usable subject", authenticated=True
         )
     return spelled(user)
-
-
-def may_sign_in(user: str, allowed: frozenset[str]) -> bool:
-    """True for somebody whom the settings let in: by his address, by its domain (`@example.org`), or with all."""
-    name = user.lower()
-    _, at, domain = name.rpartition("@")
-    return not allowed.isdisjoint((ALL_USERS, name, f"@{domain}" if at else name))
 
 
 class Answered:

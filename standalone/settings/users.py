@@ -10,7 +10,7 @@ from broker.model import ALL_USERS
 from edge.identity import is_email
 from edge.settings import SettingsError
 from standalone.identity.origins import Origin, parse_origin
-from standalone.identity.sealing import MAX_FILE_BYTES, parse_keys
+from standalone.identity.session_keys import MAX_FILE_BYTES, parse_keys
 from standalone.settings.certificates import require_certificates
 from standalone.settings.keys import Key, file, switch, text, time
 from standalone.settings.secrets import MAX_SECRET_BYTES, parse_secret, require_file

@@ -21,7 +21,7 @@ SOURCES: Final = [
 LEVELS: Final = {"warning", "error", "exception"}
 ERRORS: Final = {"ListenError", "SettingsError", "TokenFileError", "UnusableDatabase"}
 
-SPEAKING: Final = {"advice", "sealing", "secrets", "sources", "sqlite_schema", "watched"}
+SPEAKING: Final = {"advice", "secrets", "session_keys", "sources", "sqlite_schema", "watched"}
 """Modules whose every result and every `ValueError` is said to the operator."""
 
 _TELLING: Final = 8

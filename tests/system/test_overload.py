@@ -100,7 +100,15 @@ def test_under_five_times_the_load_what_is_let_in_is_fast_the_rest_is_refused_at
     assert all(outcome.retry_after in range(1, 31) for outcome in refused)
     # What waits, what runs, and one more; in twice the time that the backend alone takes for them.
     assert percentile(let_in, 0.99) < 2 * (QUEUE + AT_A_TIME + 1) / CAPACITY
-    assert percentile(refused, 0.95) < 0.1 * SECOND
+    # Not the maximum: one pause of client or machine, which share its cores, would count as the proxy's.
+    print(
+        "REFUSED",
+        [percentile(refused, q) for q in (0.5, 0.95, 0.99, 0.999, 1)],
+        len(refused),
+        "LET",
+        percentile(let_in, 0.99),
+    )
+    assert percentile(refused, 0.99) < 0.1 * SECOND
 
     asked_before = served.count("inverting_proxy_agent_polls_total")
     after = asyncio.run(load(served.url, rate=0.5 * CAPACITY, seconds=10))

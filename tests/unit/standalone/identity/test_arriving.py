@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from random import Random
 from urllib.parse import urlencode
 
 import pytest
@@ -36,6 +37,26 @@ def test_whoever_comes_back_goes_where_he_wanted() -> None:
         answer = await visitor.come_back(await visitor.begin("/page?x=%2F"))
         assert (answer.status, answer.location) == (302, "/page?x=%2F")
         assert list(visitor.cookies) == [SESSION]
+
+    run(scenario)
+
+
+def test_the_way_back_may_be_as_long_as_a_cookie_holds() -> None:
+    async def scenario(visitor: Visitor) -> None:
+        page = f"/page?{'&'.join(f'filter-{number}=value%20{number * 7919}' for number in range(320))}"
+        assert len(page) > 8000
+        assert (await visitor.come_back(await visitor.begin(page))).location == page
+        assert all(len(name) + len(value) <= 4096 for name, value in visitor.cookies.items())
+
+    run(scenario)
+
+
+def test_an_address_that_is_too_long_to_lead_back_to_is_told_so() -> None:
+    async def scenario(visitor: Visitor) -> None:
+        page = f"/{Random(1).randbytes(3000).hex()}"
+        failure = await refusal(visitor.open(page))
+        assert (failure.status, failure.reason, visitor.cookies) == (401, "not-signed-in", {})
+        assert SIGN_IN in failure.text
 
     run(scenario)
 

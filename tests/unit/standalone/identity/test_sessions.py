@@ -28,9 +28,7 @@ def test_a_cookie_that_says_something_else_is_none(changes: dict[str, object]) -
 
 
 def test_a_cookie_longer_than_ours_is_not_looked_at() -> None:
-    long = Session(user="a" * 4000, session_id="s", host="proxy", began=NOON, seen=NOON)
-
-    assert unseal_session(seal_session(long, KEYS), KEYS) is None
+    assert unseal_session("a" * 4001, KEYS) is None
 
 
 def test_a_sign_in_under_way_is_no_session() -> None:

@@ -19,7 +19,6 @@ from standalone.identity.sign_in import (
     challenge_of,
     is_answer_to,
     mark_of,
-    may_sign_in,
     seal_sign_in,
     unseal_sign_in,
     user_of,
@@ -143,25 +142,6 @@ def test_nobody_can_choose_to_be_somebody_else(claims: dict[str, object]) -> Non
 
 def test_a_provider_may_be_trusted_with_addresses() -> None:
     assert user_of({"sub": "1", "email": "ada@example.org"}, trusts_addresses=True) == "ada@example.org"
-
-
-@pytest.mark.parametrize(
-    ("allowed", "expected"),
-    [
-        ({"allUsers"}, True),
-        ({"ada@example.org"}, True),
-        ({"@example.org"}, True),
-        ({"@example.com", "eve@example.org"}, False),
-        ({"@org"}, False),
-        (set(), False),
-    ],
-)
-def test_who_may_sign_in_is_listed(allowed: set[str], expected: bool) -> None:
-    assert may_sign_in("Ada@example.org", frozenset(allowed)) is expected
-
-
-def test_a_name_without_a_domain_is_in_none() -> None:
-    assert not may_sign_in("ada", frozenset({"@", "@ada", ""}))
 
 
 def test_a_state_is_answered_once() -> None:
