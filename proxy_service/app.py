@@ -4,6 +4,7 @@ slashes and answer OPTIONS itself."""
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from flask import Flask, request
 
@@ -50,9 +51,10 @@ def create_app(
     removals: Removals | None = None,
 ) -> Flask:
     """The service. `on_appengine`: believe what App Engine's front end says of the client's address. Without `removals`
-    what was delivered is removed before the next request comes over its connection."""
+    what was delivered or given up is removed before the next request comes over its connection."""
     app = make_service("proxy_service", store=store, clock=clock, new_id=new_id, form_for=choose_form, project=project)
-    users = _Users(store, waiter, clock, identity, policy, Cutter(clock), on_appengine, removals)
+    remove = partial(_remove, store) if removals is None else removals.add
+    users = _Users(store, waiter, clock, identity, policy, Cutter(clock), on_appengine, remove)
 
     @app.before_request
     def serve() -> PlainResponse | None:
@@ -73,7 +75,7 @@ class _Users:
     policy: Policy
     cutter: Cutter
     on_appengine: bool
-    removals: Removals | None
+    remove: Callable[[Exchange], None]
 
     def serve(self, environ: Environ, record: Record) -> PlainResponse:
         """The answer, begun: its head is there, its body may still be coming."""
@@ -95,10 +97,9 @@ class _Users:
             self._send(exchange, self.cutter.cut(self._message(intake, head, environ, record)))
             response = streamed(answer.head(), answer.body())
         except BaseException:
-            self._drop(exchange)
+            self.remove(exchange)
             raise
-        remove = self._drop if self.removals is None else self.removals.add
-        response.call_on_close(lambda: remove(exchange))
+        response.call_on_close(lambda: self.remove(exchange))
         return response
 
     def _message(self, intake: Intake, head: RequestHead, environ: Environ, record: Record) -> Iterator[bytes]:
@@ -121,9 +122,10 @@ class _Users:
         except UnknownRequest as exc:
             raise BrokenAnswer("the request was removed while it was sent") from exc
 
-    def _drop(self, exchange: Exchange) -> None:
-        """Delivered or given up. What cannot be removed now is for the sweep."""
-        try:
-            self.store.delete_exchange(exchange.backend_id, exchange.request_id)
-        except StoreUnavailable as exc:
-            logger.warning("%s not removed: %s", trace_of(exchange.request_id), exc)
+
+def _remove(store: Store, exchange: Exchange) -> None:
+    """Delivered or given up. What cannot be removed now is for the sweep."""
+    try:
+        store.delete_exchange(exchange.backend_id, exchange.request_id)
+    except StoreUnavailable as exc:
+        logger.warning("%s not removed: %s", trace_of(exchange.request_id), exc)

@@ -23,10 +23,10 @@ from wire.protocol import BackendId, RequestId
 
 _ATTEMPTS: Final = 30
 
-_ADDED_WITHIN: Final = 1.0
+_ADDED_WITHIN: Final = 0.5
 """Seconds after which a new exchange is not tried again: its user waits."""
 
-_WITHDRAWN_WITHIN: Final = 0.5
+_WITHDRAWN_WITHIN: Final = 0.25
 """Seconds for a try to take one away of which nothing is known, before its user is told so."""
 
 Parts = dict[str, bytes]

@@ -92,12 +92,22 @@ class GroupCommit:
             else:
                 for change in group:
                     change.version.set_exception(exc)
+                if isinstance(exc, CallFailed) and exc.code is Code.DEADLINE_EXCEEDED:
+                    self._give_up_waiting(exc)
         else:
             for change, version in zip(group, versions, strict=True):
                 if version is None:
                     change.version.set_exception(Conflict())
                 else:
                     change.version.set_result(version)
+
+    def _give_up_waiting(self, exc: CallFailed) -> None:
+        """Who has waited for a call that got no answer in its time does not wait as long again for the next."""
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+        for change in waiting:
+            change.version.set_exception(exc)
+            change.alarm.set()
 
     def _call(self, mutations: list[api.Mutation]) -> list[int | None]:
         if len(mutations) > 1:

@@ -15,6 +15,7 @@ import proxy_service.app
 from broker.clock import SystemClock
 from broker.model import Backend
 from broker.policy import Policy
+from proxy_service.removals import Removals
 from stores.memory import MemoryStore, MemoryWaiter
 from tests.factories import BACKEND, a_backend
 from tests.fakes.identity import FakeIdentity
@@ -125,6 +126,7 @@ class Pair:
         user: str = USER,
         kind: type[MemoryStore] = MemoryStore,
         gives_requests: bool = True,
+        removals: Removals | None = None,
         **limits: int,
     ) -> None:
         self.clock = SystemClock()
@@ -140,7 +142,7 @@ class Pair:
             "identity": self.identity,
             "policy": policy,
         }
-        self.proxy = proxy_service.app.create_app(**ports)
+        self.proxy = proxy_service.app.create_app(**ports, removals=removals)
         self.agents = agent_service.app.create_app(**ports, gives_requests=gives_requests)
         self.user = self.proxy.test_client(use_cookies=False)
 

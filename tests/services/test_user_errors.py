@@ -1,17 +1,23 @@
 """What a user is told when it does not work: every row of the table that can meet one."""
 
 import logging
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from queue import Queue
+from threading import current_thread
 from typing import Any
 
 import pytest
 
 from broker.errors import BrokenAnswer, NoAnswer, NotAllowed, StoreUnavailable, UnknownRequest
+from broker.model import Exchange
+from proxy_service.removals import Removals
 from stores.memory import MemoryStore
 from tests.factories import a_backend
 from tests.services.pair import AGENT, PATIENT, Pair, exchanges_in, raw_answer
+from tests.timing import SECOND
 from wire.protocol import ERROR, BackendId, RequestId
 
 
@@ -297,6 +303,26 @@ def test_an_answer_is_delivered_also_where_the_exchange_cannot_be_removed(caplog
     assert answered.data == b"hello"
     assert f"{request_id[:8]} not removed: down" in caplog.text
     assert request_id not in caplog.text
+
+
+class Down(MemoryStore):
+    """Takes no exchange, and must not be waited for until it has taken one away."""
+
+    def add_exchange(self, exchange: Exchange, request: bytes, *, last: bool) -> None:
+        raise StoreUnavailable("down")
+
+    def delete_exchange(self, backend_id: BackendId, request_id: RequestId) -> None:
+        raise AssertionError("a user waits for this")
+
+
+def test_who_is_told_that_the_store_is_down_does_not_wait_for_a_removal_either() -> None:
+    removed = Queue[str]()
+
+    def remove(exchanges: Sequence[Exchange]) -> None:
+        removed.put(current_thread().name)
+
+    assert reason(Pair(kind=Down, removals=Removals(remove, gathering=0.001)), 503) == "store-unavailable"
+    assert removed.get(timeout=10 * SECOND) == "removals"
 
 
 class Forgetful(MemoryStore):

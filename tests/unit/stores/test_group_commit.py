@@ -163,6 +163,18 @@ def test_a_service_that_is_away_is_not_asked_again_for_each(threads: Threads, er
     assert threads.datastore.calls[AT_ONCE:] == [["a", "b"]]
 
 
+def test_who_waits_for_a_call_that_gets_no_answer_does_not_wait_for_another(threads: Threads) -> None:
+    threads.datastore.fails = {"busy0": CallFailed(Failure(Code.DEADLINE_EXCEEDED))}
+    busy(threads)
+    waiting = [threads.begin(f"{number:02}") for number in range(MAX_CHANGES + 1)]
+    threads.end()
+    for version in waiting:
+        with pytest.raises(CallFailed, match="DEADLINE_EXCEEDED"):
+            result(version)
+    assert result(threads.begin("later")) == 5
+    assert threads.datastore.calls[AT_ONCE:] == [["later"]]
+
+
 def test_after_an_error_others_get_their_turn(threads: Threads) -> None:
     threads.datastore.fails = {f"busy{number}": TypeError("x") for number in range(AT_ONCE)}
     busy(threads)
