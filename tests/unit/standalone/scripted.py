@@ -19,8 +19,14 @@ from wire.headers import Headers
 from wire.http1 import Length, RequestHead
 from wire.protocol import BackendId, RequestId
 
-AGENT_FIELDS = (("X-Inverting-Proxy-Backend-ID", "notebook"), ("X-Inverting-Proxy-Agent-ID", "agent-1"))
+Fields = tuple[tuple[str, str], ...]
+"""What an agent's calls say of it."""
+
+AGENT_FIELDS: Fields = (("X-Inverting-Proxy-Backend-ID", "notebook"), ("X-Inverting-Proxy-Agent-ID", "agent-1"))
 MANY = 1 << 30
+NAMELESS = AGENT_FIELDS[:1]
+NEWER = (*AGENT_FIELDS, ("Authorization", "newer"))
+"""The same agent, with a pass that `Passes` takes when the one before is no good any more."""
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -122,18 +128,18 @@ class Bench:
         }
         return Peer(self.app, scope, bodies, sends=sends, is_open=is_open)
 
-    def poll(self, *, sends: int = MANY) -> Peer:
-        return self.start("GET", "/agent/pending", *AGENT_FIELDS, sends=sends)
+    def poll(self, *, own: Fields = AGENT_FIELDS, sends: int = MANY) -> Peer:
+        return self.start("GET", "/agent/pending", *own, sends=sends)
 
     def poll_for_batch(self, poll_id: str, *fields: tuple[str, str], sends: int = MANY) -> Peer:
         own = (*AGENT_FIELDS, ("Accept", "multipart/mixed"), ("X-Inverting-Proxy-Poll-ID", poll_id))
         return self.start("GET", "/agent/pending", *own, *fields, sends=sends)
 
-    def fetch(self, request_id: str) -> Peer:
-        return self.start("GET", "/agent/request", *AGENT_FIELDS, ("X-Inverting-Proxy-Request-ID", request_id))
+    def fetch(self, request_id: str, *, own: Fields = AGENT_FIELDS) -> Peer:
+        return self.start("GET", "/agent/request", *own, ("X-Inverting-Proxy-Request-ID", request_id))
 
-    def post(self, request_id: str, *bodies: bytes, is_open: bool = False) -> Peer:
-        fields = (*AGENT_FIELDS, ("X-Inverting-Proxy-Request-ID", request_id))
+    def post(self, request_id: str, *bodies: bytes, own: Fields = AGENT_FIELDS, is_open: bool = False) -> Peer:
+        fields = (*own, ("X-Inverting-Proxy-Request-ID", request_id))
         return self.start("POST", "/agent/response", *fields, bodies=bodies, length="chunked", is_open=is_open)
 
     async def introduce(self) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from broker.policy import Policy
 from tests.factories import BACKEND, seconds
-from tests.unit.standalone.scripted import AGENT_FIELDS, OK, Bench, Passes, Peer, run, turns
+from tests.unit.standalone.scripted import AGENT_FIELDS, NAMELESS, NEWER, OK, Bench, Fields, Passes, Peer, run, turns
 from wire.protocol import RequestId
 
 
@@ -219,10 +219,6 @@ def test_nobody_is_told_of_a_request_that_is_answered_or_that_no_agent_has() -> 
     run(scenario)
 
 
-def poll_with_newer_pass(bench: Bench) -> Peer:
-    return bench.start("GET", "/agent/pending", *AGENT_FIELDS, ("Authorization", "newer"))
-
-
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_poll_whose_agent_may_not_serve_any_more_ends_and_is_given_nothing(version: int) -> None:
     passes = Passes()
@@ -258,15 +254,16 @@ def test_all_polls_of_an_agent_that_may_not_serve_any_more_end_also_without_a_re
     run(scenario, access=passes.access)
 
 
-def test_what_an_agent_held_that_may_not_serve_any_more_is_given_to_the_next_or_fails() -> None:
+@pytest.mark.parametrize("own", [AGENT_FIELDS, NAMELESS], ids=["with a name", "without one"])
+def test_what_an_agent_held_that_may_not_serve_any_more_is_given_to_the_next_or_fails(own: Fields) -> None:
     passes = Passes()
 
     async def scenario(bench: Bench) -> None:
         await bench.introduce()
         reader, writer = bench.start("GET", "/"), bench.start("POST", "/", length=0)
         await turns()
-        for request_id in json.loads((await bench.poll().done()).body):
-            await bench.fetch(request_id).done()
+        for request_id in json.loads((await bench.poll(own=own).done()).body):
+            await bench.fetch(request_id, own=own).done()
         passes.good.remove("")
         bench.app.keep_house()
         bench.clock.advance(seconds(4.9))
@@ -276,8 +273,8 @@ def test_what_an_agent_held_that_may_not_serve_any_more_is_given_to_the_next_or_
         bench.clock.advance(seconds(0.1))
         bench.app.keep_house()
         failed = await writer.done()
-        late = await bench.post("request-1", OK).done()
-        again = await poll_with_newer_pass(bench).done()
+        late = await bench.post("request-1", OK, own=own).done()
+        again = await bench.poll(own=NEWER).done()
 
         assert (still, failed.status, failed.fields["X-Inverting-Proxy-Error"]) == ([], 502, "agent-lost")
         assert (late.status, json.loads(again.body)) == (401, ["request-1"])
@@ -310,20 +307,22 @@ def test_an_answer_that_an_agent_has_begun_breaks_off_when_it_may_not_serve_any_
     run(scenario, access=passes.access)
 
 
-NAMELESS = (AGENT_FIELDS[0], ("X-Inverting-Proxy-Request-ID", "request-1"))
+async def begin_without_a_name(bench: Bench, begun: bytes) -> tuple[Peer, Peer]:
+    """A user, and the post with which an agent without a name has begun to answer him."""
+    await bench.introduce()
+    user = bench.start("GET", "/")
+    await turns()
+    await bench.fetch("request-1", own=NAMELESS).done()
+    post = bench.post("request-1", begun, own=NAMELESS, is_open=True)
+    await turns()
+    return user, post
 
 
 def test_an_agent_without_a_name_answers_no_further_when_it_may_not_serve_any_more() -> None:
     passes = Passes()
 
     async def scenario(bench: Bench) -> None:
-        await bench.introduce()
-        user = bench.start("GET", "/")
-        await turns()
-        await bench.start("GET", "/agent/request", *NAMELESS).done()
-        begun = [b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhel"]
-        post = bench.start("POST", "/agent/response", *NAMELESS, bodies=begun, length="chunked", is_open=True)
-        await turns()
+        user, post = await begin_without_a_name(bench, b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhel")
         post.say(b"lo")
         await turns()
         passes.good.remove("")
@@ -339,12 +338,7 @@ def test_an_agent_without_a_name_that_is_silent_fails_the_answer_when_it_may_not
     passes = Passes()
 
     async def scenario(bench: Bench) -> None:
-        await bench.introduce()
-        user = bench.start("GET", "/")
-        await turns()
-        await bench.start("GET", "/agent/request", *NAMELESS).done()
-        post = bench.start("POST", "/agent/response", *NAMELESS, bodies=[b"HTTP/1.1"], length="chunked", is_open=True)
-        await turns()
+        user, post = await begin_without_a_name(bench, b"HTTP/1.1")
         passes.good.remove("")
         failed = await user.done()
 
@@ -360,8 +354,8 @@ def test_an_agent_without_a_name_is_sent_no_more_of_a_request_when_it_may_not_se
     async def scenario(bench: Bench) -> None:
         await bench.introduce()
         user = bench.start("POST", "/", bodies=[b"first"], length="chunked", is_open=True)
-        await bench.start("GET", "/agent/pending", AGENT_FIELDS[0]).done()
-        fetch = bench.start("GET", "/agent/request", *NAMELESS)
+        await bench.poll(own=NAMELESS).done()
+        fetch = bench.fetch("request-1", own=NAMELESS)
         await turns()
         passes.good.remove("")
         user.say(b"second", is_last=True)
@@ -374,45 +368,17 @@ def test_an_agent_without_a_name_is_sent_no_more_of_a_request_when_it_may_not_se
     run(scenario, access=passes.access)
 
 
-def test_what_an_agent_without_a_name_has_fetched_is_taken_from_it_when_it_may_not_serve_any_more() -> None:
-    passes = Passes()
-
-    async def scenario(bench: Bench) -> None:
-        await bench.introduce()
-        reader, writer = bench.start("GET", "/"), bench.start("POST", "/", length=0)
-        listed = await bench.start("GET", "/agent/pending", AGENT_FIELDS[0]).done()
-        for request_id in json.loads(listed.body):
-            name = ("X-Inverting-Proxy-Request-ID", request_id)
-            await bench.start("GET", "/agent/request", AGENT_FIELDS[0], name).done()
-        passes.good.remove("")
-        bench.app.keep_house()
-        bench.clock.advance(seconds(4.9))
-        bench.app.keep_house()
-        await turns()
-        still = list(writer.sent)
-        bench.clock.advance(seconds(0.1))
-        bench.app.keep_house()
-        failed, again = await writer.done(), await poll_with_newer_pass(bench).done()
-
-        assert (still, failed.status, failed.fields["X-Inverting-Proxy-Error"]) == ([], 502, "agent-lost")
-        assert json.loads(again.body) == ["request-1"]
-        reader.task.cancel()
-
-    run(scenario, access=passes.access)
-
-
 def test_an_agent_without_a_name_that_answers_with_a_newer_token_in_time_loses_nothing() -> None:
     passes = Passes()
 
     async def scenario(bench: Bench) -> None:
         await bench.introduce()
         user = bench.start("POST", "/", length=0)
-        await bench.start("GET", "/agent/pending", AGENT_FIELDS[0]).done()
-        await bench.start("GET", "/agent/request", *NAMELESS).done()
+        await bench.poll(own=NAMELESS).done()
+        await bench.fetch("request-1", own=NAMELESS).done()
         passes.good.remove("")
         bench.app.keep_house()
-        fields = (*NAMELESS, ("Authorization", "newer"))
-        post = bench.start("POST", "/agent/response", *fields, bodies=[OK[:9]], length="chunked", is_open=True)
+        post = bench.post("request-1", OK[:9], own=(*NAMELESS, NEWER[-1]), is_open=True)
         await turns()
         bench.clock.advance(seconds(60))
         bench.app.keep_house()
@@ -433,13 +399,11 @@ def test_an_agent_that_shows_a_newer_token_in_time_keeps_what_it_holds() -> None
         await bench.fetch("request-1").done()
         passes.good.remove("")
         bench.app.keep_house()
-        poll = poll_with_newer_pass(bench)
+        poll = bench.poll(own=NEWER)
         await turns()
         bench.clock.advance(seconds(60))
         bench.app.keep_house()
-        name = ("X-Inverting-Proxy-Request-ID", "request-1")
-        fields = (*AGENT_FIELDS, name, ("Authorization", "newer"))
-        posted = await bench.start("POST", "/agent/response", *fields, bodies=[OK], length="chunked").done()
+        posted = await bench.post("request-1", OK, own=NEWER).done()
 
         assert (posted.status, (await user.done()).body) == (200, b"ok")
         poll.task.cancel()
