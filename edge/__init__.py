@@ -2,6 +2,7 @@
 
     errors       one table: what went wrong → status, reason, words; and the answer that says so
     logs         one line a request; what may stand in a log
+    repetitions  what a log would say again and again
     audit        one line for each change, and for each refusal
     agent_calls  the header fields of an agent's calls: who calls, of which request, what it is told
     departures   which agents have said that they ask for no more

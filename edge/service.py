@@ -20,6 +20,7 @@ from broker.waiting import Clock
 from edge.audit import log_refusal
 from edge.errors import INTERNAL, NO_SUCH_PATH, Failure, Form, describe, method_not_allowed, render
 from edge.logs import Access, cloud_trace_of, escaped, log_access
+from edge.repetitions import Repetitions
 from edge.wsgi import PlainResponse, peer_of, whole
 from wire.errors import MalformedMessage
 from wire.headers import Headers
@@ -82,6 +83,7 @@ def make_service(
     app = Flask(name, static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.url_map.merge_slashes = False
+    repetitions = Repetitions()
 
     @app.before_request
     def begin() -> None:
@@ -95,7 +97,7 @@ def make_service(
         record.reason = failure.reason
         if isinstance(exc, NotAllowed):
             log_refusal(f"{request.method} {request.path}", exc, peer=peer_of(request.environ))
-        _log_cause(exc, failure, record)
+        _log_cause(exc, failure, record, repetitions, now=clock.now())
         return whole(render(failure, form=form_for(request.headers.get("Accept")), trace=record.trace))
 
     @app.after_request
@@ -147,13 +149,14 @@ def _describe(exc: Exception) -> Failure:
     return describe(MalformedMessage("") if isinstance(exc, HTTPException) else exc)
 
 
-def _log_cause(exc: Exception, failure: Failure, record: Record) -> None:
+def _log_cause(exc: Exception, failure: Failure, record: Record, repetitions: Repetitions, *, now: datetime) -> None:
     """What the caller is not told. A full request ID never gets into the log."""
     if failure == INTERNAL:
         logger.error("%s a fault", record.trace, exc_info=exc)
-    elif failure.status >= 500:
-        cause = str(exc).replace(record.request_id, record.trace)
-        logger.warning("%s %s: %s", record.trace, failure.reason, escaped(cause))
+    elif failure.status >= 500 and (left_out := repetitions.left_out(type(exc).__name__, now=now)) is not None:
+        cause = escaped(str(exc).replace(record.request_id, record.trace))
+        more = f" (and {left_out} more since the last such line)" if left_out else ""
+        logger.warning("%s %s: %s%s", record.trace, failure.reason, cause, more)
 
 
 def _watched(body: Iterable[bytes] | Iterable[str], record: Record) -> Iterator[bytes]:

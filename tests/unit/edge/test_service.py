@@ -126,6 +126,21 @@ def test_what_a_caller_is_not_told_is_in_the_log(
     assert (caplog.records[0].levelname, caplog.messages[0]) == ("WARNING", line)
 
 
+def test_what_goes_wrong_again_and_again_has_a_line_a_second_beside_those_of_the_requests(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture, clock: FakeClock
+) -> None:
+    for _ in range(3):
+        client.get("/fail/full", buffered=True)
+    clock.advance(timedelta(seconds=1))
+    client.get("/fail/full", buffered=True)
+
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        "00000001 overloaded: 10 wait",
+        "00000004 overloaded: 10 wait (and 2 more since the last such line)",
+    ]
+    assert len([line for line in caplog.messages if line.endswith("reason=overloaded")]) == 4
+
+
 def test_other_errors_of_the_router_are_bad_requests(client: FlaskClient) -> None:
     answered = client.get("/fail/teapot")
 
