@@ -27,6 +27,7 @@ Two are computed, and not measured:
 
     cost             a month on App Engine, from calls and prices: docs/cost.md
     simulation       more backends and requests than a machine has room for: docs/scaling.md
+    measured         what is known of calls to Datastore, read back from the README
     pages            pages of which a program writes a part
 
 Medians over several rounds, and ratios against something measured in the same run: machines are noisy.

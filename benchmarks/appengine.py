@@ -20,17 +20,16 @@ from benchmarks import nginx, services_tables
 from benchmarks.calls import Calls, ask_times, calls_during
 from benchmarks.idle import rest
 from benchmarks.loads import APPENGINE_LOADS, GET, LONG, SLOW, Load, require_wrk
+from benchmarks.measured import BEGIN, CALLS_OF_MINUTE, CALLS_OF_REQUEST, HINTS, POLLING
 from benchmarks.programs import Missing
 from benchmarks.report import Machine, Report
 from benchmarks.rounds import Plan, measure
-from benchmarks.services import HINTS, POLLING, Reach, directly, serving
+from benchmarks.services import Reach, directly, serving
 from benchmarks.services_tables import Counted
 from benchmarks.systems import System
 from scripts.emulator import EmulatorMissing, find_starter
 from tests.datastore_relay import DatastoreRelay
 from tests.system.processes import Process
-
-BEGIN: Final = "<!-- What follows is written by `python -m benchmarks.appengine --keep`. -->"
 
 SYSTEMS: Final = (POLLING, HINTS)
 
@@ -106,8 +105,8 @@ def count_calls(options: argparse.Namespace, report: Report) -> None:
         idle = rest(systems, seconds=options.rest)
         calls = {name: Calls.of(each.calls, per=options.rest / 60) for name, each in relays.items()}
     run = report.machine.run
-    report.add("Calls to Datastore for each request", services_tables.calls_table(counted, run=run))
-    report.add("An idle minute", services_tables.idle_table(idle, calls, run=run))
+    report.add(CALLS_OF_REQUEST, services_tables.calls_table(counted, run=run))
+    report.add(CALLS_OF_MINUTE, services_tables.idle_table(idle, calls, run=run))
     report.add("Processes in it", services_tables.rest_table(idle, run=run))
 
 

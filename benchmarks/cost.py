@@ -1,14 +1,17 @@
 """`python -m benchmarks.cost [--keep]`: what a month on App Engine costs, from calls and prices; nothing is measured.
 
-Every input stands in the tables at the top, with where it comes from; `docs/cost.md` holds what this prints.
+Prices stand in the tables at the top, with where they come from; what our services do is read from where
+`python -m benchmarks.appengine --keep` has put it. `docs/cost.md` holds what this prints.
 """
 
 import argparse
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple, Self
 
+from benchmarks.loads import GET, LONG
+from benchmarks.measured import HINTS, POLLING, Measured, idle_minute, request
 from benchmarks.pages import Page, table
 
 DOCUMENT: Final = Path(__file__).parents[1] / "docs" / "cost.md"
@@ -32,10 +35,10 @@ class Input:
     source: str
 
 
-_FIRESTORE: Final = "cloud.google.com/firestore/pricing, us-central1; 2026-11-27"
-_APP_ENGINE: Final = "cloud.google.com/appengine/pricing, us-central1; 2026-11-27"
-_FREE: Final = "cloud.google.com/datastore/pricing; 2026-11-27"
-_QUOTAS: Final = "cloud.google.com/appengine/quotas; 2026-11-27"
+_FIRESTORE: Final = "firebase.google.com/docs/firestore/pricing, Oregon (us-west1); a copy read 2026-11-27"
+_APP_ENGINE: Final = "from memory: cloud.google.com/appengine/pricing, of which copies lack the figures (2026-11-27)"
+_FREE: Final = "cloud.google.com/firestore/pricing; a copy read 2026-11-27"
+_QUOTAS: Final = "from memory: cloud.google.com/appengine/quotas; others say the same (2026-11-27)"
 
 READS: Final = Input(0.03, "$ for 100,000 entities read", _FIRESTORE)
 WRITES: Final = Input(0.09, "$ for 100,000 entities written", _FIRESTORE)
@@ -47,92 +50,91 @@ FREE_WRITES: Final = Input(20_000, "entities written without charge, a day", _FR
 FREE_DELETES: Final = Input(20_000, "entities deleted without charge, a day", _FREE)
 FREE_INSTANCE: Final = Input(28, "hours of F1 without charge, a day", _QUOTAS)
 FREE_EGRESS: Final = Input(1, "GiB out without charge, a day", _QUOTAS)
-EMPTY_QUERY: Final = Input(1, "entities that a query is billed for which finds none", "assumed, the most it can be")
 CRON: Final = Input(1, "F1 instances that the cron keeps for administrators", "cron.yaml, api_service.yaml")
 RATE: Final = Input(
-    20, "requests a second that one instance carries", "assumed: two cores did 31 to 74 on the emulator"
+    20,
+    "requests a second that one instance carries",
+    "assumed: a fraction of a core; benchmarks/README.md has what two did",
 )
 
 PRICES: Final = (READS, WRITES, DELETES, INSTANCE, EGRESS)
-ALLOWANCES: Final = (FREE_READS, FREE_WRITES, FREE_DELETES, FREE_INSTANCE, FREE_EGRESS, EMPTY_QUERY, CRON, RATE)
+ALLOWANCES: Final = (FREE_READS, FREE_WRITES, FREE_DELETES, FREE_INSTANCE, FREE_EGRESS, CRON, RATE)
+
+
+class Entities(NamedTuple):
+    """How many are read, written and deleted; of those that are looked up one that is not there counts, too, and each
+    query as one, which is the most that one costs that finds none or one."""
+
+    read: float
+    written: float
+    deleted: float
+
+    def plus(self, share: float, other: Self) -> Self:
+        """With a share of others."""
+        return type(self)(*(mine + share * others for mine, others in zip(self, other, strict=True)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class System:
-    """What a system does for a small request and for an agent that waits; entities, and calls where they are said."""
+    """What a system does for requests and for agents that wait."""
 
     name: str
     source: str
     calls: float
-    """To Datastore, for each request."""
-    lookups: float
-    """Entities looked up, for each request; one that is not there costs as much."""
-    queries: float
-    """Queries for each request."""
-    writes: float
-    deletes: float
-    idle_queries: float
+    """To Datastore, for a small request."""
+    small: Entities
+    """For a small request."""
+    megabyte: Entities
+    """For each further megabyte of either body."""
+    idle: Entities
     """Of an agent that waits, a minute."""
-    idle_writes: float
     f1: int
     """How many hours of F1 an hour of its instance counts."""
     threads: int
     """Polls that wait in one instance of the agents' service at a time."""
 
-    @property
-    def reads(self) -> float:
-        """Entities read for each request."""
-        return self.lookups + EMPTY_QUERY.value * self.queries
-
 
 ORIGINAL: Final = System(
     name="the original",
     source="measured on the emulator, one client: 16 to 20 calls, 8.2 entity writes; idle 540 queries and 540 writes. "
-    "Assumed: each other call reads one entity, its cron deletes two for each request, and its yaml files leave App "
-    "Engine's defaults, F1 and 10 requests at a time",
+    "Assumed: each other call reads one entity, its cron deletes two for each request, a megabyte is one entity more, "
+    "and its yaml files leave App Engine's defaults, F1 and 10 requests at a time",
     calls=18,
-    lookups=4.9,
-    queries=4.9,
-    writes=8.2,
-    deletes=2,
-    idle_queries=540,
-    idle_writes=540,
+    small=Entities(9.8, 8.2, 2),
+    megabyte=Entities(1, 1, 1),
+    idle=Entities(540, 540, 0),
     f1=1,
     threads=10,
 )
 
-MEASURED: Final = System(
-    name="measured",
-    source="docs/decisions/020.md, on the emulator with hints, one client: 4.2 calls (Commit 3.1, RunQuery 1.1). "
-    "Entities: the exchange is queued, fetched and answered, and deleted in one call with others. Idle, with "
-    "hints: a look every 2.5 s, and at each of two polls a minute the registration and its status, which is written",
-    calls=4.2,
-    lookups=0,
-    queries=1.1,
-    writes=3,
-    deletes=1,
-    idle_queries=30,
-    idle_writes=2,
-    f1=1,
-    threads=80,
-)
 
-BUDGET: Final = System(
-    name="budget",
-    source="what tests keep (tests/system/test_budget.py): 8 calls, of them 3 writes and 2 deletes; idle 60 reads and "
-    "2 writes a minute",
-    calls=8,
-    lookups=2,
-    queries=1,
-    writes=3,
-    deletes=2,
-    idle_queries=60,
-    idle_writes=2,
-    f1=1,
-    threads=80,
-)
+def as_measured(name: str) -> System:
+    """Ours, by what was last kept in benchmarks/README.md of one client and of one agent."""
+    small, long, idle = request(name, GET.title), request(name, LONG.title), idle_minute(name)
+    further = parts_beyond(LONG.receives)
+    return System(
+        name=name,
+        source=f"benchmarks/README.md, on the emulator, one client, {small.run}: a small GET, one of 5 MB for what a "
+        "megabyte takes, and an idle minute",
+        calls=small.calls,
+        small=_entities(small),
+        megabyte=Entities(0, 0, 0).plus(1 / further, _entities(long)).plus(-1 / further, _entities(small)),
+        idle=_entities(idle),
+        f1=1,
+        threads=80,
+    )
 
-SYSTEMS: Final = (ORIGINAL, MEASURED, BUDGET)
+
+def _entities(measured: Measured) -> Entities:
+    return Entities(measured.read, measured.written, measured.deleted)
+
+
+def parts_beyond(size: int) -> int:
+    """Megabytes of a body beyond the first."""
+    return max(0, -(-size // _PART_BYTES) - 1)
+
+
+SYSTEMS: Final = (ORIGINAL, as_measured(HINTS), as_measured(POLLING))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,31 +174,25 @@ class Bill:
         return self.datastore + self.instances + self.egress
 
 
-def parts_beyond(size: int) -> int:
-    """Entities for a body beyond the first: each holds a megabyte."""
-    return max(0, -(-size // _PART_BYTES) - 1)
-
-
 def bill(system: System, usage: Usage) -> Bill:
     """What a system costs for a month of usage."""
-    idle = usage.backends * usage.agents * MINUTES
-    parts = parts_beyond(usage.request_bytes) + parts_beyond(usage.answer_bytes)
-    reads = usage.requests * (system.reads + parts) + idle * system.idle_queries * EMPTY_QUERY.value
-    writes = usage.requests * (system.writes + parts) + idle * system.idle_writes
-    deletes = usage.requests * (system.deletes + parts)
+    further = parts_beyond(usage.request_bytes) + parts_beyond(usage.answer_bytes)
+    each = system.small.plus(further, system.megabyte)
+    used = Entities(0, 0, 0).plus(usage.requests, each).plus(usage.backends * usage.agents * MINUTES, system.idle)
     out = usage.requests * (usage.request_bytes + usage.answer_bytes) / _GIB
     return Bill(
-        datastore=_charge(reads, FREE_READS, READS, unit=100_000)
-        + _charge(writes, FREE_WRITES, WRITES, unit=100_000)
-        + _charge(deletes, FREE_DELETES, DELETES, unit=100_000),
+        datastore=_charge(used.read, FREE_READS, READS, unit=100_000)
+        + _charge(used.written, FREE_WRITES, WRITES, unit=100_000)
+        + _charge(used.deleted, FREE_DELETES, DELETES, unit=100_000),
         instances=_charge(_hours(system, usage), FREE_INSTANCE, INSTANCE),
         egress=_charge(out, FREE_EGRESS, EGRESS),
     )
 
 
 def agents_instances(system: System, usage: Usage) -> int:
-    """How many instances of the agents' service run: each waiting poll occupies a thread, or what it counts as one."""
-    return -(-usage.backends * usage.agents // system.threads)
+    """How many instances of the agents' service run: each waiting poll occupies a thread, or what it counts as one,
+    and each request a processor for a while."""
+    return max(-(-usage.backends * usage.agents // system.threads), proxy_instances(usage))
 
 
 def proxy_instances(usage: Usage) -> int:
@@ -224,16 +220,14 @@ def _inputs() -> str:
 
 
 def _behaviours() -> str:
-    header = ("", "calls", "read", "written", "deleted", "queries idle", "writes idle", "instance", "waits")
+    header = ("", "calls", "small request", "each further MB", "idle minute", "instance", "waits")
     rows = [
         (
             system.name,
             f"{system.calls:g}",
-            f"{system.reads:.1f}",
-            f"{system.writes:g}",
-            f"{system.deletes:g}",
-            f"{system.idle_queries:g}",
-            f"{system.idle_writes:g}",
+            _counts(system.small),
+            _counts(system.megabyte),
+            _counts(system.idle),
             f"F{system.f1}",
             f"{system.threads}",
         )
@@ -241,9 +235,14 @@ def _behaviours() -> str:
     ]
     sources = "\n".join(f"- **{system.name}**: {system.source}." for system in SYSTEMS)
     return (
-        "## What the systems do\n\nFor each request, entities; for each idle agent, a minute; and what one instance "
-        f"holds.\n\n{table(header, rows)}\n\n{sources}"
+        "## What the systems do\n\nCalls for a small request; entities read, written and deleted for it, for each "
+        "further megabyte of a body, and in a minute of an idle agent; and the polls that wait in one instance."
+        f"\n\n{table(header, rows)}\n\n{sources}"
     )
+
+
+def _counts(entities: Entities) -> str:
+    return " + ".join(f"{count:.1f}".removesuffix(".0") for count in entities)
 
 
 def _totals() -> str:

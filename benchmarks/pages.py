@@ -36,3 +36,11 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, rule: Sequenc
     """In Markdown; `rule` says of each column where its cells stand, by default all to the left."""
     rule = rule or ["---"] * len(header)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [header, rule, *rows])
+
+
+def rows_under(text: str, title: str) -> list[list[str]]:
+    """The cells of the table under a title of the third level, without its header; none where there is no such one."""
+    _, _, section = text.partition(f"### {title}\n")
+    lines = section.partition("\n#")[0].splitlines()
+    cells = [line.removeprefix("| ").removesuffix(" |").split(" | ") for line in lines if line.startswith("|")]
+    return cells[2:]

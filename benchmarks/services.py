@@ -6,12 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from benchmarks.measured import HINTS
 from benchmarks.systems import AGENT, System
 from tests.memcached import start_memcached
 from tests.system.shapes import AppEngine, Site
-
-POLLING: Final = "polling alone"
-HINTS: Final = "hints in a memcached"
 
 MEMCACHED: Final = "memcached"
 
