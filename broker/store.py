@@ -1,7 +1,8 @@
 """The contract of a store. Every sentence here has a test in `tests/contract/store_contract.py`.
 
-A store keeps records and never waits; waiting is `broker.waiting`. It has no clock: `now` is an argument of whatever
-depends on time. It decides nothing: the rules are `broker.exchange`, applied under one lock or in one transaction.
+A store keeps records and never waits; waiting is `broker.waiting`. It asks no clock for the time: `now` is an argument
+of whatever depends on it. It decides nothing: the rules are `broker.exchange`, applied under one lock or in one
+transaction.
 
 An exchange has two streams of bytes, each a whole HTTP/1.1 message: its *request*, written by the proxy and read by
 the agent, and its *answer*, written by the agent and read by the proxy. Both are appended by byte offset, so that a

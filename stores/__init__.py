@@ -8,6 +8,7 @@
       sqlite_schema     the tables of that file, from version to version
       sqlite_sign_outs  who has signed out, in the same file
     options           the options of a backend as a text, for both below and above
+    bounded           a map that holds so many keys and no more, likewise
     datastore         in Google Cloud Datastore, shared by all processes
       registrations     its half about backends
       lately              what it remembers of them
@@ -32,6 +33,7 @@
       memcached         such a cache
       appengine_memcache   another
 
-May import `broker` and `wire`; of them `datastore` and what is below it alone know google.cloud.ndb. No store has
-a clock, and none waits for anything but its service.
+May import `broker` and `wire`; of them `datastore` and what is below it alone know google.cloud.ndb. No store asks
+what time it is: `now` is an argument. By the monotonic clock grows old what a process remembers of a service, and ends
+what it asks of it. None waits for anything but its service.
 """

@@ -1,7 +1,7 @@
 """The store in Google Cloud Datastore (Firestore in Datastore mode), shared by all processes of the services.
 
 Of ndb it uses only the client (project, namespace, credentials, emulator), because a transaction of ndb costs three
-calls, and a request may cost eight in all; see `stores.conditional`.
+calls, and a small request six in all; see `stores.conditional`.
 """
 
 import itertools

@@ -6,6 +6,7 @@ from threading import Lock
 from typing import Final, Generic, TypeVar
 
 from broker.policy import Policy
+from stores.bounded import Bounded
 
 _VALUES: Final = 1_000
 
@@ -34,7 +35,7 @@ class Lately(Generic[K, V]):
         self._age = policy.backends_age.total_seconds()
         self._monotonic = monotonic
         self._lock = Lock()  # guards the two below
-        self._values: dict[K, _Read[V]] = {}
+        self._values: Bounded[K, _Read[V]] = Bounded(_VALUES)
         self._changes = 0
 
     def ticket(self) -> int:
@@ -58,8 +59,6 @@ class Lately(Generic[K, V]):
         """Remember what was read."""
         with self._lock:
             if ticket == self._changes:
-                if len(self._values) >= _VALUES:
-                    self._values.clear()
                 self._values[key] = _Read(value, self._monotonic())
 
     def drop(self, key: K) -> None:

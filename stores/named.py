@@ -1,6 +1,5 @@
 """What this process has named to agents, and these have not fetched yet."""
 
-from collections import OrderedDict
 from collections.abc import Iterable
 from datetime import datetime
 from threading import Lock
@@ -8,6 +7,7 @@ from typing import Final, NamedTuple
 
 from broker.model import LostPolls, Poll
 from broker.policy import Policy
+from stores.bounded import Bounded
 from stores.exchange_records import Record
 from wire.protocol import RequestId
 
@@ -27,7 +27,7 @@ class NamedRequests:
     def __init__(self, policy: Policy) -> None:
         self._lease = policy.name_lease
         self._lock = Lock()  # guards the map
-        self._names: OrderedDict[RequestId, _Name] = OrderedDict()
+        self._names: Bounded[RequestId, _Name] = Bounded(_NAMES)
 
     def without(self, records: Iterable[Record], *, now: datetime) -> list[Record]:
         """Those of them that are named to nobody."""
@@ -42,8 +42,6 @@ class NamedRequests:
                 if len(taken) < most and self._is_free(record, now):
                     self._names[record.exchange.request_id] = _Name(poll.agent_id, poll.poll_id, now + self._lease)
                     taken.append(record)
-            while len(self._names) > _NAMES:
-                self._names.popitem(last=False)
         return taken
 
     def _is_free(self, record: Record, now: datetime) -> bool:

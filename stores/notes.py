@@ -6,6 +6,7 @@ from typing import Final
 
 from broker.model import BackendStatus
 from broker.policy import Policy
+from stores.bounded import Bounded
 from wire.protocol import BackendId
 
 _NOTES: Final = 10_000
@@ -19,7 +20,7 @@ class Notes:
     def __init__(self, policy: Policy) -> None:
         self._spacing = policy.touch_spacing
         self._lock = Lock()  # guards the map
-        self._last: dict[BackendId, BackendStatus] = {}
+        self._last: Bounded[BackendId, BackendStatus] = Bounded(_NOTES)
 
     def reserve(self, backend_id: BackendId, status: BackendStatus) -> BackendStatus:
         """Those of the times that the caller has to note: until they are dropped, nobody else has to."""
@@ -43,8 +44,6 @@ class Notes:
             self._add(backend_id, status)
 
     def _add(self, backend_id: BackendId, status: BackendStatus) -> None:
-        if len(self._last) >= _NOTES:
-            self._last.clear()
         last = self._last.get(backend_id, NOTHING)
         self._last[backend_id] = BackendStatus(*(new or old for new, old in zip(status, last, strict=True)))
 

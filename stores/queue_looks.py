@@ -8,13 +8,13 @@ What a look named and nobody fetched is worth another look when it may be named 
 """
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable, Mapping
 from datetime import timedelta
 from threading import Lock
 from typing import Final, NamedTuple
 
 from broker.waiting import PendingKey
+from stores.bounded import Bounded
 from wire.protocol import RequestId
 
 _REMEMBERED: Final = 10_000
@@ -48,7 +48,7 @@ class QueueLooks:
         self._names_last_for = names_last_for.total_seconds()
         self._monotonic = monotonic
         self._lock = Lock()  # guards the map
-        self._last: OrderedDict[PendingKey, Look] = OrderedDict()
+        self._last: Bounded[PendingKey, Look] = Bounded(_REMEMBERED)
 
     def begin(self, key: PendingKey) -> Look | None:
         """Before each look; None where there is nothing to see."""
@@ -67,9 +67,6 @@ class QueueLooks:
             last = self._last.get(key)
             lately = self._named_lately(last, look.began) if last is not None else {}
             self._last[key] = look._replace(named=lately | dict.fromkeys(named, look.began))
-            self._last.move_to_end(key)
-            if len(self._last) > _REMEMBERED:
-                self._last.popitem(last=False)
 
     def fetched(self, key: PendingKey, request_id: RequestId) -> None:
         """One that was named has its agent."""

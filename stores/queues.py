@@ -12,6 +12,7 @@ from broker.batches import Room
 from broker.model import BackendStatus, Exchange, HandedOut, Poll, Sharing
 from broker.policy import Policy
 from broker.quotas import Load
+from stores.bounded import Bounded
 from stores.window import Window
 from wire.protocol import MAX_ENTRY_BYTES, BackendId, RequestId
 
@@ -131,14 +132,12 @@ class LostPollNames:
     CAPACITY: Final = 10_000
 
     def __init__(self) -> None:
-        self._ends: OrderedDict[tuple[BackendId, str, str], datetime] = OrderedDict()
+        self._ends: Bounded[tuple[BackendId, str, str], datetime] = Bounded(self.CAPACITY)
 
     def add(self, backend_id: BackendId, agent_id: str, poll_ids: Iterable[str], *, until: datetime) -> None:
         """Remember polls of an agent."""
         for poll_id in poll_ids:
             self._ends[backend_id, agent_id, poll_id] = until
-        while len(self._ends) > self.CAPACITY:
-            self._ends.popitem(last=False)
 
     def has(self, backend_id: BackendId, poll: Poll) -> bool:
         """True for a poll that is lost."""

@@ -33,7 +33,7 @@ def with_waiter(
 ) -> tuple[TellingStore, SharedWaiter]:
     """What this process has of the store, and its way to wait over it."""
     marks = _LearningMarks(hints, store.carried.learn) if hints is not None else None
-    waiter = SharedWaiter(policy, store_marks=store.marks, hints=marks)
+    waiter = SharedWaiter(policy, store_marks=store.marks, hints=marks, monotonic=monotonic)
     store.marks.tell(waiter.learn)
     looks = QueueLooks(
         waiter.read_hint,

@@ -9,19 +9,17 @@ With marks in a cache (`stores.hints`) looks are cheap and frequent, and the sto
 """
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from threading import Event, Lock
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol
 
 from broker.policy import Policy, hint_interval, idle_interval, polling_interval
 from broker.waiting import ExchangeKey, Key, PendingKey, Wait
+from stores.bounded import Bounded
 
 _REMEMBERED: Final = 10_000
-
-V = TypeVar("V")
 
 
 class Marks(Protocol):
@@ -37,7 +35,7 @@ class _Source:
     """Marks, and where each key stood in them last: whoever was asleep then, was woken."""
 
     marks: Marks
-    seen: OrderedDict[Key, Hashable] = field(default_factory=OrderedDict)
+    seen: Bounded[Key, Hashable] = field(default_factory=lambda: Bounded(_REMEMBERED))
 
 
 @dataclass(eq=False, slots=True)
@@ -82,8 +80,8 @@ class SharedWaiter:
         self._lock = Lock()  # guards all below; never held during a call
         self._sleepers: list[_Sleeper] = []
         self._wakes = 0
-        self._last_wake: OrderedDict[Key, int] = OrderedDict()
-        self._lively: OrderedDict[Key, float] = OrderedDict()
+        self._last_wake: Bounded[Key, int] = Bounded(_REMEMBERED)
+        self._lively: Bounded[Key, float] = Bounded(_REMEMBERED)
         """When something was to be expected last for the agents of a backend."""
         self._is_hinted = hints is not None
 
@@ -114,7 +112,7 @@ class SharedWaiter:
         if key not in found:
             return None
         with self._lock:
-            _remember(self._hints.seen, key, found[key])
+            self._hints.seen[key] = found[key]
         return found[key]
 
     def wake(self, key: Key) -> None:
@@ -132,7 +130,7 @@ class SharedWaiter:
         """There may soon be something for the agents of a backend, as after an answer."""
         now = self._monotonic()
         with self._lock:
-            _remember(self._lively, key, now)
+            self._lively[key] = now
             sleepers = self._of(key)
             for each in sleepers:
                 self._plan(each, now)
@@ -250,15 +248,15 @@ class SharedWaiter:
     def _note(self, source: _Source, key: Key, mark: Hashable) -> None:
         """Wake those who wait for the key, unless it stood there before: then they have been woken, or came later."""
         if source.seen.get(key) != mark:
-            _remember(source.seen, key, mark)
+            source.seen[key] = mark
             self._wake(key)
 
     def _wake(self, key: Key) -> None:
         self._wakes += 1
-        _remember(self._last_wake, key, self._wakes)
+        self._last_wake[key] = self._wakes
         sleepers = self._of(key)
         if isinstance(key, PendingKey):
-            _remember(self._lively, key, self._monotonic())
+            self._lively[key] = self._monotonic()
             sleepers = [_newest(sleepers)] if sleepers else []  # who gets something wakes the next
         for each in sleepers:
             each.is_woken = True
@@ -272,10 +270,3 @@ def _newest(sleepers: Sequence[_Sleeper]) -> _Sleeper:
     """The poll that began last: of an agent that was killed none is new, and on App Engine nobody sees that it has
     gone."""
     return max(sleepers, key=lambda each: each.began)
-
-
-def _remember(memory: OrderedDict[Key, V], key: Key, value: V) -> None:
-    memory[key] = value
-    memory.move_to_end(key)
-    if len(memory) > _REMEMBERED:
-        memory.popitem(last=False)
