@@ -142,7 +142,7 @@ def test_whatever_may_bring_long_parts_takes_its_turn(
     ndb_client.stub = counted = CountedLookups(ndb_client.stub)
     with ThreadPoolExecutor(MANY) as pool:
         assert None not in pool.map(lambda number: read(store, number), range(MANY))
-    assert counted.most == AT_ONCE
+    assert 0 < counted.most <= AT_ONCE
 
 
 def test_of_agents_that_answer_at_a_time_the_parts_of_one_count(ndb_client: Client) -> None:
