@@ -223,6 +223,15 @@ def test_a_client_that_stops_sending_is_told_so(agent: Agent) -> None:
             assert not fetching.read_reply().is_whole
 
 
+def test_a_client_that_closes_its_sending_side_has_gone(agent: Agent) -> None:
+    with ask(agent.url) as client:
+        request_id, _ = agent.take()
+        client.half_close()
+
+        assert client.read_to_end() == b""
+        assert agent.post(request_id, OK).reason == "unknown-request"
+
+
 def test_a_backend_may_answer_before_it_has_read_all(agent: Agent) -> None:
     with Connection(agent.url) as client:
         client.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n" + b"a" * 1000)
