@@ -15,7 +15,7 @@ index.
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -48,18 +48,18 @@ AGENT: Final = "agent"
 QUEUE: Final = "queue"
 """`queue_place`: its place among those that polls may list. Absent once it is taken."""
 
-_UNINDEXED: Final = (
-    "endUser",
-    "method",
-    "started",
-    EXPIRES,
-    "state",
-    "leasedUntil",
-    "failure",
-    "poll",
-    "upgrade",
-    *(f"{stream}{what}" for stream in ("request", "answer") for what in ("Parts", "End", "Ended", "Bytes")),
-)
+_OF_A_STREAM: Final = {"Parts": list, "End": int, "Ended": bool, "Bytes": bytes | None}
+
+_TYPES: Final[Mapping[str, Any]] = {
+    **dict.fromkeys((BACKEND, AGENT, "endUser", "method", "state", "failure"), str),
+    **dict.fromkeys(("started", EXPIRES), datetime),
+    **dict.fromkeys(("poll", "upgrade"), str | None),
+    "leasedUntil": datetime | None,
+    **{f"{stream}{what}": kind for stream in ("request", "answer") for what, kind in _OF_A_STREAM.items()},
+}
+"""Of the properties of an exchange; `QUEUE` is only asked for. What may be None may be absent."""
+
+_UNINDEXED: Final = tuple(name for name in _TYPES if name not in (BACKEND, AGENT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class Layout:
 
     def lost_poll(self, key: datastore.Key, *, until: datetime) -> datastore.Entity:
         """The word that a poll is lost."""
-        entity = datastore.Entity(key)
+        entity = datastore.Entity(key, exclude_from_indexes=(EXPIRES,))
         entity[EXPIRES] = until
         return entity
 
@@ -160,7 +160,7 @@ class Layout:
             return None
         try:
             return _record_of(found)
-        except (KeyError, ValueError):
+        except (TypeError, ValueError):
             if not self._has_told:
                 self._has_told = True
                 trace = trace_of(request_id_of(found.entity.key))
@@ -184,7 +184,11 @@ def queue_place(backend_id: BackendId, available: datetime) -> str:
 
 
 def _record_of(found: Versioned) -> Record:
+    """Raises `TypeError` and `ValueError` for what this version does not write."""
     entity = found.entity
+    for name, kind in _TYPES.items():
+        if not isinstance(entity.get(name), kind):
+            raise TypeError(name)
     exchange = Exchange(
         request_id=request_id_of(entity.key),
         backend_id=BackendId(entity[BACKEND]),

@@ -11,7 +11,7 @@ from datetime import datetime
 from google.cloud import datastore
 
 from stores import exchange_records as records
-from stores.conditional import EQUAL, UP_TO, Datastore, Versioned, delete
+from stores.conditional import EQUAL, Datastore, Versioned, delete
 from stores.exchange_records import EXCHANGE, Layout
 from stores.recent_records import RecentRecords
 from wire.protocol import BackendId
@@ -47,8 +47,8 @@ class Removal:
         """How many exchanges each page of the sweep took."""
         for page in self._datastore.query(EXCHANGE, page=records.PAGE):
             yield self._remove_expired(page, now)
-        for page in self._datastore.query(records.LOST_POLL, (records.EXPIRES, UP_TO, now), keys_only=True):
-            self._datastore.commit_each([delete(found.entity.key) for found in page])
+        for page in self._datastore.query(records.LOST_POLL):
+            self._datastore.commit_each([delete(found.entity.key) for found in page if _has_expired(found, now)])
             yield 0
         for kind in records.PART_KINDS:
             # No more of them than exchanges that they may belong to.
@@ -59,7 +59,7 @@ class Removal:
     def _remove_expired(self, page: list[Versioned], now: datetime) -> int:
         """Those that nobody has prolonged meanwhile. Only their date is looked at, so that an entity goes that another
         version wrote, and one that has none."""
-        expired = [found for found in page if not (expires := found.entity.get(records.EXPIRES)) or expires <= now]
+        expired = [found for found in page if _has_expired(found, now)]
         gone = self._datastore.commit_each([delete(found.entity.key, found.version) for found in expired])
         for found in expired:
             self._recent.drop(records.request_id_of(found.entity.key))
@@ -69,3 +69,9 @@ class Removal:
         """Remove the parts that belong to no exchange: where there is none, there never will be one again."""
         living = self._datastore.lookup(list({key.parent for key in keys}))
         self._datastore.commit_each([delete(key) for key in keys if key.parent not in living])
+
+
+def _has_expired(found: Versioned, now: datetime) -> bool:
+    """What has no date, or something else in its place, nobody wants."""
+    expires = found.entity.get(records.EXPIRES)
+    return not isinstance(expires, datetime) or expires <= now

@@ -504,6 +504,28 @@ def test_what_another_version_wrote_is_unknown_passed_over_and_told_once(
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"expires": "2999-01-01"},
+        {"started": 5},
+        {"leasedUntil": 5},
+        {"state": "?"},
+        {"requestEnd": "1"},
+        {"answerParts": 1},
+    ],
+)
+def test_what_is_of_another_type_than_ours_keeps_no_poll_from_the_others(
+    ndb_client: Client, store: DatastoreStore, properties: dict[str, object]
+) -> None:
+    raw = Datastore(ndb_client)
+    odd = Layout(raw).entity(Record(an_exchange("odd")))
+    odd.update(properties)
+    raw.commit([put(odd)])
+    store.add_exchange(an_exchange(), b"ask", last=True)
+    assert store.claim_pending(BACKEND, agent_id=AGENT, now=NOON) == [REQUEST]
+
+
 def test_a_registration_of_the_original_is_read(ndb_client: Client, store: DatastoreStore) -> None:
     raw = Datastore(ndb_client)
     entity = datastore.Entity(raw.key("backend", "theirs"))
@@ -766,5 +788,6 @@ def test_the_relay_reads_what_calls_are_about(store: DatastoreStore, relay: Data
         Call("RunQuery", 0, read=("backend",)),
         Call("Commit", 0, deleted=("exchange", "requestPart")),
         Call("RunQuery", 0, read=("exchange",)),
-        *(Call("RunQuery", 0, read=(kind,), is_keys_only=True) for kind in (LOST_POLL, *PART_KINDS)),
+        Call("RunQuery", 0, read=(LOST_POLL,)),
+        *(Call("RunQuery", 0, read=(kind,), is_keys_only=True) for kind in PART_KINDS),
     ]

@@ -8,6 +8,7 @@ import pytest
 from google.cloud import datastore
 from google.cloud.ndb import Client
 
+from broker.model import LostPolls
 from broker.policy import Policy
 from stores.conditional import Datastore, put
 from stores.datastore import DatastoreStore
@@ -70,14 +71,28 @@ def test_a_sweep_stops_when_its_time_is_over_and_the_next_one_goes_on(raw: Datas
     assert count(raw) == 0
 
 
-@pytest.mark.parametrize("properties", [{}, {EXPIRES: None}, {EXPIRES: NOON, "written-by": "another version"}])
-def test_an_exchange_goes_by_its_date_alone_and_one_without_a_date_at_once(
-    properties: dict[str, Any], raw: Datastore, store: DatastoreStore
+@pytest.mark.parametrize("kind", [EXCHANGE, LOST_POLL])
+@pytest.mark.parametrize(
+    "properties",
+    [{}, {EXPIRES: None}, {EXPIRES: "2999-01-01"}, {EXPIRES: 5}, {EXPIRES: NOON, "written-by": "another version"}],
+)
+def test_what_a_sweep_takes_goes_by_its_date_alone_and_at_once_where_that_is_none(
+    properties: dict[str, Any], kind: str, raw: Datastore, store: DatastoreStore
 ) -> None:
-    planted = datastore.Entity(raw.key(EXCHANGE, "id:planted"))
+    planted = datastore.Entity(raw.key(kind, "id:planted"))
     planted.update(properties)
     raw.commit([put(planted)])
-    assert store.sweep(now=NOON) == 1
+    assert store.sweep(now=NOON) == (1 if kind == EXCHANGE else 0)
+    assert count(raw) == 0
+
+
+def test_the_word_that_a_poll_is_lost_stays_until_its_date(raw: Datastore, store: DatastoreStore) -> None:
+    store.take_back(BACKEND, LostPolls(frozenset(("poll-1",))), agent_id="agent-1", now=NOON)
+    [[word]] = raw.query(LOST_POLL)
+    assert word.entity.exclude_from_indexes == {EXPIRES}
+    store.sweep(now=word.entity[EXPIRES] - timedelta(seconds=1))
+    assert count(raw) == 1
+    store.sweep(now=word.entity[EXPIRES])
     assert count(raw) == 0
 
 
