@@ -3,15 +3,22 @@
 An answer that has come to its end never changes, and it is stored before it is carried. The entity's version comes with
 it, so that the deletion that follows needs no look-up either. The request stays out of the cache: who waits for its
 answer has it.
+
+A digest goes before it, because caches, and what lies between, do not promise that bytes stay what they were. It is no
+signature: who can write into the cache can answer users.
 """
 
+import hashlib
 from dataclasses import replace
+from typing import Final
 
 from broker.waiting import ExchangeKey, Key
 from stores.conditional import Versioned, decode, encode
 from stores.exchange_records import Layout, Record
 from stores.exchange_streams import Stream
 from stores.recent_records import RecentRecords
+
+_DIGEST_BYTES: Final = 8
 
 
 class CarriedAnswers:
@@ -27,19 +34,25 @@ class CarriedAnswers:
         if record is None or not _has_whole_answer(record):
             return b""
         carried = replace(record, request=_without_bytes(record.request))
-        return encode(Versioned(self._layout.entity(carried), record.version))
+        data = encode(Versioned(self._layout.entity(carried), record.version))
+        return _digest(data) + data
 
     def learn(self, key: Key, data: bytes) -> None:
         """Remember it for whoever waits for it here. What cannot be read, or is no news, is as good as nothing."""
         known = self._recent.find(key.request_id) if isinstance(key, ExchangeKey) else None
-        if known is None:
+        digest, carried = data[:_DIGEST_BYTES], data[_DIGEST_BYTES:]
+        if known is None or digest != _digest(carried):
             return
         try:
-            record = self._layout.record(decode(data))
+            record = self._layout.record(decode(carried))
         except ValueError:
             return
         if record is not None and _is_news(record, known):
             self._recent.put(replace(record, request=known.request), fresh="answer")
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=_DIGEST_BYTES).digest()
 
 
 def _is_news(record: Record, known: Record) -> bool:

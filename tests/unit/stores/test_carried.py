@@ -1,5 +1,6 @@
 """Two processes over one Datastore: what one has stored, the other learns without asking for it."""
 
+import hashlib
 from dataclasses import dataclass, field
 
 import pytest
@@ -80,8 +81,23 @@ def test_of_a_request_nothing_is_carried(carrying: Carrying) -> None:
 def test_what_cannot_be_read_is_not_learned(carrying: Carrying, data: bytes) -> None:
     answer(carrying.agents, 0, ANSWER, last=True)
     carrying.users.carried.learn(KEY, data)
+    carrying.users.carried.learn(KEY, hashlib.blake2b(data, digest_size=8).digest() + data)
 
     assert part_of_answer(carrying.users, 0) == Part(0, ANSWER, last=True)
+
+
+def test_what_has_changed_on_its_way_is_not_learned(carrying: Carrying, relay: DatastoreRelay) -> None:
+    answer(carrying.agents, 0, ANSWER, last=True)
+    data = carrying.agents.carried.pack(KEY)
+    at = data.index(ANSWER)
+    for place in (0, at, len(data) - 1):
+        changed = bytes((*data[:place], data[place] ^ 1, *data[place + 1 :]))
+        carrying.users.carried.learn(KEY, changed)
+    carrying.users.carried.learn(KEY, data[:at])
+    relay.calls.clear()
+
+    assert part_of_answer(carrying.users, 0) == Part(0, ANSWER, last=True)
+    assert relay.methods() == {"Lookup": 1}
 
 
 def test_what_is_of_another_exchange_is_not_learned(carrying: Carrying, relay: DatastoreRelay) -> None:
