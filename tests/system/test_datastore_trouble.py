@@ -80,7 +80,7 @@ def plant(client: Client, backend_id: str) -> None:
         an_exchange(f"old-{number}", backend_id=backend_id, started=long_ago, expires=long_ago)
         for number in range(ABANDONED)
     ]
-    store, raw = DatastoreStore(client, Policy()), Datastore(client)
+    store, raw = DatastoreStore(client, Policy()), Datastore(client, timeout=60 * SECOND)
     for exchange in old[:WITH_PARTS]:
         store.add_exchange(exchange, pattern(40_000), last=True)
     raw.commit_each([put(Layout(raw).entity(Record(exchange))) for exchange in old[WITH_PARTS:]])
