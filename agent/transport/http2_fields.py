@@ -84,6 +84,7 @@ def response_head(fields: Sequence[tuple[bytes, bytes]], *, method: str, is_end:
 
     `is_end` says that no body follows. A body of unknown length is chunked, so that trailers have a place.
     """
+    _require_size(fields)
     if not fields or fields[0][0] != b":status":
         raise MalformedMessage("an answer that does not begin with its status")
     status = _status(fields[0][1])
@@ -117,6 +118,7 @@ def has_no_body(status: int, *, method: str) -> bool:
 
 def response_trailers(fields: Sequence[tuple[bytes, bytes]]) -> Headers:
     """The trailers of an answer that may travel on. Raises `WireError`."""
+    _require_size(fields)
     return allowed_trailers(_regular(fields))
 
 
@@ -127,10 +129,14 @@ def _status(value: bytes) -> int:
     return int(value)
 
 
+def _require_size(fields: Sequence[tuple[bytes, bytes]]) -> None:
+    """By the measure of RFC 9113 section 6.5.2, in which the peer was told the limit; as HTTP/1.1 they are shorter."""
+    if sum(len(name) + len(value) + 32 for name, value in fields) > MAX_HEAD_BYTES:
+        raise MessageTooLarge(f"fields over {MAX_HEAD_BYTES} bytes", status_hint=431)
+
+
 def _regular(fields: Sequence[tuple[bytes, bytes]]) -> Headers:
     """Fields that are no pseudo-fields, spelled as HTTP/1.1 servers do."""
-    if sum(len(name) + len(value) for name, value in fields) > MAX_HEAD_BYTES:
-        raise MessageTooLarge(f"fields over {MAX_HEAD_BYTES} bytes", status_hint=431)
     for name, value in fields:
         # Upper case, a colon in front (a pseudo-field in the wrong place), and all that is no token.
         if _NAME.fullmatch(name) is None:

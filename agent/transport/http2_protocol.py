@@ -18,6 +18,9 @@ MAX_STREAMS: Final = 128
 # Enough for all streams, so that one that nobody reads does not stop the others.
 _CONNECTION_BYTES: Final = MAX_STREAMS * STREAM_BYTES
 
+_DECODED_BYTES: Final = 16 * MAX_HEAD_BYTES
+"""What the fields of one answer may come to in memory, before they are refused."""
+
 _INITIAL_WINDOW: Final = 65_535  # RFC 9113 section 6.9.2
 
 
@@ -53,6 +56,8 @@ def open_protocol() -> H2Connection:
             SettingCodes.MAX_HEADER_LIST_SIZE: MAX_HEAD_BYTES,
         },
     )
+    # An answer over the limit is refused by `http2_fields`, by itself: the decoder would end all streams for it.
+    protocol.decoder.max_header_list_size = _DECODED_BYTES
     protocol.initiate_connection()
     protocol.increment_flow_control_window(_CONNECTION_BYTES - _INITIAL_WINDOW)
     return protocol

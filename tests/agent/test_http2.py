@@ -321,6 +321,27 @@ def test_a_malformed_answer_is_broken_and_the_connection_goes_on(fields: list[tu
                 client.call(a_head("POST", "/bad"), limit=LIMIT)
 
 
+@pytest.mark.parametrize(("size", "is_taken"), [(65_535, True), (65_536, True), (65_537, False)])
+@pytest.mark.parametrize("count", [1, 500])
+def test_the_fields_of_an_answer_have_a_limit_and_the_connection_goes_on(count: int, size: int, is_taken: bool) -> None:
+    # RFC 9113 section 6.5.2: 32 bytes for each field beside its name and value, `:status` among them.
+    small = [("a", "x")] * (count - 1)
+    left = size - sum(len(name) + len(value) + 32 for name, value in [(":status", "200"), *small, ("b", "")])
+    fields = [*small, ("b", "x" * left)]
+
+    def handle(http2: Http2Wire, call: Call) -> None:
+        http2.answer(call, b"hello", *(fields if call.get(":path") == "/long" else []))
+
+    with peer(serving(handle)) as backend, a_client(backend.url) as client:
+        if is_taken:
+            assert read(client.call(a_head(target="/long"), limit=LIMIT))[0] == b"hello"
+        else:
+            with pytest.raises(Broken, match="fields over 65536 bytes"):
+                client.call(a_head(target="/long"), limit=LIMIT)
+        assert read(client.call(a_head(), limit=LIMIT))[0] == b"hello"
+        assert backend.accepted == 1
+
+
 @pytest.mark.parametrize("length", ["3", "7"])
 def test_a_body_of_another_length_than_announced_is_never_whole(length: str) -> None:
     def handle(http2: Http2Wire, call: Call) -> None:
