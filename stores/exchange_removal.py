@@ -7,6 +7,7 @@ grows with what is there; every page is over and done with when the next is aske
 import itertools
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from typing import Final
 
 from google.cloud import datastore
 
@@ -15,6 +16,9 @@ from stores.conditional import EQUAL, Datastore, Versioned, delete
 from stores.exchange_records import EXCHANGE, Layout
 from stores.recent_records import RecentRecords
 from wire.protocol import BackendId
+
+PAGE: Final = 150
+"""Exchanges with their inline bytes, 10 MB at most: in the service that sweeps there is nothing else to hold."""
 
 
 class Removal:
@@ -27,7 +31,7 @@ class Removal:
 
     def of_backend(self, backend_id: BackendId) -> None:
         """Remove the exchanges of a backend, with their bytes."""
-        for page in self._datastore.query(EXCHANGE, (records.BACKEND, EQUAL, backend_id), page=records.PAGE):
+        for page in self._datastore.query(EXCHANGE, (records.BACKEND, EQUAL, backend_id), page=PAGE):
             keys = [found.entity.key for found in page]
             parts = itertools.chain.from_iterable(map(self._layout.part_keys, self._layout.records(page)))
             self._datastore.commit_each([delete(key) for key in (*keys, *parts)])
@@ -45,14 +49,14 @@ class Removal:
 
     def _pages(self, now: datetime) -> Iterator[int]:
         """How many exchanges each page of the sweep took."""
-        for page in self._datastore.query(EXCHANGE, page=records.PAGE):
+        for page in self._datastore.query(EXCHANGE, page=PAGE):
             yield self._remove_expired(page, now)
         for page in self._datastore.query(records.LOST_POLL):
             self._datastore.commit_each([delete(found.entity.key) for found in page if _has_expired(found, now)])
             yield 0
         for kind in records.PART_KINDS:
-            # No more of them than exchanges that they may belong to.
-            for page in self._datastore.query(kind, keys_only=True, page=records.PAGE):
+            # Of as many exchanges at most.
+            for page in self._datastore.query(kind, keys_only=True, page=PAGE):
                 self._remove_orphans([found.entity.key for found in page])
                 yield 0
 

@@ -14,6 +14,7 @@ from stores.conditional import Datastore, put
 from stores.datastore import DatastoreStore
 from stores.exchange_records import EXCHANGE, EXPIRES, LOST_POLL, PART_KINDS, Layout
 from stores.exchange_removal import Removal
+from stores.exchange_streams import MAX_INLINE_BYTES
 from stores.recent_records import RecentRecords
 from tests.factories import BACKEND, REQUEST, an_exchange
 from tests.fakes.clock import NOON
@@ -67,6 +68,7 @@ def test_a_sweep_stops_when_its_time_is_over_and_the_next_one_goes_on(raw: Datas
     abandon(raw, ABANDONED)
     first = store.sweep(now=NOON, is_over=lambda: True)
     assert 0 < first < ABANDONED
+    assert first * 2 * MAX_INLINE_BYTES < 10_000_000
     assert store.sweep(now=NOON) == ABANDONED - first
     assert count(raw) == 0
 
