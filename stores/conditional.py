@@ -5,6 +5,7 @@ the service refuses it when another write came first: a conditional write costs 
 three.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,7 +20,7 @@ from google.cloud.datastore_v1.types import query as queries
 from google.cloud.ndb import Client
 from google.protobuf.message import DecodeError
 
-from stores.calls import CONTENDED, INTERRUPTED, TIMEOUT, CallFailed, Code, repeat
+from stores.calls import CONTENDED, TIMEOUT, UNCLEAR, CallFailed, Code, repeat
 
 MAX_MUTATIONS: Final = 400
 """Datastore takes 500 changes in a commit (cloud.google.com/datastore/docs/concepts/limits)."""
@@ -27,6 +28,8 @@ MAX_MUTATIONS: Final = 400
 _VERSION_BYTES: Final = 8
 _PAGE: Final = 300
 _LOOKUP: Final = 500
+_READ_WITHIN: Final = 1.0
+"""Seconds after which nothing is read again, not even what the service gave up by itself: somebody waits."""
 REFUSED: Final = frozenset({Code.FAILED_PRECONDITION, Code.ALREADY_EXISTS})
 """How a change is refused that has a condition. Elsewhere they mean other things: an index that is missing, say."""
 
@@ -116,14 +119,14 @@ class Datastore:
         where = {"project": self._client.project, "namespace": self._client.namespace, "database": self._database}
         return datastore.Key(*path, **{name: value for name, value in where.items() if value})
 
-    def lookup(self, keys: Sequence[datastore.Key]) -> dict[datastore.Key, Versioned]:
-        """What is there of these, strongly consistent."""
+    def lookup(self, keys: Sequence[datastore.Key], *, timeout: float | None = None) -> dict[datastore.Key, Versioned]:
+        """What is there of these, strongly consistent. `timeout`: in seconds, of a single attempt."""
         found: dict[datastore.Key, Versioned] = {}
         for start in range(0, len(keys), _LOOKUP):
             wanted = [key.to_protobuf() for key in keys[start : start + _LOOKUP]]
             while wanted:
                 request = self._request(api.LookupRequest, keys=wanted)
-                response = self._call(self._client.stub.lookup, request, repeatable=INTERRUPTED)
+                response = self._read(self._client.stub.lookup, request, timeout=timeout)
                 for result in response.found:
                     entity = helpers.entity_from_protobuf(result.entity._pb)
                     found[entity.key] = Versioned(entity, result.version)
@@ -152,7 +155,7 @@ class Datastore:
         is_whole = False
         while not is_whole:
             request = self._request(api.RunQueryRequest, partition_id=partition, query=query)
-            batch = self._call(self._client.stub.run_query, request, repeatable=INTERRUPTED).batch
+            batch = self._read(self._client.stub.run_query, request).batch
             results = [
                 Versioned(helpers.entity_from_protobuf(each.entity._pb), each.version) for each in batch.entity_results
             ]
@@ -211,15 +214,21 @@ class Datastore:
     def _request(self, kind: Callable[..., Any], **fields: Any) -> Any:
         return kind(project_id=self._client.project, database_id=self._database, **fields)
 
+    def _read(self, method: Callable[..., Any], request: Any, *, timeout: float | None = None) -> Any:
+        """A call that does no harm twice. Raises `CallFailed`."""
+        within = _READ_WITHIN if timeout is None else 0
+        return self._call(method, request, repeatable=UNCLEAR, within=within, timeout=timeout)
+
     def _call(
         self,
         method: Callable[..., Any],
         request: Any,
         *,
         repeatable: frozenset[grpc.StatusCode],
+        within: float = math.inf,
         timeout: float | None = None,
     ) -> Any:
-        """Call, and call again after errors that are `repeatable`. Raises `CallFailed`."""
+        """Call, and call again after errors that are `repeatable`, `within` so many seconds. Raises `CallFailed`."""
 
         def call() -> Any:
             try:
@@ -227,7 +236,7 @@ class Datastore:
             except grpc.RpcError as exc:
                 raise CallFailed(exc) from exc
 
-        return repeat(call, after=repeatable)
+        return repeat(call, after=repeatable, within=within)
 
 
 def _filter(name: str, operator: Any, value: Any) -> dict[str, Any]:

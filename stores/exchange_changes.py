@@ -26,8 +26,9 @@ _ATTEMPTS: Final = 30
 _ADDED_WITHIN: Final = 0.5
 """Seconds after which a new exchange is not tried again: its user waits."""
 
-_WITHDRAWN_WITHIN: Final = 0.25
-"""Seconds for a try to take one away of which nothing is known, before its user is told so."""
+_LAST_CALLS: Final = 0.25
+"""Seconds for each of the two calls that are made before its user is told that nothing is known of it: whether it is
+there, and that it go."""
 
 Parts = dict[str, bytes]
 Move = Callable[[Record], tuple[Record, Side, Parts]]
@@ -107,8 +108,9 @@ class Changes:
         try:
             added = repeat(lambda: self._add(record, parts), after=UNCLEAR, within=_ADDED_WITHIN)
         except StoreUnavailable:
-            self._withdraw(record)
-            raise
+            if (found := self._find_or_withdraw(record)) is None:
+                raise
+            added = found
         # Who queues a request looks for its answer at once.
         self._recent.put(added, fresh="answer")
 
@@ -118,15 +120,24 @@ class Changes:
             new = insert(self._layout.entity(record))
             return replace(record, version=self._write(self._additions, new, record, "request", parts, set()))
         except Conflict:
-            stored = self._layout.record(self._datastore.lookup([self._key(record)]).get(self._key(record)))
-            if stored is None or not is_same(stored, record):
+            if (found := self._find(record)) is None:
                 raise
-            return stored
+            return found
 
-    def _withdraw(self, record: Record) -> None:
+    def _find(self, record: Record, *, timeout: float | None = None) -> Record | None:
+        """A new record, if it is there."""
+        key = self._key(record)
+        found = self._layout.record(self._datastore.lookup([key], timeout=timeout).get(key))
+        return found if found is not None and is_same(found, record) else None
+
+    def _find_or_withdraw(self, record: Record) -> Record | None:
+        with suppress(StoreUnavailable):
+            if (found := self._find(record, timeout=_LAST_CALLS)) is not None:
+                return found
         keys = [self._key(record), *self._layout.part_keys(record)]
         with suppress(StoreUnavailable):
-            self._datastore.commit(map(delete, keys), timeout=_WITHDRAWN_WITHIN)
+            self._datastore.commit(map(delete, keys), timeout=_LAST_CALLS)
+        return None
 
     def _write(
         self,

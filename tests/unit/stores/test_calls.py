@@ -1,15 +1,14 @@
 """`stores.calls`: which failures are tried again, how often, and what is said in the end."""
 
-from types import SimpleNamespace
-
 import pytest
 from grpc import StatusCode
 
 from stores.calls import ATTEMPTS, CONTENDED, INTERRUPTED, CallFailed, repeat
+from tests.fakes.grpc_failure import Failure
 
 
 def a_failure(code: StatusCode) -> CallFailed:
-    return CallFailed(SimpleNamespace(code=lambda: code, details=lambda: "no luck"))
+    return CallFailed(Failure(code))
 
 
 class Failing:
@@ -35,6 +34,13 @@ def test_a_failure_says_how_the_call_failed() -> None:
 @pytest.mark.parametrize("code", sorted(INTERRUPTED, key=lambda code: code.name))
 def test_what_was_interrupted_is_tried_again(code: StatusCode) -> None:
     assert repeat(Failing(ATTEMPTS - 1, code), after=INTERRUPTED) == ATTEMPTS
+
+
+def test_after_a_while_nothing_is_tried_again() -> None:
+    act = Failing(1, StatusCode.ABORTED)
+    with pytest.raises(CallFailed):
+        repeat(act, after=CONTENDED, within=0)
+    assert act.called == 1
 
 
 def test_the_last_failure_is_raised() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
 
+import grpc
 import pytest
 import yaml
 from google.cloud import datastore
@@ -35,6 +36,7 @@ from tests.datastore_relay import Call, DatastoreRelay, relayed
 from tests.emulator import connect
 from tests.factories import BACKEND, REQUEST, a_backend, an_exchange
 from tests.fakes.clock import NOON
+from tests.fakes.grpc_failure import Failure
 from wire.protocol import MAX_ENTRY_BYTES, RequestId
 
 pytestmark = pytest.mark.loopback
@@ -760,6 +762,20 @@ def test_a_call_is_repeated_only_where_that_does_no_harm(name: str, calls: dict[
     with relayed(gone, "127.0.0.1:1") as relay, pytest.raises(StoreUnavailable):
         METHODS[name](DatastoreStore(gone, POLICY))
     assert relay.methods() == calls
+
+
+def test_a_reading_call_that_the_service_gives_up_early_is_repeated(ndb_client: Client, store: DatastoreStore) -> None:
+    fetched(store)
+    there, calls = ndb_client.stub, []
+
+    def lookup(*args: object, **kwargs: object) -> object:
+        calls.append("Lookup")
+        if len(calls) < ATTEMPTS:
+            raise Failure(grpc.StatusCode.DEADLINE_EXCEEDED)
+        return there.lookup(*args, **kwargs)
+
+    ndb_client.stub = SimpleNamespace(lookup=lookup)
+    assert store.read_answer(BACKEND, REQUEST, 0).exchange.state is State.FETCHED
 
 
 def test_a_note_that_may_have_been_made_is_not_made_again(ndb_client: Client, store: DatastoreStore) -> None:

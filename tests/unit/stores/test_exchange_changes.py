@@ -5,7 +5,6 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, Final
 
-import grpc
 import pytest
 from google.cloud.ndb import Client
 from grpc import StatusCode
@@ -13,7 +12,7 @@ from grpc import StatusCode
 from broker.errors import DuplicateRequest, StoreUnavailable
 from broker.model import Part, State
 from broker.policy import Policy
-from stores.calls import UNCLEAR
+from stores.calls import ATTEMPTS, UNCLEAR
 from stores.conditional import Datastore
 from stores.datastore import DatastoreStore
 from stores.exchange_records import EXCHANGE, PART_KINDS
@@ -21,25 +20,13 @@ from stores.exchange_streams import MAX_INLINE_BYTES
 from tests.emulator import connect
 from tests.factories import BACKEND, REQUEST, an_exchange
 from tests.fakes.clock import NOON
+from tests.fakes.grpc_failure import Failure
 
 pytestmark = pytest.mark.loopback
 
 AGENT: Final = "agent-1"
 CODES: Final = sorted(UNCLEAR, key=lambda code: code.name)
 LARGE: Final = bytes(MAX_INLINE_BYTES + 1)
-
-
-class Failed(grpc.RpcError):  # type: ignore[misc]  # grpc has no types
-    """A call that failed."""
-
-    def __init__(self, code: StatusCode) -> None:
-        self._code = code
-
-    def code(self) -> StatusCode:
-        return self._code
-
-    def details(self) -> str:
-        return "no luck"
 
 
 @pytest.fixture
@@ -64,7 +51,7 @@ def commits(client: Client, *acts: Callable[[Callable[[], Any]], Any], then_look
 
     def lookup(*args: Any, **kwargs: Any) -> Any:
         if then_lookups_fail:
-            raise Failed(StatusCode.UNAVAILABLE)
+            raise Failure(StatusCode.UNAVAILABLE)
         return there.lookup(*args, **kwargs)
 
     client.stub = SimpleNamespace(commit=commit, lookup=lookup, run_query=there.run_query)
@@ -76,7 +63,7 @@ def made_and(code: StatusCode, *, meanwhile: Callable[[], object] = lambda: None
     def act(make: Callable[[], Any]) -> Any:
         make()
         meanwhile()
-        raise Failed(code)
+        raise Failure(code)
 
     return act
 
@@ -85,7 +72,7 @@ def refused(code: StatusCode) -> Callable[[Callable[[], Any]], Any]:
     """Do not make it."""
 
     def act(make: Callable[[], Any]) -> Any:
-        raise Failed(code)
+        raise Failure(code)
 
     return act
 
@@ -132,6 +119,13 @@ def test_another_one_under_its_id_stays_another_one(
     with pytest.raises(DuplicateRequest):
         store.add_exchange(an_exchange(), b"ask", last=True)
     assert elsewhere.read_answer(BACKEND, REQUEST, 0).exchange.end_user == "you@example.com"
+
+
+def test_one_that_is_found_when_no_call_could_say_so_is_there(ndb_client: Client, store: DatastoreStore) -> None:
+    code = StatusCode.DEADLINE_EXCEEDED
+    commits(ndb_client, made_and(code), *[refused(code)] * (ATTEMPTS - 1))
+    store.add_exchange(an_exchange(), b"ask", last=True)
+    assert store.read_request(BACKEND, REQUEST, 0) == Part(0, b"ask", last=True)
 
 
 @pytest.mark.parametrize("request_", [b"ask", LARGE])

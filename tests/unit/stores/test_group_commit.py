@@ -14,18 +14,8 @@ from broker.errors import StoreUnavailable
 from stores.calls import CallFailed, Code
 from stores.conditional import Conflict, name_of, put
 from stores.group_commit import AT_ONCE, MAX_CHANGES, GroupCommit
+from tests.fakes.grpc_failure import Failure
 from tests.timing import SECOND, wait_until
-
-
-class Failure(grpc.RpcError):
-    def __init__(self, code: grpc.StatusCode) -> None:
-        self._code = code
-
-    def code(self) -> grpc.StatusCode:
-        return self._code
-
-    def details(self) -> str:
-        return "told to"
 
 
 class Datastore:
