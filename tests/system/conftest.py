@@ -14,8 +14,9 @@ import pytest
 from tests.memcached import require_memcached
 from tests.system.backends import Httpbin, Peer
 from tests.system.processes import running
-from tests.system.shapes import AppEngine, Shape, Site, Standalone
+from tests.system.shapes import RESPONSE_TIMEOUT, AppEngine, Shape, Site, Standalone
 from tests.system.unreliable_memcached import start_unreliable_memcached
+from tests.timing import SECOND
 
 _SHOWN: Final = 6000
 """How much of the end of each program's output is shown, in characters."""
@@ -29,21 +30,12 @@ Serve = Callable[..., Site]
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "system: real programs over loopback; every test in this folder")
-    config.addinivalue_line("markers", "with_hints: also on App Engine's shape with a memcache that fails at random")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items[:] = [item for item in items if _is_wanted(item)]
     for item in items:
         if item.path.parent == Path(__file__).parent:
             item.add_marker(pytest.mark.system)
-
-
-def _is_wanted(item: pytest.Item) -> bool:
-    """False for a test with hints that is not marked `with_hints`."""
-    callspec = getattr(item, "callspec", None)
-    is_hinted = callspec is not None and callspec.params.get("shape_name") == HINTED
-    return not is_hinted or item.get_closest_marker("with_hints") is not None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -101,9 +93,16 @@ def hinted_appengine(folder: Path) -> Iterator[AppEngine]:
 
 @pytest.fixture(scope="module", params=["standalone", "appengine", HINTED])
 def shape_name(request: pytest.FixtureRequest) -> str:
-    """Every scenario runs on both shapes; those that are marked `with_hints`, also with hints."""
+    """Every scenario runs on both shapes, and on App Engine's with hints, too: of a memcache that fails at random."""
     name: str = request.param
     return name
+
+
+@pytest.fixture
+def at_once(shape_name: str) -> float:
+    """Seconds in which anything is over that no time limit has to end. Where hints are lost, agent and user come to it
+    by looks that are seconds apart."""
+    return RESPONSE_TIMEOUT - SECOND if shape_name == HINTED else 2 * SECOND
 
 
 def _a_shape(name: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[Shape]:

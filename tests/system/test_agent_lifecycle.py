@@ -30,7 +30,6 @@ def wait_until_begun(peer: Peer, test_id: str, count: int = 1) -> None:
     )
 
 
-@pytest.mark.with_hints
 def test_requests_in_flight_end_in_time_when_their_agent_is_killed_and_the_next_agent_serves(
     serve_fresh: Serve, peer: Peer
 ) -> None:
@@ -89,7 +88,6 @@ DRAINED: Final = 20
 """Row 26 of the table of promises; they sleep, so two cores will do."""
 
 
-@pytest.mark.with_hints
 def test_a_stopping_agent_answers_all_it_has_begun_and_what_comes_meanwhile_goes_to_another(
     serve_fresh: Serve, peer: Peer
 ) -> None:
@@ -132,7 +130,6 @@ def test_an_idle_agent_that_is_asked_to_stop_ends_at_once(serve_fresh: Serve, pe
     assert site.agents[0].wait(3 * SECOND) == 0
 
 
-@pytest.mark.with_hints
 def test_a_request_that_comes_while_the_agent_is_away_is_served_when_it_is_back(serve_fresh: Serve, peer: Peer) -> None:
     site, test_id = serve_fresh(peer.url), uuid4().hex
     site.agents[0].kill()
@@ -147,7 +144,6 @@ def test_a_request_that_comes_while_the_agent_is_away_is_served_when_it_is_back(
     assert len(peer.notes_of(test_id)) == 1
 
 
-@pytest.mark.with_hints
 def test_an_agent_finds_its_proxy_again_each_time_that_it_was_restarted(serve_fresh: Serve, peer: Peer) -> None:
     site, test_id = serve_fresh(peer.url), uuid4().hex
     for _ in range(2):

@@ -9,8 +9,6 @@ from tests.system.rawhttp import Disconnected, Reply, get
 from tests.system.shapes import RESPONSE_TIMEOUT, Site
 from tests.timing import SECOND
 
-AT_ONCE = 2 * SECOND
-
 FRAMINGS = pytest.mark.parametrize("framing", ["", "&chunked"], ids=["length", "chunked"])
 
 
@@ -19,12 +17,12 @@ def timed_get(site: Site, target: str) -> tuple[Reply, float]:
     return get(site.url, target), time.monotonic() - began
 
 
-def test_a_backend_that_resets_the_connection_is_told_at_once(site: Site) -> None:
+def test_a_backend_that_resets_the_connection_is_told_at_once(site: Site, at_once: float) -> None:
     reply, took = timed_get(site, "/reset")
 
     assert (reply.status, reply.reason) == (502, "backend-broke")
     assert f"(backend-broke, trace {reply.get('X-Inverting-Proxy-Trace-ID')})" in reply.body.decode()
-    assert took < AT_ONCE
+    assert took < at_once
 
 
 def test_a_backend_that_never_answers_is_a_time_out(site: Site) -> None:

@@ -14,10 +14,6 @@ from tests.system.rawhttp import Reply, call, get
 from tests.system.shapes import RESPONSE_TIMEOUT, Site
 from tests.timing import SECOND
 
-# How requests and answers find one another is what hints may change, and not what is in them: so these tests and a few
-# others run with hints, too.
-pytestmark = pytest.mark.with_hints
-
 CLIENTS = 64
 POSTS = 300
 
