@@ -108,8 +108,9 @@ class JsonFormatter(logging.Formatter):
 def configure_logging(log_format: LogFormat, *, level: int = logging.INFO) -> None:
     """Send everything from `level` on to standard error; for composition roots."""
     # No line says who wrote it, and finding out costs as much as the line ("Optimization" in Python's Logging HOWTO).
+    # The process remains: gunicorn's own lines name it.
     logging._srcfile = None
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging.logThreads = logging.logMultiprocessing = False
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
@@ -19,7 +20,7 @@ from edge.logs import (
     log_access,
 )
 
-NOTED = ("_srcfile", "logThreads", "logProcesses", "logMultiprocessing")
+NOTED = ("_srcfile", "logThreads", "logMultiprocessing")
 
 ACCESS = Access(
     trace="abcd1234",
@@ -144,3 +145,10 @@ def test_text_is_written_with_its_level(root_logger: logging.Logger, capsys: pyt
     root_logger.info("quiet")
     root_logger.warning("hello")
     assert capsys.readouterr().err.endswith(" WARNING hello\n")
+
+
+def test_a_line_of_gunicorn_which_names_its_process_can_be_written(root_logger: logging.Logger) -> None:
+    """`gunicorn.glogging.Logger.error_fmt`; standard error has the traceback of the attempt instead."""
+    configure_logging("text")
+    line = logging.getLogger("gunicorn.error").makeRecord("gunicorn.error", logging.ERROR, "", 0, "it broke", (), None)
+    assert logging.Formatter("[%(process)d] %(message)s").format(line) == f"[{os.getpid()}] it broke"
