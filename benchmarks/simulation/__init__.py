@@ -4,7 +4,7 @@
     engine      simulated time: processes are generators that yield how long they wait
     datastore   Datastore as a model: latencies, what many write at once, versions
     inputs      every number that the model has, with where it comes from, and the designs that are compared
-    proxy       many instances of the services and many agents, by the rules of `broker`
+    services    many instances of the services and many agents, by the rules of `broker`
     measures    what is noted, and what it comes to
     document    the results: tables, plots, the page
 

@@ -2,11 +2,15 @@
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
 from random import Random
 
 from benchmarks.simulation.engine import Engine, Process
-from benchmarks.simulation.inputs import COMMIT, CONTENDED_AFTER, HINT, LOOKUP, QUERY, Latency, Limit
+from benchmarks.simulation.inputs import COMMIT, CONTENDED_AFTER, HINT, LOOKUP, MAX_CHANGES, QUERY, Latency, Limit
+
+Spots = Sequence[tuple[Hashable, Limit]]
+"""Where a write meets others."""
 
 
 class Contended(Exception):
@@ -46,32 +50,35 @@ class Datastore:
 
     def lookup(self) -> Process[None]:
         """Entities by their keys."""
-        return self._call("Lookup", LOOKUP)
+        yield self._call("Lookup", LOOKUP)
+
+    def lookups(self, number: int) -> Process[None]:
+        """So many at the same time, each of an entity of its own."""
+        yield max((self._call("Lookup", LOOKUP) for _ in range(number)), default=0.0)
 
     def query(self) -> Process[None]:
         """The first page of what an index has."""
-        return self._call("RunQuery", QUERY)
+        yield self._call("RunQuery", QUERY)
 
     def hint(self) -> float:
         """A look into memcache, which is no call to Datastore: the seconds that it takes."""
         self.calls["hint"] += 1
         return sample(HINT, self._random)
 
-    def commit(self, spots: Iterable[tuple[Hashable, Limit]] = ()) -> Process[None]:
-        """Write. Raises `Contended` where that waits too long at one of the spots."""
+    def begin_commit(self) -> float:
+        """The seconds that a commit takes where nothing waits."""
+        return self._call("Commit", COMMIT)
+
+    def cross(self, spots: Spots, seconds: float) -> float:
+        """For how long a write has to wait that begins then. Raises `Contended` where that is too long."""
         crossed = [self._spot(key, limit) for key, limit in spots]
-        seconds = self._engine.seconds
         wait = max((spot.wait(seconds) for spot in crossed), default=0.0)
         if wait > CONTENDED_AFTER:
             self.contended += 1
-            self.calls["Commit"] += 1
-            yield CONTENDED_AFTER
             raise Contended
         for spot in crossed:
             spot.take(seconds)
-        if wait:
-            yield wait
-        yield from self._call("Commit", COMMIT)
+        return wait
 
     def reset(self) -> None:
         """Count anew; what waits goes on waiting."""
@@ -90,9 +97,50 @@ class Datastore:
             spot = self._spots[key] = Spot(limit)
         return spot
 
-    def _call(self, method: str, latency: Latency) -> Process[None]:
+    def _call(self, method: str, latency: Latency) -> float:
         self.calls[method] += 1
-        yield sample(latency, self._random)
+        return sample(latency, self._random)
+
+
+@dataclass(slots=True, eq=False)
+class _Group:
+    """Changes that share a call."""
+
+    starts_at: float
+    takes: float
+    ends_at: float
+    changes: int = 0
+
+
+class Commits:
+    """Those of one instance: what comes while one is under way waits for the next, as in `stores.group_commit`."""
+
+    def __init__(self, engine: Engine, datastore: Datastore) -> None:
+        self._engine = engine
+        self._datastore = datastore
+        self._last: _Group | None = None
+
+    def commit(self, changes: Iterable[Spots]) -> Process[None]:
+        """Make changes that come together. Raises `Contended`, after the time for which that waits."""
+        try:
+            groups = dict.fromkeys(self._join(spots) for spots in changes)
+        except Contended:
+            yield CONTENDED_AFTER
+            raise
+        for group in groups:
+            while group.ends_at > self._engine.seconds:  # which others that join it may put off
+                yield group.ends_at - self._engine.seconds
+
+    def _join(self, spots: Spots) -> _Group:
+        group, now = self._last, self._engine.seconds
+        if group is None or group.starts_at <= now or group.changes == MAX_CHANGES:
+            starts_at = max(now, group.ends_at) if group is not None else now
+            takes = self._datastore.begin_commit()
+            group = self._last = _Group(starts_at, takes, starts_at + takes)
+        wait = self._datastore.cross(spots, group.starts_at)
+        group.ends_at = max(group.ends_at, group.starts_at + wait + group.takes)
+        group.changes += 1
+        return group
 
 
 def sample(latency: Latency, random: Random) -> float:

@@ -8,14 +8,14 @@ from typing import Final
 from benchmarks.pages import Page, table
 from benchmarks.plot import Panel, draw
 from benchmarks.simulation.inputs import (
-    AGENT_THREADS,
     COMMIT,
     HINT,
+    INSTANCE_RATE,
     KIND_START,
     LOOKUP,
     MAX_INSTANCES,
     QUERY,
-    USER_THREADS,
+    THREADS,
     Design,
 )
 from benchmarks.simulation.measures import Outcome
@@ -65,7 +65,8 @@ def page() -> Page:
 
 
 def _limits(limits: Limits) -> str:
-    header = ("", "backends", "carries, requests/s", "breaks at", "where", "instances for users + agents")
+    allowed = f"with `max_instances: {MAX_INSTANCES}`"
+    header = ("", "backends", "carries, requests/s", "breaks at", "where", "instances for users + agents", allowed)
     rows = [
         (
             design.name,
@@ -74,6 +75,7 @@ def _limits(limits: Limits) -> str:
             f"{worst.size.rate:,.0f}" if worst else "not tried",
             _place(worst) if worst else "–",
             _instances(best) if best else "–",
+            _allowed(best) if best else "–",
         )
         for (design, backends), (best, worst) in limits.items()
     ]
@@ -121,9 +123,17 @@ def _place(outcome: Outcome) -> str:
 
 
 def _instances(outcome: Outcome) -> str:
-    """By threads; bold where the yaml files do not allow so many."""
-    needed = math.ceil(outcome.users / USER_THREADS), math.ceil(outcome.agent_calls / AGENT_THREADS)
+    """By threads and by processors; bold where the yaml files do not allow so many."""
+    busy = outcome.size.rate / INSTANCE_RATE
+    needed = [math.ceil(max(taken / THREADS, busy)) for taken in (outcome.users, outcome.agent_calls)]
     return " + ".join(f"**{each:,}**" if each > MAX_INSTANCES else f"{each:,}" for each in needed)
+
+
+def _allowed(best: Outcome) -> str:
+    """What the yaml files allow of what Datastore would carry."""
+    if best.size.backends > MAX_INSTANCES * THREADS:
+        return f"nothing: {MAX_INSTANCES * THREADS} agents at most"
+    return f"{min(best.size.rate, MAX_INSTANCES * INSTANCE_RATE):,.0f}"
 
 
 def _seconds(seconds: float) -> str:

@@ -59,10 +59,19 @@ AGENT_RATE: Final = 500.0
 INSTANCE_RATE: Final = 20.0
 """Requests a second of one instance; as in docs/cost.md."""
 
-USER_THREADS: Final = 40
-AGENT_THREADS: Final = 80
+THREADS: Final = 80
 MAX_INSTANCES: Final = 10
-"""app.yaml, agent_service.yaml."""
+"""Of an instance, and of a service: app.yaml and agent_service.yaml, which a test compares."""
+
+MAX_CHANGES: Final = 16
+"""What goes in one commit of an instance, of which one is under way at a time: stores/group_commit.py."""
+
+FETCHED_TOGETHER: Final = 16
+"""Requests that one call of an agent fetches: agent_service/app.py."""
+
+REMOVED_EVERY: Final = 0.25
+"""Seconds for which an instance gathers delivered exchanges, before it deletes them in one call:
+proxy_service/removals.py."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,24 +79,14 @@ class Design:
     """What is compared."""
 
     name: str
-    hands_out: bool
-    """A request is taken in one commit, and not offered and then fetched."""
-    has_hint: bool
-    """A wait looks into memcache, and into Datastore only where something has changed."""
-    is_inline: bool
-    """A small message lies in the exchange's entity, and not in a part beside it."""
-    is_time_indexed: bool
-    """The time from which a poll may list an exchange has an index of its own, in which those of all backends stand in
-    a row."""
+    has_hints: bool
+    """A wait looks into memcache, where small answers are, too, and into Datastore only where something has changed."""
 
 
-BEFORE: Final = Design(name="11.7 calls", hands_out=False, has_hint=False, is_inline=False, is_time_indexed=True)
-BY_TIME: Final = Design(
-    name="today's calls, index by time", hands_out=True, has_hint=True, is_inline=True, is_time_indexed=True
-)
-TODAY: Final = Design(name="today", hands_out=True, has_hint=True, is_inline=True, is_time_indexed=False)
+POLLING: Final = Design(name="polling alone", has_hints=False)
+HINTED: Final = Design(name="hints in memcache", has_hints=True)
 
-DESIGNS: Final = (BEFORE, BY_TIME, TODAY)
+DESIGNS: Final = (HINTED, POLLING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

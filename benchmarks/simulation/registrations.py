@@ -55,7 +55,8 @@ class Registrations:
             if now < noted + self._policy.touch_spacing:
                 return
             self._noted[key] = self._written[what, backend_id] = now
-            yield from self._datastore.commit([(("the status of a backend", backend_id), ENTITY)])
+            yield self._datastore.cross([(("the status of a backend", backend_id), ENTITY)], self._engine.seconds)
+            yield self._datastore.begin_commit()
         except Contended:
             self._noted[key] = self._written[what, backend_id] = noted
             raise

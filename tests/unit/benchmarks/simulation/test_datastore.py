@@ -2,9 +2,9 @@ from random import Random
 
 import pytest
 
-from benchmarks.simulation.datastore import Contended, Datastore, Spot, sample
+from benchmarks.simulation.datastore import Commits, Contended, Datastore, Spot, sample
 from benchmarks.simulation.engine import Engine, Process
-from benchmarks.simulation.inputs import COMMIT, CONTENDED_AFTER, Latency, Limit
+from benchmarks.simulation.inputs import COMMIT, CONTENDED_AFTER, MAX_CHANGES, Latency, Limit
 
 ONCE_A_SECOND = Limit(rate=1, burst=2)
 
@@ -45,7 +45,7 @@ def test_calls_are_counted_by_their_method_and_looks_into_memcache_apart() -> No
     def calls() -> Process[None]:
         yield from datastore.lookup()
         yield from datastore.query()
-        yield from datastore.commit()
+        yield datastore.begin_commit()
         yield datastore.hint()
 
     engine.spawn(calls())
@@ -63,7 +63,7 @@ def test_commits_of_one_entity_wait_for_one_another_and_give_up_at_last() -> Non
 
     def write() -> Process[None]:
         try:
-            yield from datastore.commit([("entity", ONCE_A_SECOND)])
+            yield from Commits(engine, datastore).commit([[("entity", ONCE_A_SECOND)]])
             done.append(engine.seconds)
         except Contended:
             given_up.append(engine.seconds)
@@ -80,6 +80,23 @@ def test_commits_of_different_entities_do_not_wait_for_one_another() -> None:
     engine = Engine()
     datastore = Datastore(engine, Random(1))
     for number in range(50):
-        engine.spawn(datastore.commit([(number, ONCE_A_SECOND)]))
+        engine.spawn(Commits(engine, datastore).commit([[(number, ONCE_A_SECOND)]]))
     engine.run(until=10)
     assert {spot.longest_wait for spot in datastore.spots().values()} == {0}
+
+
+def test_what_comes_while_a_commit_of_the_instance_is_under_way_shares_the_next() -> None:
+    engine = Engine()
+    datastore = Datastore(engine, Random(1))
+    commits = Commits(engine, datastore)
+    done: list[float] = []
+
+    def write() -> Process[None]:
+        yield from commits.commit([()])
+        done.append(engine.seconds)
+
+    for _ in range(1 + MAX_CHANGES + 1):
+        engine.spawn(write())
+    engine.run(until=10)
+    assert datastore.calls["Commit"] == 3
+    assert [done.count(each) for each in sorted(set(done))] == [1, MAX_CHANGES, 1]

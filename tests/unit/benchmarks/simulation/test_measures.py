@@ -42,11 +42,9 @@ def test_where_nothing_was_answered_there_are_no_quantiles() -> None:
 
 
 def test_the_hottest_place_is_where_a_write_waited_for_the_longest() -> None:
-    engine = Engine()
-    datastore = Datastore(engine, Random(1))
+    datastore = Datastore(Engine(), Random(1))
     for place in (("one", 1), ("two", 1), ("two", 1), ("two", 1)):
-        engine.spawn(datastore.commit([(place, Limit(rate=1, burst=0))]))
-    engine.run(until=1)
+        datastore.cross([(place, Limit(rate=1, burst=0))], 0)
     of = outcome(Measures(), datastore)
     assert (of.hot_key, of.hot_wait) == ("two", 2)
 

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.simulation.inputs import BEFORE, BY_TIME, DESIGNS, TODAY, Design, Size
+from benchmarks.simulation.inputs import DESIGNS, HINTED, POLLING, Design, Size
 from benchmarks.simulation.measures import Outcome
 from benchmarks.simulation.runs import find_limit, simulate
 
@@ -15,7 +15,7 @@ def test_a_seed_gives_the_same_figures_each_time(design: Design) -> None:
 
 
 def test_another_seed_gives_others() -> None:
-    assert simulate(BEFORE, SMALL, seed=1, seconds=4).p50 != simulate(BEFORE, SMALL, seed=2, seconds=4).p50
+    assert simulate(POLLING, SMALL, seed=1, seconds=4).p50 != simulate(POLLING, SMALL, seed=2, seconds=4).p50
 
 
 @pytest.mark.parametrize("design", DESIGNS, ids=lambda design: design.name)
@@ -25,22 +25,21 @@ def test_what_is_far_below_the_limits_is_carried_without_a_failure(design: Desig
     assert not outcome.is_broken
 
 
-def test_the_calls_are_those_that_were_measured_and_today_within_the_budget() -> None:
-    """One instance on the emulator remembers more than several do: 11.7."""
-    assert 11 <= simulate(BEFORE, SMALL, seconds=10).calls <= 16
-    assert simulate(TODAY, SMALL, seconds=10).calls <= 8
+def test_the_calls_are_about_those_that_were_measured() -> None:
+    """On the emulator, one client: 4.3 and 8.8 (benchmarks/README.md)."""
+    assert simulate(HINTED, SMALL, seconds=10).calls == pytest.approx(4.3, rel=0.25)
+    assert simulate(POLLING, SMALL, seconds=10).calls == pytest.approx(8.8, rel=0.25)
 
 
-def test_many_backends_break_at_the_index_by_time_and_not_without_it() -> None:
-    size = Size(backends=20, rate=330)
-    broken = simulate(BY_TIME, size, seconds=4)
+def test_one_backend_breaks_at_its_index_and_many_with_the_same_load_do_not() -> None:
+    broken = simulate(HINTED, Size(backends=1, rate=330), seconds=4)
     assert broken.is_broken
-    assert broken.hot_key == "the index by time"
-    assert not simulate(TODAY, size, seconds=4).is_broken
+    assert broken.hot_key == "the index of a backend"
+    assert not simulate(HINTED, Size(backends=20, rate=330), seconds=4).is_broken
 
 
 def test_agents_of_one_backend_never_get_a_request_twice() -> None:
-    outcome = simulate(TODAY, Size(backends=1, rate=200), seconds=4)
+    outcome = simulate(HINTED, Size(backends=1, rate=200), seconds=4)
     assert outcome.failed == 0
 
 
@@ -49,7 +48,7 @@ def attempt(size: Size) -> Outcome:
     return replace(TRIED, size=size, failed=float(size.rate > 180))
 
 
-TRIED = simulate(BY_TIME, SMALL, seconds=4)
+TRIED = simulate(HINTED, SMALL, seconds=4)
 
 
 def test_a_limit_is_sought_between_what_is_carried_and_what_is_not() -> None:
