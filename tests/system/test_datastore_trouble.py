@@ -69,6 +69,11 @@ def away(services: AppEngine) -> Iterator[None]:
             os.kill(pid, signal.SIGCONT)
 
 
+def causes_in(log: Path) -> int:
+    """Lines that say why somebody was told that Datastore is away."""
+    return sum(" WARNING " in line and " store-unavailable: " in line for line in log.read_text("utf-8").splitlines())
+
+
 def sweep(services: AppEngine) -> Reply:
     return call(services.api_url, "POST", "/cron/delete", fields=[("Authorization", f"Bearer dev:{ADMIN}")])
 
@@ -93,12 +98,14 @@ def count(client: Client) -> int:
 
 
 def test_while_datastore_is_away_users_are_told_so_soon_and_afterwards_all_is_well_without_a_restart(
-    services: AppEngine, site: Site, peer: Peer
+    services: AppEngine, site: Site, peer: Peer, folder: Path
 ) -> None:
+    began = time.monotonic()
+
     def ask(number: int) -> tuple[int, float]:
-        began = time.monotonic()
+        asked_at = time.monotonic()
         reply = call(site.url, "POST", "/echo", fields=[("X-Test-Id", f"away-{number}-")], body=b"x")
-        return reply.status, time.monotonic() - began
+        return reply.status, time.monotonic() - asked_at
 
     with ThreadPoolExecutor(100) as users:
         with away(services):
@@ -114,8 +121,10 @@ def test_while_datastore_is_away_users_are_told_so_soon_and_afterwards_all_is_we
 
     assert {status for status, _ in outcomes} <= {200, 502, 503, 504}
     assert [status for status, _ in outcomes].count(503) > len(outcomes) / 2
-    assert max(seconds for status, seconds in outcomes if status == 503) < 6 * SECOND
+    assert max(seconds for status, seconds in outcomes if status == 503) < 5 * SECOND
     assert recovered < 5 * SECOND
+    for name in ("proxy_service", "agent_service"):
+        assert causes_in(folder / f"{name}.log") <= time.monotonic() - began
     names = [note.id for note in peer.notes_of("away-") if not note.id.startswith("away-1000")]
     assert len(names) == len(set(names))
 
@@ -125,10 +134,12 @@ def test_abandoned_requests_reach_no_agent_hide_no_new_one_and_leave_nothing(
 ) -> None:
     seen = len(peer.notes())
     plant(client, site.backend_id)
-    began = time.monotonic()
-    assert get(site.url, "/echo").status == 200
-    assert time.monotonic() - began < SECOND
-    assert len(peer.notes()) == seen + 1
+    # The first may come between two looks for a backend that nobody uses, the second to an agent that expects it.
+    for limit in (3 * SECOND, SECOND):
+        began = time.monotonic()
+        assert get(site.url, "/echo").status == 200
+        assert time.monotonic() - began < limit
+    assert len(peer.notes()) == seen + 2
     assert sweep(services).body.startswith(b'{"exchanges": %d,' % ABANDONED)
     wait_until(lambda: count(client) == 0, within=5 * SECOND, what="nothing left")
 
