@@ -108,8 +108,8 @@ class Store(Protocol):
         has lapsed may count as new. Those that want to upgrade are for agents that take upgrades.
 
         Each is hidden from other polls until `policy.offer_lease` is over; of many who ask, one gets it, and the others
-        may come back with fewer than there are. Requests that are offered or have expired hide none. A store may keep
-        some for another agent (`broker.assignment`), where the backend's options say so.
+        may come back with fewer than there are. Requests that are offered or abandoned (`exchange.is_abandoned`) hide
+        none. A store may keep some for another agent (`broker.assignment`), where the backend's options say so.
         """
         ...
 
@@ -128,7 +128,7 @@ class Store(Protocol):
 
     def fetch_exchange(self, backend_id: BackendId, request_id: RequestId, *, agent_id: str, now: datetime) -> Exchange:
         """Give a request to an agent until its answer is due. Raises `UnknownRequest`, also for another backend's and
-        for one that has expired, and `ClaimedElsewhere`."""
+        for one that is abandoned, and `ClaimedElsewhere`."""
         ...
 
     def read_request(self, backend_id: BackendId, request_id: RequestId, offset: int) -> Part | None:
