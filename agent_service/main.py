@@ -9,8 +9,8 @@ from agent_service.settings import Settings
 from broker.clock import SystemClock
 from edge.composition import choose_identity
 from edge.logs import configure_logging
-from stores.datastore import DatastoreStore
-from stores.shared import choose_hints, with_waiter
+from stores.datastore.store import DatastoreStore
+from stores.shared.assembly import choose_hints, with_waiter
 
 settings = Settings.from_env(os.environ)
 deployment = settings.deployment
@@ -32,6 +32,6 @@ app = create_app(
     project=deployment.project,
 )
 if is_bundled:
-    from stores.appengine_memcache import with_tickets
+    from stores.shared.appengine_memcache import with_tickets
 
     app.wsgi_app = with_tickets(app.wsgi_app)  # type: ignore[assignment, method-assign]

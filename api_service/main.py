@@ -9,7 +9,7 @@ from api_service.settings import Settings
 from broker.clock import SystemClock
 from edge.composition import choose_identity
 from edge.logs import configure_logging
-from stores.datastore import DatastoreStore
+from stores.datastore.store import DatastoreStore
 
 settings = Settings.from_env(os.environ)
 deployment = settings.deployment

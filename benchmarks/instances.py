@@ -24,9 +24,9 @@ from typing import Final
 from benchmarks.pages import table
 from benchmarks.usage import reset_peak, resident_kib
 from broker.clock import SystemClock
-from stores.conditional import Datastore, put
-from stores.exchange_records import Layout, Record
-from stores.exchange_streams import Side, Stream
+from stores.datastore.conditional import Datastore, put
+from stores.datastore.exchange_records import Layout, Record
+from stores.datastore.exchange_streams import Side, Stream
 from tests.emulator import connect
 from tests.factories import an_exchange
 from tests.system.processes import ROOT, interpreter

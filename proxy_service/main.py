@@ -10,8 +10,8 @@ from edge.logs import configure_logging
 from proxy_service.app import create_app
 from proxy_service.removals import Removals
 from proxy_service.settings import Settings
-from stores.datastore import DatastoreStore
-from stores.shared import choose_hints, with_waiter
+from stores.datastore.store import DatastoreStore
+from stores.shared.assembly import choose_hints, with_waiter
 
 settings = Settings.from_env(os.environ)
 deployment = settings.deployment
@@ -35,6 +35,6 @@ app = create_app(
     removals=Removals(datastore.delete_exchanges),
 )
 if is_bundled:
-    from stores.appengine_memcache import with_tickets
+    from stores.shared.appengine_memcache import with_tickets
 
     app.wsgi_app = with_tickets(app.wsgi_app)  # type: ignore[assignment, method-assign]

@@ -29,7 +29,7 @@ from standalone.rights import Rights
 from standalone.waiting import STOPPING, AsyncioWaiter
 from standalone.websockets.handshake import Websockets
 from standalone.websockets.tunnels import IDLE, LIMIT, Tunnels
-from stores.memory import MemoryStore
+from stores.memory.store import MemoryStore
 from wire.errors import WireError
 from wire.protocol import RequestId
 

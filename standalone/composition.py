@@ -29,7 +29,7 @@ from standalone.process.service_manager import READY, STOPPING
 from standalone.settings.listen import UNIX
 from standalone.settings.load import Settings
 from standalone.summary import announcement_of
-from stores.memory import MemoryStore
+from stores.memory.store import MemoryStore
 from wire.protocol import RequestId
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ def check_database(settings: Settings) -> None:
     path = settings.storage.database
     if path is None:
         return
-    from stores.sqlite import require_usable
-    from stores.sqlite_schema import UnusableDatabase
+    from stores.sqlite.registrations import require_usable
+    from stores.sqlite.schema import UnusableDatabase
 
     try:
         require_usable(path)
@@ -31,8 +31,8 @@ def _open_database(settings: Settings) -> Registrations:
     if path is None:
         return Forgotten()
     # Not imported where nothing is kept.
-    from stores.sqlite import SqliteRegistrations
-    from stores.sqlite_schema import UnusableDatabase
+    from stores.sqlite.registrations import SqliteRegistrations
+    from stores.sqlite.schema import UnusableDatabase
 
     try:
         registrations = SqliteRegistrations(path)

@@ -12,7 +12,7 @@ from broker.waiting import (
     wait_for_pending,
     wait_for_request,
 )
-from stores.memory import MemoryStore
+from stores.memory.store import MemoryStore
 from tests.factories import BACKEND, REQUEST, a_backend, an_exchange, seconds
 from tests.fakes.clock import NOON, FakeClock
 from tests.fakes.waiter import Action, ScriptedWaiter

@@ -113,7 +113,7 @@ class _Group:
 
 
 class Commits:
-    """Those of one instance: what comes while one is under way waits for the next, as in `stores.group_commit`."""
+    """Those of one instance: what comes while one is under way waits for the next (`stores.datastore.group_commit`)."""
 
     def __init__(self, engine: Engine, datastore: Datastore) -> None:
         self._engine = engine

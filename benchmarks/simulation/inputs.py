@@ -64,7 +64,7 @@ MAX_INSTANCES: Final = 10
 """Of an instance, and of a service: app.yaml and agent_service.yaml, which a test compares."""
 
 MAX_CHANGES: Final = 16
-"""What goes in one commit of an instance, of which one is under way at a time: stores/group_commit.py."""
+"""What goes in one commit of an instance, of which one is under way at a time: stores/datastore/group_commit.py."""
 
 FETCHED_TOGETHER: Final = 16
 """Requests that one call of an agent fetches: agent_service/app.py."""

@@ -28,7 +28,7 @@ from standalone.registration import OpenRegistration
 from standalone.rights import Fetched, Fetches, Right, Rights
 from standalone.waiting import AsyncioWaiter, drive
 from standalone.websockets.tunnels import AGENT_LOST_REASON, Tunnels
-from stores.memory import MemoryStore
+from stores.memory.store import MemoryStore
 from wire.batches import ANSWERS, BatchParser
 from wire.headers import Headers
 from wire.http1 import CHUNKED, End, Length, ResponseHead

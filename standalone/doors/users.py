@@ -25,7 +25,7 @@ from standalone.presence import AgentName
 from standalone.rights import Right
 from standalone.waiting import AsyncioWaiter, drive
 from standalone.websockets.handshake import Websockets
-from stores.memory import MemoryStore
+from stores.memory.store import MemoryStore
 from wire.http1 import Event, ResponseHead
 from wire.protocol import RequestId, trace_of
 

@@ -135,6 +135,6 @@ def _signed_out(database: Path | None) -> SignedOut:
     if database is None:
         return SignedOut()
     # Not imported where nothing is kept.
-    from stores.sqlite_sign_outs import SqliteSignOuts
+    from stores.sqlite.sign_outs import SqliteSignOuts
 
     return SignedOut(SqliteSignOuts(database))

@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class SignOuts(Protocol):
-    """Where they outlive the process: `stores.sqlite_sign_outs`. Safe to call from several threads."""
+    """Where they outlive the process: `stores.sqlite.sign_outs`. Safe to call from several threads."""
 
     def load(self) -> Mapping[str, datetime]:
         """When each of these sessions would have ended by itself; in the order in which they were kept."""

@@ -10,8 +10,8 @@ from google.cloud import ndb
 
 from broker.store import Store
 from scripts.emulator import DatastoreEmulator
-from stores.appengine_memcache import AppEngineMemcache
-from stores.datastore import DatastoreStore
+from stores.datastore.store import DatastoreStore
+from stores.shared.appengine_memcache import AppEngineMemcache
 from tests.contract.cases import POLICY, claim, queued
 from tests.contract.store_contract import StoreContract, overridden_tests
 from tests.contract.two_processes import TwoProcesses

@@ -3,7 +3,7 @@
 import pytest
 
 from broker.store import Store
-from stores.memory import MemoryStore
+from stores.memory.store import MemoryStore
 from tests.contract.cases import POLICY
 from tests.contract.store_contract import StoreContract, overridden_tests
 

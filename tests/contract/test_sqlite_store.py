@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from broker.store import Store
-from stores.memory import MemoryStore
-from stores.sqlite import SqliteRegistrations
+from stores.memory.store import MemoryStore
+from stores.sqlite.registrations import SqliteRegistrations
 from tests.contract.cases import POLICY
 from tests.contract.store_contract import StoreContract, overridden_tests
 

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 import pytest
 
 from broker.waiting import Waiter
-from stores.hints import CacheUnavailable, Hints
-from stores.memory import MemoryStore, MemoryWaiter
-from stores.shared_waiter import SharedWaiter
+from stores.memory.store import MemoryStore, MemoryWaiter
+from stores.shared.hints import CacheUnavailable, Hints
+from stores.shared.waiter import SharedWaiter
 from tests.contract.cases import POLICY
 from tests.contract.waiter_contract import WaiterContract
 from tests.fakes.waiter import PollingWaiter

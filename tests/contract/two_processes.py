@@ -7,9 +7,9 @@ from typing import Any
 from broker.model import Answer, Exchange, HandedOut, Part, Poll
 from broker.policy import Policy
 from broker.waiting import ExchangeKey
-from stores.datastore import DatastoreStore
-from stores.hints import Cache, Hints
-from stores.shared import with_waiter
+from stores.datastore.store import DatastoreStore
+from stores.shared.assembly import with_waiter
+from stores.shared.hints import Cache, Hints
 from tests.fakes.clock import NOON, FakeClock
 from wire.protocol import BackendId, RequestId
 

@@ -4,7 +4,7 @@ import random
 from collections.abc import Collection, Mapping
 from threading import Lock
 
-from stores.hints import Cache, CacheUnavailable
+from stores.shared.hints import Cache, CacheUnavailable
 
 
 class UnreliableCache:

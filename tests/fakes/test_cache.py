@@ -1,6 +1,6 @@
 import pytest
 
-from stores.hints import CacheUnavailable
+from stores.shared.hints import CacheUnavailable
 from tests.fakes.cache import UnreliableCache
 
 

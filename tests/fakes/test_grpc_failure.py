@@ -1,6 +1,6 @@
 import grpc
 
-from stores.calls import CallFailed
+from stores.datastore.calls import CallFailed
 from tests.fakes.grpc_failure import Failure
 
 

@@ -14,9 +14,9 @@ OURS: Final = ("What the stand-alone proxy says", "make")
 """The headings between which the guide quotes the proxy."""
 SOURCES: Final = [
     *(ROOT / "standalone").rglob("*.py"),
-    ROOT / "stores" / "sqlite.py",
-    ROOT / "stores" / "sqlite_schema.py",
-    ROOT / "stores" / "sqlite_sign_outs.py",
+    ROOT / "stores" / "sqlite" / "registrations.py",
+    ROOT / "stores" / "sqlite" / "schema.py",
+    ROOT / "stores" / "sqlite" / "sign_outs.py",
 ]
 LEVELS: Final = {"warning", "error", "exception"}
 ERRORS: Final = {"ListenError", "SettingsError", "TokenFileError", "UnusableDatabase"}

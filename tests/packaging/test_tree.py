@@ -25,7 +25,7 @@ COMPOSITION_ROOTS: Final = {"__init__", "__main__", "main"}
 # Modules without a test module of their own, and where they are tested. This only gets shorter.
 TESTED_THROUGH: Final = {
     "tests/contract/store_contract.py": ["broker/store"],
-    "tests/unit/stores/test_datastore.py": ["stores/conditional"],
+    "tests/unit/stores/datastore/test_store.py": ["stores/datastore/conditional"],
     "tests/unit/edge/test_oidc.py": ["edge/certificates"],
     "tests/services": ["agent_service/app", "api_service/app", "proxy_service/app"],
     "tests/services/test_main.py": ["agent_service/settings", "api_service/settings", "proxy_service/settings"],

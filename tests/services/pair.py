@@ -16,7 +16,7 @@ from broker.clock import SystemClock
 from broker.model import Backend
 from broker.policy import Policy
 from proxy_service.removals import Removals
-from stores.memory import MemoryStore, MemoryWaiter
+from stores.memory.store import MemoryStore, MemoryWaiter
 from tests.factories import BACKEND, a_backend
 from tests.fakes.identity import FakeIdentity
 from wire.headers import Headers

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from api_service.app import MAX_JSON_BYTES, create_app
 from broker.errors import NotAllowed, StoreUnavailable, UnknownBackend
 from broker.policy import Policy
-from stores.memory import MemoryStore
+from stores.memory.store import MemoryStore
 from tests.factories import a_backend, an_exchange
 from tests.fakes.clock import NOON, FakeClock
 from tests.fakes.identity import FakeIdentity

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 from werkzeug.test import TestResponse
 
-from stores.memory import MemoryStore
+from stores.memory.store import MemoryStore
 from tests.batches import BATCH_OF_ANSWERS, an_answer, answers, read_requests
 from tests.services.pair import HASTY, Pair, raw_answer
 from wire.batches import Entry

@@ -14,7 +14,7 @@ import pytest
 from broker.errors import BrokenAnswer, NoAnswer, NotAllowed, StoreUnavailable, UnknownRequest
 from broker.model import Exchange
 from proxy_service.removals import Removals
-from stores.memory import MemoryStore
+from stores.memory.store import MemoryStore
 from tests.factories import a_backend
 from tests.services.pair import AGENT, PATIENT, Pair, exchanges_in, raw_answer
 from tests.timing import SECOND

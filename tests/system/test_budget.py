@@ -12,7 +12,7 @@ from typing import Final, Literal
 import pytest
 
 from benchmarks.programs import Missing
-from stores.exchange_records import PART_KINDS
+from stores.datastore.exchange_records import PART_KINDS
 from tests.datastore_relay import DatastoreRelay
 from tests.memcached import start_memcached
 from tests.system.backends import Peer

@@ -17,9 +17,9 @@ from google.cloud.ndb import Client
 from benchmarks.usage import members
 from broker.clock import SystemClock
 from broker.policy import Policy
-from stores.conditional import Datastore, put
-from stores.datastore import DatastoreStore
-from stores.exchange_records import EXCHANGE, LOST_POLL, PART_KINDS, Layout, Record
+from stores.datastore.conditional import Datastore, put
+from stores.datastore.exchange_records import EXCHANGE, LOST_POLL, PART_KINDS, Layout, Record
+from stores.datastore.store import DatastoreStore
 from tests.emulator import connect
 from tests.factories import an_exchange
 from tests.system.backends import Peer

@@ -3,8 +3,8 @@
 from collections import Counter
 from pathlib import Path
 
-from stores.hints import CacheUnavailable
-from stores.memcached import Memcached
+from stores.shared.hints import CacheUnavailable
+from stores.shared.memcached import Memcached
 from tests.memcached import require_memcached
 from tests.system.unreliable_memcached import start_unreliable_memcached
 

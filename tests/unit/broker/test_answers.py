@@ -5,7 +5,7 @@ from broker.errors import BrokenAnswer, ClaimedElsewhere, ConflictingBytes
 from broker.model import Part, State
 from broker.policy import Policy
 from broker.waiting import drive
-from stores.memory import MemoryStore
+from stores.memory.store import MemoryStore
 from tests.factories import BACKEND, REQUEST, an_exchange
 from tests.fakes.clock import NOON, FakeClock
 from tests.fakes.waiter import ScriptedWaiter

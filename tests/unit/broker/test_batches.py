@@ -5,7 +5,7 @@ import pytest
 from broker.batches import POST_ALONE, Postbox, Room, as_batch, take_named
 from broker.model import HandedOut, Poll, State
 from broker.policy import Policy
-from stores.memory import MemoryStore
+from stores.memory.store import MemoryStore
 from tests.factories import BACKEND, an_exchange
 from tests.fakes.clock import NOON, FakeClock
 from wire.batches import Entry

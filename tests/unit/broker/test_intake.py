@@ -9,7 +9,7 @@ from broker.forwarding import Client
 from broker.intake import Intake, admit_request, too_large
 from broker.model import Backend, State
 from broker.policy import Policy
-from stores.memory import MemoryStore
+from stores.memory.store import MemoryStore
 from tests.factories import BACKEND, REQUEST, a_backend
 from tests.fakes.clock import NOON, FakeClock
 from wire.errors import MalformedMessage, MessageTooLarge, WireError

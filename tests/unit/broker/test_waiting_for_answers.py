@@ -7,7 +7,7 @@ from broker.errors import BackendOffline, NoAnswer
 from broker.model import Answer, Part
 from broker.policy import Policy
 from broker.waiting import drive, wait_for_answer
-from stores.memory import MemoryStore
+from stores.memory.store import MemoryStore
 from tests.factories import BACKEND, REQUEST, an_exchange, seconds
 from tests.fakes.clock import NOON, FakeClock
 from tests.fakes.waiter import ScriptedWaiter

@@ -15,7 +15,7 @@ from broker.model import BackendStatus
 from broker.policy import Policy
 from edge.service import current_record, make_service
 from edge.wsgi import PlainResponse, streamed
-from stores.memory import MemoryStore
+from stores.memory.store import MemoryStore
 from tests.fakes.clock import FakeClock
 from wire.headers import Headers
 from wire.http1 import ResponseHead

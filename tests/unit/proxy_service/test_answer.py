@@ -7,7 +7,7 @@ import pytest
 from broker.errors import BrokenAnswer, NoAnswer
 from broker.policy import Policy
 from proxy_service.answer import IncomingAnswer
-from stores.memory import MemoryStore
+from stores.memory.store import MemoryStore
 from tests.factories import BACKEND, REQUEST, a_backend, an_exchange, seconds
 from tests.fakes.clock import FakeClock
 from tests.fakes.waiter import ScriptedWaiter

@@ -9,7 +9,7 @@ import pytest
 
 from scripts.deploy import main, next_steps
 from scripts.preflight import runtime
-from stores.exchange_records import EXCHANGE, LOST_POLL, PART_KINDS
+from stores.datastore.exchange_records import EXCHANGE, LOST_POLL, PART_KINDS
 from tests.fakes.gcloud import FakeGcloud
 
 PROJECT = "--project=my-project"

@@ -12,7 +12,7 @@ from standalone.identity.access import OPEN, Access
 from standalone.identity.accounts import Proof
 from standalone.identity.reception import PublicReception
 from standalone.presence import Presence
-from stores.memory import MemoryStore
+from stores.memory.store import MemoryStore
 from tests.fakes.clock import FakeClock
 from tests.fakes.event_loop import run_at_once
 from wire.headers import Headers

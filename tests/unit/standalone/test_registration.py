@@ -4,7 +4,7 @@ from broker.errors import Overloaded
 from broker.model import ALL_USERS, Backend
 from broker.policy import Policy
 from standalone.registration import OpenRegistration
-from stores.memory import MemoryStore
+from stores.memory.store import MemoryStore
 from tests.factories import seconds
 from tests.fakes.clock import FakeClock
 from wire.errors import MalformedMessage

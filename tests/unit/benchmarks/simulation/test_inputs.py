@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from benchmarks.simulation.inputs import MAX_CHANGES, MAX_INSTANCES, THREADS
-from stores import group_commit
+from stores.datastore import group_commit
 
 ROOT = Path(__file__).parents[4]
 

@@ -19,7 +19,7 @@ from standalone.app import create_asgi
 from standalone.calls import REQUEST_EXTENSION, Call, Scope
 from standalone.doors.administrators import MAX_BODY_BYTES, Administrators, environ_of
 from standalone.doors.dispatch import Door, Entrance
-from stores.memory import MemoryStore
+from stores.memory.store import MemoryStore
 from tests.factories import a_backend
 from tests.fakes.clock import FakeClock
 from tests.unit.standalone.scripted import Peer, turns

@@ -17,7 +17,7 @@ from standalone.identity.portal import Portal
 from standalone.identity.reception import FrontReception, PublicReception
 from standalone.settings.load import load_settings
 from standalone.tokens import add
-from stores.memory import MemoryStore
+from stores.memory.store import MemoryStore
 from tests.factories import BACKEND, a_backend
 from tests.fakes.clock import FakeClock
 from wire.headers import Headers

@@ -14,7 +14,7 @@ from standalone.identity.throttle import Throttle
 from standalone.identity.tokens import MAX_FILE_BYTES, Entry, Tokens, digest_of, new_token, parse_tokens
 from standalone.process.watched import WatchedFile
 from standalone.rights import Right
-from stores.memory import MemoryStore
+from stores.memory.store import MemoryStore
 from tests.factories import BACKEND, a_backend
 from tests.fakes.clock import FakeClock
 from wire.headers import Headers
