@@ -39,13 +39,10 @@ ALONE: Final = frozenset({LONG, SLOW})
 ALONE_SECONDS: Final = 5
 """For each run of these at least, in which `SLOW` is answered twice."""
 
-WARM_UP: Final = 2000
-"""Requests after which the emulator's code has been compiled."""
-
 COUNTED: Final = 40
 """Requests whose calls are counted, all clients' together; of those that one client asks for, a tenth."""
 
-QUICK: Final = ["--rounds=1", "--seconds=2", "--rest=5"]
+QUICK: Final = ["--rounds=1", "--seconds=2", "--rest=5", "--warm-up=320"]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -73,7 +70,7 @@ def measure_loads(options: argparse.Namespace, report: Report) -> None:
     with _running() as (backend, systems):
         _tell("warming up")
         for system in systems:
-            ask_times(system, GET, clients=16, times=WARM_UP // 16)
+            ask_times(system, GET, clients=16, times=options.warm_up // 16)
         for loads, clients in _runs(options):
             seconds = max(options.seconds, ALONE_SECONDS) if ALONE & set(loads) else options.seconds
             plan = Plan(loads, clients, seconds, options.rounds)
@@ -157,6 +154,11 @@ def _parser() -> argparse.ArgumentParser:
         ("--seconds", 3, "of each run"),
         ("--rounds", 5, "in which each run comes once"),
         ("--rest", 60, "seconds of rest"),
+        (
+            "--warm-up",
+            2000,
+            "requests to each set before anything is measured: the emulator's code is compiled by then",
+        ),
     ):
         parser.add_argument(name, type=int, metavar="N", default=default, help=f"{text} (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help=f"{' '.join(QUICK)}, unless they are given")

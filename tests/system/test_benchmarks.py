@@ -59,7 +59,7 @@ def test_a_short_run_measures_all_sections_and_a_system_of_the_command_line() ->
 
 def test_a_short_run_of_the_services_measures_both_ways_to_wait() -> None:
     require(require_wrk, find_nginx, find_memcached, find_starter)
-    flags = ["--loads", "get", "--clients", "2", "--rounds", "1", "--seconds", "1", "--rest", "1"]
+    flags = ["--loads", "get", "--clients", "2", "--rounds", "1", "--seconds", "1", "--rest", "1", "--warm-up", "16"]
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.appengine", *flags], cwd=ROOT, capture_output=True, text=True
     )

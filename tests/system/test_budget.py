@@ -140,4 +140,6 @@ def test_backends_are_listed_in_two_calls_however_many_there_are(unhinted: Count
     relay.calls.clear()
     reply = call(shape.api_url, "GET", "/api/backends", fields=[("Authorization", f"Bearer dev:{ADMIN}")])
     assert len(json.loads(reply.body)) == 51
-    assert relay.methods() == {"RunQuery": 1, "Lookup": 1}
+    # The polls of an agent that was killed go on looking for exchanges for a while.
+    listing = Counter(each.method for each in relay.calls if "exchange" not in each.read)
+    assert listing == {"RunQuery": 1, "Lookup": 1}
