@@ -15,6 +15,10 @@ from standalone.settings.addresses import Address, bracketed
 
 BACKLOG: Final = 2048
 
+_UNSENT: Final = 128 << 10
+"""Bytes that the kernel keeps of a connection beside those on their way: it would take megabytes, and ask for more only
+when a third of them has gone, so that a slow reader would stop whoever answers it for minutes."""
+
 
 class ListenError(OSError):
     """The address cannot be listened on; the text says which, and why."""
@@ -93,7 +97,10 @@ def _explaining(address: Address) -> Iterator[None]:
 
 def _listen_tcp(address: Address) -> socket.socket:
     family, *_, place = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
-    return socket.create_server(place[:2], family=family, backlog=BACKLOG)
+    listener = socket.create_server(place[:2], family=family, backlog=BACKLOG)
+    with suppress(OSError):  # no system fails for want of it
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)  # connections inherit it
+    return listener
 
 
 def _listen_unix(path: str, mode: int) -> socket.socket:

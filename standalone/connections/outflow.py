@@ -1,12 +1,16 @@
 """What is written to a connection, and an end for a client that takes it too slowly.
 
 What a client does not read lies in our memory. Within each `time` seconds for which something lies there it has to
-take `rate` bytes a second, or all: one that takes a byte now and then would otherwise hold it for ever.
+take `rate` bytes a second, or all: one that takes a byte now and then would otherwise hold it for ever. Taken is what
+its side has acknowledged: the kernel may hold megabytes, and takes no more before a third of them has gone.
 """
 
 import asyncio
+import fcntl
 import socket
 import struct
+import sys
+import termios
 from collections.abc import Iterable
 from typing import Final
 
@@ -58,14 +62,25 @@ class Outflow:
             self._watch()
 
     def _watch(self) -> None:
-        waiting = self.waiting
-        taken = self._written - waiting
-        loop = asyncio.get_running_loop()
-        self._alarm = loop.call_later(self._time, self._look, taken + min(waiting, self._least))
+        unread = self.waiting + self._unacknowledged
+        expected = self._written - unread + min(unread, self._least)
+        self._alarm = asyncio.get_running_loop().call_later(self._time, self._look, expected)
 
     def _look(self, expected: int) -> None:
         self._alarm = None
-        if self._written - self.waiting < expected:
+        if not self.waiting:
+            return
+        if self._written - self.waiting - self._unacknowledged < expected:
             reset(self._transport)  # the kernel, too, would keep what it has for a client that does not read
-        elif self.waiting:
+        else:
             self._watch()
+
+    @property
+    def _unacknowledged(self) -> int:
+        """How many bytes lie in the kernel; 0 where it does not tell."""
+        connection: socket.socket = self._transport.get_extra_info("socket")
+        try:
+            answer = fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4))
+        except OSError:
+            return 0
+        return int.from_bytes(answer, sys.byteorder)

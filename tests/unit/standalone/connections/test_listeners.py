@@ -1,3 +1,5 @@
+import select
+import socket
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +18,21 @@ def test_a_listener_says_where_it_listens() -> None:
     listener = listen(LOOPBACK)
     with listener.socket:
         assert listener.url == f"http://127.0.0.1:{listener.socket.getsockname()[1]}"
+
+
+@pytest.mark.loopback
+def test_a_connection_takes_more_as_soon_as_a_little_was_read() -> None:
+    with listen(LOOPBACK).socket as listener, socket.create_connection(listener.getsockname()) as reader:
+        writer, _ = listener.accept()
+        with writer:
+            writer.setblocking(False)
+            while select.select([], [writer], [], 0)[1]:
+                writer.send(bytes(1 << 20))
+            read = 0
+            while not select.select([], [writer], [], 0)[1]:
+                read += len(reader.recv(16 << 10))
+
+            assert read <= 200 << 10
 
 
 @pytest.mark.loopback

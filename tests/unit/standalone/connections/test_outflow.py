@@ -11,7 +11,7 @@ TIME = 0.25
 
 
 class FakeTransport:
-    """Holds what is written until it is taken."""
+    """Holds what is written until it is taken. It is its own socket, of a system that does not tell what lies there."""
 
     def __init__(self) -> None:
         self.held = bytearray()
@@ -33,11 +33,25 @@ class FakeTransport:
     def get_extra_info(self, name: str) -> "FakeTransport":
         return self
 
+    def fileno(self) -> int:
+        raise OSError
+
     def setsockopt(self, level: int, option: int, value: bytes) -> None:
         self.options.append(option)
 
     def abort(self) -> None:
         self.is_aborted = True
+
+
+class FullSocket(FakeTransport):
+    """Takes nothing more, and has bytes in the kernel that the peer may still read."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        super().__init__()
+        self._connection = connection
+
+    def fileno(self) -> int:
+        return self._connection.fileno()
 
 
 def run(scenario: Callable[[FakeTransport], Awaitable[None]]) -> None:
@@ -93,6 +107,26 @@ def test_what_was_taken_to_the_last_byte_is_enough_however_little_it_was() -> No
 
         assert (transport.is_aborted, out.waiting) == (False, 20)
         out.stop()
+
+    run(scenario)
+
+
+@pytest.mark.loopback
+@pytest.mark.parametrize("is_read", [True, False])
+def test_what_a_client_takes_out_of_the_kernel_counts(is_read: bool) -> None:
+    async def scenario(_: FakeTransport) -> None:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            ours.send(bytes(50_000))
+            transport = FullSocket(ours)
+            out = an_outflow(transport, rate=400)
+            out.write(bytes(10))
+            if is_read:
+                theirs.recv(50_000)
+            await asyncio.sleep(TIME * 1.5)
+            out.stop()
+
+        assert transport.is_aborted != is_read
 
     run(scenario)
 

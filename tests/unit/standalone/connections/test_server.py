@@ -70,6 +70,9 @@ class FakeTransport:
     def get_extra_info(self, name: str) -> object:
         return self if name == "socket" else None
 
+    def fileno(self) -> int:
+        raise OSError
+
     def getsockname(self) -> tuple[str, int]:
         return "192.0.2.254", 80
 
