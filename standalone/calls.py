@@ -28,7 +28,8 @@ REQUEST_EXTENSION: Final = "inverting_proxy.request"
 """In `scope["extensions"]`: `{"head": RequestHead}`, the head as it was sent. ASGI itself has lost the case of
 names, and of the target a lone `?` and the absolute form. With `take_over` (`ProxyProtocol.take_over`) where the
 connection can change to another protocol; with `has_come`, a function that says whether there is something to receive
-without waiting."""
+without waiting; with `when_left` on a connection that was kept for this request: a function that takes what is to be
+called where the client ends the connection behind the answer, with no request since."""
 
 TRAILERS: Final = "inverting_proxy.trailers"
 """In the last `http.request` of a body: its trailer fields as they were sent, where there are any; ASGI has no place
@@ -67,6 +68,7 @@ class Call:
         self.head: RequestHead = extension["head"]
         self._has_come: Callable[[], bool] = extension.get("has_come", lambda: False)
         self._take_over: Callable[[bytes, TunnelEnd], bool] | None = extension.get("take_over")
+        self._when_left: Callable[[Callable[[], None]], None] | None = extension.get("when_left")
         address, _ = scope["client"] or ("", 0)
         self.client = Client(address, scope["scheme"])
         self.peer = address
@@ -147,6 +149,12 @@ class Call:
         if is_last:
             self.trailers = Headers(_decoded(message.get(TRAILERS, ())))
         return data, is_last
+
+    def when_left(self, tell: Callable[[], None]) -> None:
+        """`tell` is called where the client, which keeps its connections, ends this one behind the answer, with no
+        request since; never where it has not kept it before, or the proxy ends it."""
+        if self._when_left is not None:
+            self._when_left(tell)
 
     def add_fields(self, *fields: tuple[str, str]) -> None:
         """Fields of the proxy's own, for the head of the answer, whatever it will be."""

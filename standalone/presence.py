@@ -1,7 +1,7 @@
 """Which agents are there, and which have vanished: an agent whose connection broke off and who does not come back.
 
 Pure: the time is given. An agent that is killed closes its connections, so its user need not wait until its leases or
-deadlines are over.
+deadlines are over. Under load it may not be calling just then, and it is its idle connections that end.
 """
 
 from collections import Counter
@@ -36,7 +36,8 @@ class _Sightings:
     account: str
     open_calls: int = 0
     broke_off: bool = False
-    gone_from: datetime | None = None
+    silent_from: datetime | None = None
+    """From when on nothing is heard of it; None while it calls."""
     out_from: datetime | None = None
     """From when on it does not count, having said that it asks for no more."""
     is_out: bool = False
@@ -75,7 +76,7 @@ class Presence:
         seen = self._agents[agent]
         seen.open_calls += 1
         seen.broke_off = False
-        seen.gone_from = None
+        seen.silent_from = None
 
     def _require_room(self, backend_id: BackendId, account: str) -> None:
         if len(self._agents) >= self._capacity:
@@ -110,8 +111,18 @@ class Presence:
         seen.open_calls -= 1
         seen.broke_off = broke_off  # an answer that was sent is a sign of life again
         if not seen.open_calls:
-            is_short = seen.broke_off or seen.out_from is not None
-            seen.gone_from = now + (self._grace if is_short else self._remembered)
+            seen.silent_from = now
+
+    def has_hung_up(self, agent: AgentName, *, now: datetime) -> None:
+        """An agent has ended a connection that it keeps between its calls.
+
+        Right after an answer, and without a call since, that is as if the call had broken off. Later the connection may
+        just have been idle for too long.
+        """
+        seen = self._agents.get(agent)
+        if seen is not None and seen.silent_from is not None and now - seen.silent_from < self._grace:
+            seen.broke_off = True
+            seen.silent_from = now
 
     def has_agents(self, backend_id: BackendId) -> bool:
         """True while an agent of this backend is there, or may come back."""
@@ -140,9 +151,15 @@ class Presence:
 
         One that merely has not called for long may be busy with what it fetched: nothing is taken away from it.
         """
-        gone = [name for name, seen in self._agents.items() if seen.gone_from is not None and seen.gone_from <= now]
+        gone = [name for name, seen in self._agents.items() if self._is_gone(seen, now)]
         self._of_backend -= Counter(name.backend_id for name in gone)
         self._of_account -= Counter(self._agents[name].account for name in gone)
         for name in gone:
             if self._agents.pop(name).broke_off:
                 yield name
+
+    def _is_gone(self, seen: _Sightings, now: datetime) -> bool:
+        is_short = seen.broke_off or seen.out_from is not None
+        return (
+            seen.silent_from is not None and seen.silent_from + (self._grace if is_short else self._remembered) <= now
+        )

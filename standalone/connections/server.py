@@ -8,7 +8,7 @@ flow control. This class adds what both leave open:
 - limits: bytes of a target, of a head and of trailers, fields, time for a head, connections in all and from one
   address, requests in one pipeline and on one connection, time and least rate for reading an answer (`.outflow`);
 - errors as answers in our form, each of which ends the connection, and an end that lets the client read them;
-- cancelling the task of a request whose client has gone;
+- cancelling the task of a request whose client has gone, and telling of one that goes behind an answer;
 - handing a connection over to whoever speaks another protocol on it, when an application wants that.
 
 What it does not do: llhttp knows a fixed list of methods, those in common use, and others get 501; a client that closes
@@ -16,6 +16,7 @@ its sending side counts as gone. How fast a body has to come is the business of 
 """
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import ClassVar, Final, NoReturn
 from urllib.parse import unquote
@@ -63,6 +64,7 @@ class ProxyProtocol(HttpToolsProtocol):
             self.scheme = "https" if self.origin.is_tls else self.scheme
         self._out = Outflow(transport, time=self.limits.write_time, rate=self.limits.read_rate)
         self._running: tuple[RequestResponseCycle, asyncio.Task[None]] | None = None
+        self._on_left: Callable[[], None] | None = None  # to be called where the client leaves behind the answer
         self._alarm: asyncio.TimerHandle | None = None
         self._failure: Failure | None = None
         self._is_deaf = False  # what still comes is dropped
@@ -98,12 +100,14 @@ class ProxyProtocol(HttpToolsProtocol):
             if not cycle.response_complete:
                 cycle.disconnected = True
                 task.cancel()
+            elif self._on_left is not None and not self._is_ended:
+                self._on_left()
         self._forget()
 
     def _forget(self) -> None:
         """Let go of what refers to this object: it would be left to the garbage collector, which takes thousands at a
         time, while everybody waits."""
-        self._running = None
+        self._running = self._on_left = None
         self.parser = self.cycle = self.scope = None  # type: ignore[assignment]  # as the parent begins and ends
         self.pipeline.clear()
 
@@ -200,8 +204,9 @@ class ProxyProtocol(HttpToolsProtocol):
             self._fail(exc)
         self._cutter.body_left = head.length if isinstance(head.length, int) else 0
         come = asyncio.Event()
-        self._fill_scope(head, version, come, can_change=wants_upgrade and version == "1.1")
         self._requests += 1
+        self._on_left = None
+        self._fill_scope(head, version, come, can_change=wants_upgrade and version == "1.1")
         is_last = self._requests >= self.limits.requests
         keep_alive = version == "1.1" and self.parser.should_keep_alive() and not wants_upgrade and not is_last
         previous, self.cycle = self.cycle, self._new_cycle(head, come, keep_alive=keep_alive)
@@ -238,7 +243,12 @@ class ProxyProtocol(HttpToolsProtocol):
         extension: dict[object, object] = {"head": head, "has_come": come.is_set}
         if can_change:
             extension["take_over"] = self.take_over
+        if self._requests > 1:
+            extension["when_left"] = self._note_on_left
         self.scope["extensions"] = {REQUEST_EXTENSION: extension}
+
+    def _note_on_left(self, tell: Callable[[], None]) -> None:
+        self._on_left = tell
 
     def _new_cycle(self, head: RequestHead, come: asyncio.Event, *, keep_alive: bool) -> ProxyCycle:
         return ProxyCycle(

@@ -108,8 +108,12 @@ class Agents:
         call.backend = agent.backend_id
         account, right = await self._gate(call.caller, agent.backend_id)
         with self._present(agent, account):
+            call.when_left(partial(self._hang_up, agent))
             self._rights.show(agent, right)
             await door(call, agent, right)
+
+    def _hang_up(self, agent: AgentName) -> None:
+        self._presence.has_hung_up(agent, now=self._clock.now())
 
     def release_lost(self) -> None:
         """Take back what agents had in their hands that have vanished, or may not serve any more; a backend without any

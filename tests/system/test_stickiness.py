@@ -1,10 +1,12 @@
 """Several agents whose pages keep websockets and cookies in them: each browser stays with one of them."""
 
 import json
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +102,38 @@ def test_browsers_whose_agents_are_killed_have_others_within_seconds(site: tuple
         assert [browser.ask("GET", "/page").status for browser in browsers] == [200] * 4
         assert time.monotonic() - began < 14 * SECOND
     assert len({browser.cookies[COOKIE] for browser in browsers}) == 1
+
+
+def test_browsers_whose_agent_is_killed_while_they_ask_have_another_within_seconds(
+    site: tuple[str, list[Process]],
+) -> None:
+    url, agents = site
+    wait_until(lambda: arrived(url), within=20 * SECOND, what="an agent online")
+    browsers = [Browser(url) for _ in range(8)]
+    replies: list[tuple[int, float]] = []
+    is_over = threading.Event()
+
+    def use(browser: Browser) -> None:
+        while not is_over.is_set():
+            began = time.monotonic()
+            status = browser.ask("GET", "/page").status
+            replies.append((status, time.monotonic() - began))
+
+    def have_come(count: int) -> bool:
+        return len(replies) >= count
+
+    users = [threading.Thread(target=use, args=(browser,), daemon=True) for browser in browsers]
+    for user in users:
+        user.start()
+    for agent in agents[:-1]:
+        wait_until(partial(have_come, len(replies) + 200), within=20 * SECOND, what="traffic")
+        agent.kill()
+    wait_until(
+        lambda: len({each.cookies.get(COOKIE) for each in browsers}) == 1, within=40 * SECOND, what="one agent left"
+    )
+    is_over.set()
+    for user in users:
+        user.join(20 * SECOND)
+
+    assert {status for status, _ in replies} == {200}
+    assert max(seconds for _, seconds in replies) < 10 * SECOND

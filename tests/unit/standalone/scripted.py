@@ -114,26 +114,33 @@ class Bench:
         sends: int = MANY,
         is_open: bool = False,
         take_over: Callable[..., bool] | None = None,
+        when_left: Callable[[Callable[[], None]], None] | None = None,
     ) -> Peer:
         """A request, begun; with `is_open` the rest of its body is still to be said. No more than `sends` messages can
-        be written to its connection; with `take_over` it can change to another protocol."""
+        be written to its connection; with `take_over` it can change to another protocol, with `when_left` it was kept
+        for this request."""
         head = RequestHead(method, target, Headers([("Host", "h"), *fields]), length)
+        offered = {"take_over": take_over, "when_left": when_left}
         scope = {
             "type": "http",
             "scheme": "http",
             "client": ("127.0.0.1", 1),
-            "extensions": {
-                REQUEST_EXTENSION: {"head": head} | ({"take_over": take_over} if take_over else {}),
-            },
+            "extensions": {REQUEST_EXTENSION: {"head": head, **{name: each for name, each in offered.items() if each}}},
         }
         return Peer(self.app, scope, bodies, sends=sends, is_open=is_open)
 
     def poll(self, *, own: Fields = AGENT_FIELDS, sends: int = MANY) -> Peer:
         return self.start("GET", "/agent/pending", *own, sends=sends)
 
-    def poll_for_batch(self, poll_id: str, *fields: tuple[str, str], sends: int = MANY) -> Peer:
+    def poll_for_batch(
+        self,
+        poll_id: str,
+        *fields: tuple[str, str],
+        sends: int = MANY,
+        when_left: Callable[[Callable[[], None]], None] | None = None,
+    ) -> Peer:
         own = (*AGENT_FIELDS, ("Accept", "multipart/mixed"), ("X-Inverting-Proxy-Poll-ID", poll_id))
-        return self.start("GET", "/agent/pending", *own, *fields, sends=sends)
+        return self.start("GET", "/agent/pending", *own, *fields, sends=sends, when_left=when_left)
 
     def fetch(self, request_id: str, *, own: Fields = AGENT_FIELDS) -> Peer:
         return self.start("GET", "/agent/request", *own, ("X-Inverting-Proxy-Request-ID", request_id))

@@ -110,6 +110,45 @@ def test_an_account_with_too_many_agents_leaves_room_for_those_of_others_whateve
         presence.call_opened(FIRST, account="greedy")
 
 
+def test_an_agent_that_hangs_up_right_after_an_answer_is_lost_when_its_grace_is_over() -> None:
+    presence = Presence(Policy(), grace=seconds(5))
+    presence.call_opened(FIRST)
+    presence.call_closed(FIRST, now=NOON, broke_off=False)
+    presence.has_hung_up(FIRST, now=NOON + seconds(4))
+
+    assert (lost_at(presence, 8.9), presence.has_agents(BACKEND)) == ([], True)
+    assert (lost_at(presence, 9), presence.has_agents(BACKEND)) == ([FIRST], False)
+
+
+def test_an_agent_that_hangs_up_and_calls_again_is_not_lost() -> None:
+    presence = Presence(Policy(backend_online=seconds(75)), grace=seconds(5))
+    presence.call_opened(FIRST)
+    presence.call_closed(FIRST, now=NOON, broke_off=False)
+    presence.has_hung_up(FIRST, now=NOON)
+    presence.call_opened(FIRST)
+    presence.call_closed(FIRST, now=NOON + seconds(4), broke_off=False)
+
+    assert (lost_at(presence, 74), presence.has_agents(BACKEND)) == ([], True)
+
+
+@pytest.mark.parametrize("is_calling", [True, False], ids=["while it calls", "long after its last call"])
+def test_an_agent_that_hangs_up_says_nothing_by_it(is_calling: bool) -> None:
+    presence = Presence(Policy(backend_online=seconds(75)), grace=seconds(5))
+    presence.call_opened(FIRST)
+    if not is_calling:
+        presence.call_closed(FIRST, now=NOON, broke_off=False)
+    presence.has_hung_up(FIRST, now=NOON + seconds(5))
+
+    assert (lost_at(presence, 74), presence.has_agents(BACKEND)) == ([], True)
+
+
+def test_an_agent_that_hangs_up_when_it_has_been_forgotten_stays_so() -> None:
+    presence = Presence(Policy())
+    presence.has_hung_up(FIRST, now=NOON)
+
+    assert not presence.has_agents(BACKEND)
+
+
 def test_an_agent_that_has_left_does_not_count_when_its_grace_is_over() -> None:
     presence = Presence(Policy(), grace=seconds(5))
     presence.call_opened(FIRST)  # what it still has to answer

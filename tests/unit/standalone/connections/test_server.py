@@ -101,7 +101,8 @@ class Bench:
 
     def __init__(self) -> None:
         self.scopes: list[Scope] = []
-        self.cancelled = 0
+        self.cancelled = self.left = 0
+        self.watches = True
         self.answers = asyncio.Event()
         self.config: uvicorn.Config = configure(self.app, Quick)
         self.config.load()
@@ -109,6 +110,9 @@ class Bench:
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scopes.append(scope)
+        watch = scope["extensions"][REQUEST_EXTENSION].get("when_left")
+        if watch is not None and self.watches:
+            watch(self.leave)
         try:
             await self.answers.wait()
         except asyncio.CancelledError:
@@ -116,6 +120,9 @@ class Bench:
             raise
         await send({"type": "http.response.start", "status": 200, "headers": [(b"Content-Length", b"0")]})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def leave(self) -> None:
+        self.left += 1
 
     def connect(
         self, address: str = "", *, is_read: bool = True, of: type[ProxyProtocol] = Quick
@@ -293,6 +300,65 @@ def test_the_task_of_a_client_that_has_gone_is_cancelled() -> None:
         await asyncio.sleep(0)
 
         assert bench.cancelled == 1
+
+    run(scenario)
+
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: h\r\n"
+
+
+@pytest.mark.parametrize(
+    ("requests", "told"),
+    [
+        ([REQUEST + b"\r\n"] * 2, 1),
+        ([REQUEST + b"\r\n"], 0),
+        ([REQUEST + b"\r\n", REQUEST + b"Connection: close\r\n\r\n"], 0),
+        ([REQUEST + b"\r\n", REQUEST + b"\r\n", b"?"], 0),
+    ],
+    ids=["kept before", "never kept", "announced", "ended by the proxy"],
+)
+def test_an_application_is_told_of_a_client_that_ends_a_connection_it_kept(requests: list[bytes], told: int) -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.answers.set()
+        protocol, _ = bench.connect()
+        for request in requests:
+            protocol.data_received(request)
+            await asyncio.sleep(0)
+        protocol.connection_lost(None)
+
+        assert bench.left == told
+
+    run(scenario)
+
+
+def test_an_application_is_told_of_the_end_behind_its_own_answer_alone() -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.answers.set()
+        protocol, _ = bench.connect()
+        for watches in (True, True, False):
+            bench.watches = watches
+            protocol.data_received(REQUEST + b"\r\n")
+            await asyncio.sleep(0)
+        protocol.connection_lost(None)
+
+        assert (len(bench.scopes), bench.left) == (3, 0)
+
+    run(scenario)
+
+
+def test_a_client_that_goes_before_its_answer_has_not_left_behind_it() -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.answers.set()
+        protocol, _ = bench.connect()
+        protocol.data_received(REQUEST + b"\r\n")
+        await asyncio.sleep(0)
+        bench.answers.clear()
+        protocol.data_received(REQUEST + b"\r\n")
+        await asyncio.sleep(0)
+        protocol.connection_lost(None)
+        await asyncio.sleep(0)
+
+        assert (bench.left, bench.cancelled) == (0, 1)
 
     run(scenario)
 

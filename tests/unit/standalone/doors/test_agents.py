@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -81,6 +82,28 @@ def test_what_a_vanished_agent_held_is_given_to_the_next_or_fails() -> None:
         for request_id in json.loads(listed.body):
             await bench.fetch(request_id).done()
         await bench.introduce()
+        bench.clock.advance(seconds(5))
+        bench.app.keep_house()
+        failed = await writer.done()
+        again = await bench.poll().done()
+
+        assert json.loads(again.body) == ["request-1"]
+        assert (failed.status, failed.fields["X-Inverting-Proxy-Error"]) == (502, "agent-lost")
+        reader.task.cancel()
+
+    run(scenario)
+
+
+def test_what_an_agent_was_handed_that_vanishes_right_after_it_is_given_to_the_next_or_fails() -> None:
+    leave: list[Callable[[], None]] = []
+
+    async def scenario(bench: Bench) -> None:
+        await bench.introduce()
+        reader, writer = bench.start("GET", "/"), bench.start("POST", "/", length=0)
+        await turns()
+        await bench.poll_for_batch("poll-1", when_left=leave.append).done()
+        [tell] = leave
+        tell()
         bench.clock.advance(seconds(5))
         bench.app.keep_house()
         failed = await writer.done()
