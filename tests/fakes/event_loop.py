@@ -41,5 +41,13 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 def run_at_once(scenario: Coroutine[Any, Any, T]) -> T:
     """As `asyncio.run`, in time that takes none."""
+
+    async def to_the_end() -> T:
+        try:
+            return await scenario
+        finally:
+            # Here, because from Python 3.12 on the runner waits for threads under an alarm.
+            await asyncio.get_running_loop().shutdown_default_executor()
+
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        return runner.run(scenario)
+        return runner.run(to_the_end())
