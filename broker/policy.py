@@ -86,6 +86,9 @@ class Policy:
     hint_slowest: timedelta = timedelta(milliseconds=80)
     """The same, for a wait that has lasted."""
 
+    unread_wait: timedelta = timedelta()
+    """At least so long a writer waits for room for an answer, where a reader that is too slow loses his connection."""
+
     room_wait: timedelta = field(init=False, compare=False)
     """How long a writer waits for room: for a reader that has vanished. One that is there is given `idle_wait`, and
     then ends the exchange itself."""
@@ -106,7 +109,7 @@ class Policy:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fetch_wait", min(self.fetch_wait, self.response_wait))
-        longest = max(self.response_wait, self.idle_wait)
+        longest = max(self.response_wait, self.idle_wait, self.unread_wait)
         object.__setattr__(self, "room_wait", self.idle_wait + self.offer_lease)
         object.__setattr__(self, "exchange_ttl", longest + self.exchange_gone)
 

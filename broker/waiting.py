@@ -243,14 +243,14 @@ def append_all_of_answer(
     agent_id: str,
 ) -> Waiting[None]:
     """Store a part of an answer, waiting for room. Raises `NoAnswer` when the client does not read for
-    `policy.room_wait`."""
+    `policy.room_wait`, or `policy.unread_wait` if that is longer."""
 
     def append(offset: int, data: bytes) -> int:
         return store.append_answer(
             backend_id, request_id, offset, data, agent_id=agent_id, last=part.last, now=clock.now()
         )
 
-    return _append_all(append, part, clock, ExchangeKey(request_id), policy.room_wait)
+    return _append_all(append, part, clock, ExchangeKey(request_id), max(policy.room_wait, policy.unread_wait))
 
 
 def _append_all(

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from broker.clock import SystemClock
 from broker.policy import Policy
@@ -35,6 +35,10 @@ from wire.protocol import RequestId
 if TYPE_CHECKING:
     from flask import Flask
 
+UNREAD: Final = timedelta(minutes=15)
+"""How long an answer may wait for its client, whom `standalone.connections.outflow` cuts off if he does not read: where
+he does, room comes in steps of some hundred kilobytes."""
+
 
 def policy_of(settings: Settings) -> Policy:
     """The numbers that the rules use."""
@@ -45,6 +49,7 @@ def policy_of(settings: Settings) -> Policy:
         fetch_wait=timeouts.fetch,
         response_wait=timeouts.response,
         idle_wait=timeouts.idle,
+        unread_wait=UNREAD,
         backend_online=2 * timeouts.list + timedelta(seconds=15),
         max_body_bytes=settings.limits.body_bytes,
         backend_exchanges=settings.limits.backend_exchanges,

@@ -24,9 +24,10 @@ AGENT: Final = "agent-1"
 class Scene:
     """A store with one backend, a clock at noon, and a script of what happens meanwhile, in seconds from noon."""
 
-    def __init__(self, *script: tuple[float, Action], window: int = 1 << 20) -> None:
+    def __init__(self, *script: tuple[float, Action], window: int = 1 << 20, policy: Policy = POLICY) -> None:
+        self.policy = policy
         self.clock = FakeClock()
-        self.store = MemoryStore(POLICY, window=window)
+        self.store = MemoryStore(policy, window=window)
         self.store.put_backend(a_backend())
         self.waiter = ScriptedWaiter(self.clock)
         self.script(*script)
@@ -52,18 +53,18 @@ class Scene:
         self.store.fail_exchange(BACKEND, REQUEST, agent_id=AGENT, reason="backend-broke")
 
     def poll(self, agent_id: str = AGENT) -> list[str]:
-        waiting = wait_for_pending(self.store, self.clock, POLICY, BACKEND, agent_id=agent_id)
+        waiting = wait_for_pending(self.store, self.clock, self.policy, BACKEND, agent_id=agent_id)
         return [*drive(waiting, self.waiter)]
 
     def read_request(self, offset: int = 0) -> Part:
-        return drive(wait_for_request(self.store, self.clock, POLICY, BACKEND, REQUEST, offset), self.waiter)
+        return drive(wait_for_request(self.store, self.clock, self.policy, BACKEND, REQUEST, offset), self.waiter)
 
     def read_answer(self, offset: int = 0) -> Part:
-        return drive(wait_for_answer(self.store, self.clock, POLICY, an_exchange(), offset), self.waiter)
+        return drive(wait_for_answer(self.store, self.clock, self.policy, an_exchange(), offset), self.waiter)
 
     def send_request(self, part: Part) -> None:
-        drive(append_all_of_request(self.store, self.clock, POLICY, BACKEND, REQUEST, part), self.waiter)
+        drive(append_all_of_request(self.store, self.clock, self.policy, BACKEND, REQUEST, part), self.waiter)
 
     def send_answer(self, part: Part) -> None:
-        waiting = append_all_of_answer(self.store, self.clock, POLICY, BACKEND, REQUEST, part, agent_id=AGENT)
+        waiting = append_all_of_answer(self.store, self.clock, self.policy, BACKEND, REQUEST, part, agent_id=AGENT)
         drive(waiting, self.waiter)

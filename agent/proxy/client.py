@@ -43,6 +43,9 @@ _FETCH_RETRIES: Final = timedelta(seconds=10)
 RESPOND_RETRIES: Final = timedelta(seconds=30)
 _ANSWER_BYTES: Final = 64 * 1024
 """The longest answer to a post that is read: it says nothing, but its end makes the connection free."""
+_UNREAD: Final = 900.0
+"""Seconds for which a proxy may leave unread what is posted as it comes: a user reads slowly, and it is up to the proxy
+to end that."""
 
 
 def _nothing() -> None:
@@ -163,7 +166,7 @@ class ProxyClient:
 
         def attempt() -> None:
             # A post that is given up for another one leaves the backend alone: `replay` keeps what it reads.
-            body = Body(replay.events(), abandon=_nothing)
+            body = Body(replay.events(), abandon=_nothing, patience=_UNREAD)
             with closing(self._send(request_id, body, failure=response.failure)) as reply:
                 try:
                     require_success(reply.head, target=RESPONSE_PATH)

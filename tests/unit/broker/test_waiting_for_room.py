@@ -6,13 +6,14 @@ import pytest
 
 from broker.errors import ConflictingBytes, NoAnswer
 from broker.model import Part
-from tests.factories import BACKEND, REQUEST
-from tests.scene import Scene
+from broker.policy import Policy
+from tests.factories import BACKEND, REQUEST, seconds
+from tests.scene import POLICY, Scene
 
 
-def full(side: str, *, window: int) -> Scene:
+def full(side: str, *, window: int, policy: Policy = POLICY) -> Scene:
     """A fetched exchange with eight bytes stored on one side."""
-    scene = Scene(window=window)
+    scene = Scene(window=window, policy=policy)
     scene.add(b"12345678" if side == "request" else b"GET", last=side != "request")
     scene.fetch()
     if side == "answer":
@@ -59,6 +60,15 @@ def test_a_reader_that_stops_is_given_up_later_than_one_gives_up_itself(side: st
     with pytest.raises(NoAnswer, match="^the other side stopped reading$"):
         send(scene, side)(Part(8, b"0123456789", True))
     assert scene.elapsed == 35
+
+
+@pytest.mark.parametrize(("side", "waited"), [("request", 35), ("answer", 900)])
+def test_an_answer_may_wait_for_longer_where_its_reader_is_looked_after(side: str, waited: int) -> None:
+    scene = full(side, window=8, policy=Policy(unread_wait=seconds(900)))
+
+    with pytest.raises(NoAnswer):
+        send(scene, side)(Part(8, b"0123456789", True))
+    assert scene.elapsed == waited
 
 
 @pytest.mark.parametrize("side", ["request", "answer"])

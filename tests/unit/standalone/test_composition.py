@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 from broker.policy import Policy
-from standalone.composition import peers_of, policy_of, protocol_of
+from standalone.composition import UNREAD, peers_of, policy_of, protocol_of
 from standalone.connections.limits import Limits
 from standalone.settings.load import Settings, load_settings
 
@@ -11,7 +11,8 @@ def settings(**environ: str) -> Settings:
 
 
 def test_the_defaults_are_those_of_the_rules_and_of_the_server() -> None:
-    assert policy_of(settings()) == Policy(max_body_bytes=100 << 30)  # it passes, and is never held
+    # A body passes, and is never held; and a connection sees for itself that it is read.
+    assert policy_of(settings()) == Policy(max_body_bytes=100 << 30, unread_wait=UNREAD)
     assert protocol_of(settings()).limits == Limits()
 
 
