@@ -39,6 +39,7 @@ HOUSEKEEPING: Final = timedelta(seconds=1)
 """How often abandoned exchanges and vanished agents are looked for."""
 
 CLIENT_GONE: Final = "client-gone"
+SLOW_READER: Final = "slow-reader"
 
 _FAREWELL: Final = 1.0
 """Seconds in which the ends of tunnels may be written when the proxy stops."""
@@ -156,7 +157,7 @@ class StandaloneApp:
                 log_refusal(f"{call.head.method} {path_of(call.head.target)}", exc, peer=call.caller.peer)
             await call.fail(describe(exc))
         except asyncio.CancelledError:
-            call.reason = CLIENT_GONE
+            call.reason = SLOW_READER if call.is_cut_off() else CLIENT_GONE
         except Exception:
             logger.exception("%s failed", call.trace or "-")
             await call.fail(INTERNAL)

@@ -29,7 +29,8 @@ REQUEST_EXTENSION: Final = "inverting_proxy.request"
 names, and of the target a lone `?` and the absolute form. With `take_over` (`ProxyProtocol.take_over`) where the
 connection can change to another protocol; with `has_come`, a function that says whether there is something to receive
 without waiting; with `when_left` on a connection that was kept for this request: a function that takes what is to be
-called where the client ends the connection behind the answer, with no request since."""
+called where the client ends the connection behind the answer, with no request since. With `is_cut_off`, a function that
+says whether the connection was ended because the client read too slowly."""
 
 TRAILERS: Final = "inverting_proxy.trailers"
 """In the last `http.request` of a body: its trailer fields as they were sent, where there are any; ASGI has no place
@@ -67,6 +68,8 @@ class Call:
         extension = scope["extensions"][REQUEST_EXTENSION]
         self.head: RequestHead = extension["head"]
         self._has_come: Callable[[], bool] = extension.get("has_come", lambda: False)
+        self.is_cut_off: Callable[[], bool] = extension.get("is_cut_off", lambda: False)
+        """Says whether the connection was ended because the client read its answer too slowly."""
         self._take_over: Callable[[bytes, TunnelEnd], bool] | None = extension.get("take_over")
         self._when_left: Callable[[Callable[[], None]], None] | None = extension.get("when_left")
         address, _ = scope["client"] or ("", 0)

@@ -16,6 +16,9 @@ from wire.strictness import require_fields, require_request, require_version
 
 _FRAMING: Final = ("Content-Length", "Transfer-Encoding")
 
+_LATER: Final = ("Expect", "Upgrade")
+"""What a server has to ignore in HTTP/1.0 (RFC 9110 sections 10.1.1 and 7.8)."""
+
 
 def checked_head(
     method: bytes,
@@ -35,6 +38,8 @@ def checked_head(
     if version == "1.0" and "Host" not in headers:
         # Clients must send it from 1.1 on (RFC 9112 section 3.2), and health checks often speak the older version.
         headers = Headers([("Host", _host_at(server)), *headers])
+    if version == "1.0":
+        headers = headers.without(*_LATER)
     length = _length_of(headers)
     others = headers if length is None else headers.without(*_FRAMING)
     head = RequestHead(method.decode("latin-1"), target.decode("latin-1"), others, length)

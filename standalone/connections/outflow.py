@@ -34,11 +34,16 @@ class Outflow:
         self._least = max(1, int(rate * time))
         self._written = 0
         self._alarm: asyncio.TimerHandle | None = None
+        self._is_cut_off = False
 
     @property
     def waiting(self) -> int:
         """How many bytes lie in memory."""
         return self._transport.get_write_buffer_size()
+
+    def is_cut_off(self) -> bool:
+        """True once the connection was ended because the client read too slowly."""
+        return self._is_cut_off
 
     def write(self, data: bytes) -> None:
         self._transport.write(data)
@@ -71,6 +76,7 @@ class Outflow:
         if not self.waiting:
             return
         if self._written - self.waiting - self._unacknowledged < expected:
+            self._is_cut_off = True
             reset(self._transport)  # the kernel, too, would keep what it has for a client that does not read
         else:
             self._watch()

@@ -42,6 +42,9 @@ from wire.http1 import RequestHead, serialize_fields
 HEAD_TOO_SLOW: Final = Failure(
     status=408, reason="client-silent", party="client", text="The client did not send its request in time: try again."
 )
+_HTTP2: Final = "Pause on PRI/Upgrade"
+"""What the parser says of the first bytes of HTTP/2 (RFC 9113 section 3.4)."""
+
 UNKNOWN_METHOD: Final = Failure(
     status=501, reason="unknown-method", party="client", text="The proxy does not know this method: use a common one."
 )
@@ -147,7 +150,8 @@ class ProxyProtocol(HttpToolsProtocol):
         except httptools.HttpParserInvalidMethodError:
             self._refuse(UNKNOWN_METHOD)
         except httptools.HttpParserError as exc:
-            self._refuse(self._failure or describe(MalformedMessage(str(exc))))
+            text = "HTTP/2 is not spoken here: use HTTP/1.1" if str(exc) == _HTTP2 else str(exc)
+            self._refuse(self._failure or describe(MalformedMessage(text)))
         else:
             if self._unparsed_bytes > self.limits.head_bytes:
                 self._refuse(describe(self.limits.too_long("head")))
@@ -240,7 +244,7 @@ class ProxyProtocol(HttpToolsProtocol):
         self.scope["raw_path"] = raw_path
         self.scope["query_string"] = query
         self.scope["headers"] = [(name.lower(), value) for name, value in self.headers]
-        extension: dict[object, object] = {"head": head, "has_come": come.is_set}
+        extension: dict[object, object] = {"head": head, "has_come": come.is_set, "is_cut_off": self._out.is_cut_off}
         if can_change:
             extension["take_over"] = self.take_over
         if self._requests > 1:

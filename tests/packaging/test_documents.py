@@ -17,7 +17,9 @@ DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG
 )
 
 SOURCES = [*ROOT.glob("*/*.py"), *ROOT.glob("standalone/**/*.py")]
-_REASON = re.compile(r'\b(?:reason|failure|CLIENT_GONE|EMPTY_ANSWER|AGENT_ERROR)(?:: Final)? ?= ?"([a-z-]+)"')
+_REASON = re.compile(
+    r'\b(?:reason|failure|CLIENT_GONE|SLOW_READER|EMPTY_ANSWER|AGENT_ERROR)(?:: Final)? ?= ?"([a-z-]+)"'
+)
 
 
 def text_of(name: str) -> str:

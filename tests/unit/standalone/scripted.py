@@ -115,12 +115,13 @@ class Bench:
         is_open: bool = False,
         take_over: Callable[..., bool] | None = None,
         when_left: Callable[[Callable[[], None]], None] | None = None,
+        is_cut_off: Callable[[], bool] | None = None,
     ) -> Peer:
         """A request, begun; with `is_open` the rest of its body is still to be said. No more than `sends` messages can
         be written to its connection; with `take_over` it can change to another protocol, with `when_left` it was kept
         for this request."""
         head = RequestHead(method, target, Headers([("Host", "h"), *fields]), length)
-        offered = {"take_over": take_over, "when_left": when_left}
+        offered = {"take_over": take_over, "when_left": when_left, "is_cut_off": is_cut_off}
         scope = {
             "type": "http",
             "scheme": "http",

@@ -36,6 +36,23 @@ def test_a_users_request_is_one_line_in_the_log_and_an_agents_none(caplog: pytes
     assert [record.getMessage() for record in caplog.records] == ["request- GET /x 200 0>2B 0/0ms backend=notebook"]
 
 
+@pytest.mark.parametrize(("is_slow", "reason"), [(True, "slow-reader"), (False, "client-gone")])
+def test_the_log_tells_a_client_that_was_cut_off_from_one_that_went_away(
+    is_slow: bool, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+
+    async def scenario(bench: Bench) -> None:
+        await bench.introduce()
+        user = bench.start("GET", "/", is_cut_off=lambda: is_slow)
+        await turns()
+        user.task.cancel()
+        await turns()
+
+    run(scenario)
+    assert [record.getMessage().rpartition(" ")[2] for record in caplog.records] == [f"reason={reason}"]
+
+
 def test_a_stopping_proxy_finishes_what_it_has_begun_and_takes_nothing_new() -> None:
     async def scenario(bench: Bench) -> None:
         await bench.introduce()

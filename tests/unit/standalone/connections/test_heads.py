@@ -63,6 +63,13 @@ def test_a_host_is_asked_for_from_version_1_1_on(server: tuple[str, int | None],
         head_without("1.1")
 
 
+@pytest.mark.parametrize(("version", "is_heard"), [("1.0", False), ("1.1", True)])
+def test_what_an_older_client_cannot_mean_is_ignored(version: str, is_heard: bool) -> None:
+    head = head_of((b"Expect", b"100-continue"), (b"Upgrade", b"websocket"), version=version)
+
+    assert [name in head.headers for name in ("Expect", "Upgrade")] == [is_heard, is_heard]
+
+
 def test_the_target_of_a_tunnel_is_not_looked_at() -> None:
     head = checked_head(b"CONNECT", b"h:443", [HOST], version="1.1", server=None, wants_upgrade=True)
 

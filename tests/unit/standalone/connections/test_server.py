@@ -211,6 +211,22 @@ def test_a_refusal_says_in_its_first_line_what_its_status_means(request_bytes: b
     run(scenario)
 
 
+@pytest.mark.parametrize("size", [1, 100])
+def test_a_client_that_speaks_http_2_is_told_so(size: int) -> None:
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+    async def scenario(bench: Bench) -> None:
+        protocol, transport = bench.connect()
+        for start in range(0, len(preface), size):
+            protocol.data_received(preface[start : start + size])
+
+        assert transport.written.startswith(b"HTTP/1.1 400 ")
+        assert b"HTTP/2 is not spoken here: use HTTP/1.1" in transport.written
+        protocol.connection_lost(None)
+
+    run(scenario)
+
+
 def test_a_connection_too_many_is_turned_away() -> None:
     async def scenario(bench: Bench) -> None:
         connections = [bench.connect() for _ in range(3)]
@@ -275,6 +291,7 @@ def test_a_client_that_does_not_read_an_answer_that_is_over_loses_its_connection
 
         assert transport.written.startswith(b"HTTP/1.1 200 OK")
         assert transport.ends == ["aborted"]
+        assert bench.scopes[-1]["extensions"][REQUEST_EXTENSION]["is_cut_off"]()
         protocol.connection_lost(None)
 
     run(scenario)
