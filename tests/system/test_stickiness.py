@@ -109,7 +109,16 @@ def test_browsers_whose_agent_is_killed_while_they_ask_have_another_within_secon
 ) -> None:
     url, agents = site
     wait_until(lambda: arrived(url), within=20 * SECOND, what="an agent online")
-    browsers = [Browser(url) for _ in range(8)]
+    seen: set[str] = set()
+
+    def have_all_come() -> bool:
+        browser = Browser(url)
+        browser.ask("GET", "/page")
+        seen.add(browser.cookies[COOKIE])
+        return len(seen) == AGENTS
+
+    wait_until(have_all_come, within=20 * SECOND, what="every agent online")
+    browsers = [Browser(url, {COOKIE: tag}) for tag in seen for _ in range(3)]
     replies: list[tuple[int, float]] = []
     is_over = threading.Event()
 
@@ -128,9 +137,7 @@ def test_browsers_whose_agent_is_killed_while_they_ask_have_another_within_secon
     for agent in agents[:-1]:
         wait_until(partial(have_come, len(replies) + 200), within=20 * SECOND, what="traffic")
         agent.kill()
-    wait_until(
-        lambda: len({each.cookies.get(COOKIE) for each in browsers}) == 1, within=40 * SECOND, what="one agent left"
-    )
+    wait_until(lambda: len({each.cookies[COOKIE] for each in browsers}) == 1, within=40 * SECOND, what="one agent left")
     is_over.set()
     for user in users:
         user.join(20 * SECOND)
