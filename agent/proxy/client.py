@@ -9,8 +9,8 @@ from typing import Final
 
 from agent.identity.credentials import Credentials
 from agent.messages import Request, Response
+from agent.proxy.calls import SILENCE, Calls
 from agent.proxy.calls import AgentIdentity as AgentIdentity
-from agent.proxy.calls import Calls
 from agent.proxy.errors import ProxyError, ProxyUnavailable, Unauthorized, require_success
 from agent.proxy.inner_request import read_request
 from agent.proxy.polls import Polls
@@ -44,8 +44,8 @@ RESPOND_RETRIES: Final = timedelta(seconds=30)
 _ANSWER_BYTES: Final = 64 * 1024
 """The longest answer to a post that is read: it says nothing, but its end makes the connection free."""
 _UNREAD: Final = 900.0
-"""Seconds for which a proxy may leave unread what is posted as it comes: a user reads slowly, and it is up to the proxy
-to end that."""
+"""Seconds for which a proxy may be silent to an answer that is posted as it comes: its user reads slowly, and it is up
+to the proxy to end that. An agent whose user has gone hears so in a poll."""
 
 
 def _nothing() -> None:
@@ -166,8 +166,8 @@ class ProxyClient:
 
         def attempt() -> None:
             # A post that is given up for another one leaves the backend alone: `replay` keeps what it reads.
-            body = Body(replay.events(), abandon=_nothing, patience=_UNREAD)
-            with closing(self._send(request_id, body, failure=response.failure)) as reply:
+            body = Body(replay.events(), abandon=_nothing)
+            with closing(self._send(request_id, body, failure=response.failure, limit=_UNREAD)) as reply:
                 try:
                     require_success(reply.head, target=RESPONSE_PATH)
                 except (ProxyUnavailable, Unauthorized):
@@ -181,9 +181,9 @@ class ProxyClient:
 
         self.calls.retried(attempt, within=RESPOND_RETRIES, may_repeat=lambda: replay.is_complete)
 
-    def _send(self, request_id: RequestId, body: bytes | Body, *, failure: str) -> Reply:
+    def _send(self, request_id: RequestId, body: bytes | Body, *, failure: str, limit: float = SILENCE) -> Reply:
         fields = [(REQUEST_ID, request_id), ("Content-Type", RESPONSE_MEDIA_TYPE)]
         if failure:
             fields.append((ERROR, failure))
         head = self.calls.head("POST", RESPONSE_PATH, *fields, length=len(body) if isinstance(body, bytes) else CHUNKED)
-        return self.calls.call(head, body)
+        return self.calls.call(head, body, limit=limit)

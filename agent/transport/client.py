@@ -76,8 +76,6 @@ class Interrupt:
 
 
 def _upload(connection: Connection, body: Body, head: RequestHead, limit: float | None) -> Upload:
-    limit = limit if body.patience is None else body.patience
-
     def send(event: bytes | End) -> None:
         if isinstance(event, End):
             connection.send(encode_end(event, head.length), timeout=limit)

@@ -25,8 +25,6 @@ class Body:
     """Pieces, then one `End`; raises `TransportError` or `WireError` when the rest does not come."""
     abandon: Callable[[], None]
     """Called, from another thread, when nobody will read the rest: makes a waiting read end, if that is wanted."""
-    patience: float | None = None
-    """Seconds for which the peer may leave unread what has come; None for the limit of the call."""
 
 
 def _nothing() -> None:

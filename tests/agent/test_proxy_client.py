@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from agent.identity.errors import CredentialsError
 from agent.messages import Response, whole_body
 from agent.proxy.client import AgentIdentity, ProxyClient
 from agent.proxy.errors import Gone, NotAProxy, ProxyError, ProxyUnavailable, Redirected, Unauthorized, Unidentified
-from agent.transport.client import HttpClient, Interrupt
+from agent.transport.client import HttpClient, Interrupt, Reply
 from agent.transport.connections import ConnectionPool
 from agent.transport.errors import Broken, SourceBroke, TransportError
 from tests.agent.peers import Received, Wire, an_answer, answering, peer, proxy_peer
@@ -38,9 +39,23 @@ class Token:
         self.refreshed += 1
 
 
-def a_client(url: str, *, credentials: Credentials | None = None, poll_limit: float = 10 * SECOND) -> ProxyClient:
+class Limits(HttpClient):
+    """Keeps how long a peer may be silent."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(ConnectionPool(url, size=4, connect_timeout=5 * SECOND))
+        self.kept: list[float | None] = []
+
+    def call(self, *request: Any, limit: float | None, **how: Any) -> Reply:
+        self.kept.append(limit)
+        return super().call(*request, limit=limit, **how)
+
+
+def a_client(
+    url: str, *, http: HttpClient | None = None, credentials: Credentials | None = None, poll_limit: float = 10 * SECOND
+) -> ProxyClient:
     return ProxyClient(
-        HttpClient(ConnectionPool(url, size=4, connect_timeout=5 * SECOND)),
+        http or HttpClient(ConnectionPool(url, size=4, connect_timeout=5 * SECOND)),
         url=url,
         identity=AgentIdentity("notebook", "agent-1", "test/1"),
         credentials=credentials or NoCredentials(),
@@ -206,6 +221,18 @@ def test_a_small_answer_is_posted_again_whole(fail: Callable[[Wire], None]) -> N
         posted = proxy.next_post()
     assert posted.head.get_all("Content-Length") == [str(len(posted.head.body))]
     assert inner(posted.head.body) == [ResponseHead(200, Headers(), 5), b"hello", End()]
+
+
+@pytest.mark.parametrize(("is_whole", "limit"), [(True, 30), (False, 900)])
+def test_an_answer_that_is_posted_as_it_comes_may_wait_for_a_user_who_reads_slowly(
+    is_whole: bool, limit: float
+) -> None:
+    with proxy_peer() as proxy:
+        http = Limits(proxy.url)
+        response = a_response() if is_whole else streaming(iter([b"one", End()]))
+        a_client(proxy.url, http=http).respond(ID, response, method="GET")
+
+    assert http.kept == [limit]
 
 
 @pytest.mark.parametrize("fail", FAILURES)

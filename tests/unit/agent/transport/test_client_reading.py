@@ -1,18 +1,14 @@
 """What an answer keeps in memory while it is read, and what becomes of a request that is still being sent then."""
 
-import threading
 import tracemalloc
-from collections.abc import Sequence
 from typing import Final, cast
 
 import pytest
 
-from agent.transport.client import AHEAD_BYTES, HttpClient, Reply
+from agent.transport.client import AHEAD_BYTES, Reply
 from agent.transport.connection import Connection
-from agent.transport.connections import ConnectionPool
-from agent.transport.upload import Body, Upload
-from wire.headers import Headers
-from wire.http1 import CHUNKED, End, RequestHead
+from agent.transport.upload import Upload
+from wire.http1 import End
 
 KIB: Final = 1 << 10
 PIECE: Final = 64 * KIB
@@ -114,52 +110,3 @@ def test_an_answer_that_ends_its_connection_does_not_wait_for_the_end_of_the_req
     reply.close()
 
     assert (upload.waited, upload.stopped) == (waited, 1)
-
-
-class Unread(Connection):
-    """Keeps the limits of what is sent on it; the answer comes when all was sent."""
-
-    def __init__(self) -> None:
-        self.limits: list[float | None] = []
-        self.is_reused = False
-        self._is_sent = threading.Event()
-
-    def send(self, data: bytes, *, timeout: float | None) -> None:
-        self.limits.append(timeout)
-        if data == b"0\r\n\r\n":
-            self._is_sent.set()
-
-    def send_together(self, pieces: Sequence[bytes], *, timeout: float | None) -> None:
-        self.limits.append(timeout)
-
-    def receive(self, *, timeout: float | None) -> bytes:
-        self._is_sent.wait(5)
-        return HEAD % (b"", 0)
-
-    def abort(self) -> None:
-        pass
-
-    def release(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-
-class OneConnection(ConnectionPool):
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def take(self) -> Connection:
-        return self._connection
-
-
-@pytest.mark.parametrize(("patience", "limit"), [(None, 30), (900, 900)])
-def test_a_body_may_lie_unread_for_longer_than_the_peer_may_be_silent(patience: float | None, limit: float) -> None:
-    connection = Unread()
-    body = Body(iter([b"x", End()]), abandon=lambda: None, patience=patience)
-
-    head = RequestHead("POST", "/", Headers([("Host", "h")]), CHUNKED)
-    HttpClient(OneConnection(connection)).call(head, body, limit=30).close()
-
-    assert connection.limits == [30, limit, limit]
