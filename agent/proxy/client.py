@@ -12,7 +12,7 @@ from agent.messages import Request, Response
 from agent.proxy.calls import SILENCE, Calls
 from agent.proxy.calls import AgentIdentity as AgentIdentity
 from agent.proxy.errors import ProxyError, ProxyUnavailable, Unauthorized, require_success
-from agent.proxy.inner_request import read_request
+from agent.proxy.inner_request import read_request, request_beside
 from agent.proxy.polls import Polls
 from agent.proxy.replay import Replay, comes_whole, encode_response, inner_head, read_whole
 from agent.telemetry.observer import UNOBSERVED, Observer
@@ -25,16 +25,12 @@ from wire.errors import MalformedMessage
 from wire.http1 import CHUNKED, RequestHead, ResponseHead
 from wire.protocol import (
     ERROR,
-    FORWARDED,
-    FORWARDED_SET,
     REQUEST_ID,
     REQUEST_PATH,
     RESPONSE_MEDIA_TYPE,
     RESPONSE_PATH,
     TUNNEL_PATH,
     TUNNEL_PROTOCOL,
-    UPGRADE,
-    USER_ID,
     RequestId,
 )
 from wire.upgrades import upgrade_fields
@@ -108,10 +104,7 @@ class ProxyClient:
             except BaseException:
                 reply.close()
                 raise
-            user_id = reply.head.headers.get(USER_ID) or ""
-            is_forwarded_set = reply.head.headers.get(FORWARDED) == FORWARDED_SET
-            upgrade = (reply.head.headers.get(UPGRADE) or "").lower()
-            return Fetched(Request(request_id, user_id, inner, body, is_forwarded_set, upgrade), close=reply.close)
+            return Fetched(request_beside(reply.head.headers, request_id, inner, body), close=reply.close)
 
         return self.calls.retried(attempt, within=_FETCH_RETRIES)
 

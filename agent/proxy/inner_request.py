@@ -1,13 +1,17 @@
-"""The raw HTTP/1.1 request inside the proxy's answer, to a fetch or to a poll: its head, and its body as it comes."""
+"""The raw HTTP/1.1 request inside the proxy's answer, to a fetch or to a poll: its head, and its body as it comes; and
+what the proxy says of it beside."""
 
 from collections.abc import Iterator
 from typing import Final
 
+from agent.messages import Request
 from agent.transport.client import Reply
 from agent.transport.errors import Broken
 from agent.transport.upload import Body
 from wire.errors import MalformedMessage
+from wire.headers import Headers
 from wire.http1 import CHUNKED, End, Event, RequestHead, RequestParser
+from wire.protocol import FORWARDED, FORWARDED_SET, UPGRADE, USER_ID, RequestId
 
 SMALL_BYTES: Final = 64 * 1024
 """Bodies of a known length up to this are read whole, if they come soon: they need no thread to send, and can be sent
@@ -15,6 +19,13 @@ again."""
 
 _SOON: Final = 0.05
 """Seconds."""
+
+
+def request_beside(fields: Headers, request_id: RequestId, head: RequestHead, body: bytes | Body) -> Request:
+    """A request with what the proxy's own fields beside it say."""
+    is_forwarded_set = fields.get(FORWARDED) == FORWARDED_SET
+    upgrade = (fields.get(UPGRADE) or "").lower()
+    return Request(request_id, fields.get(USER_ID) or "", head, body, is_forwarded_set, upgrade)
 
 
 def read_request(reply: Reply) -> tuple[RequestHead, bytes | Body]:

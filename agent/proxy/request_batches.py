@@ -1,11 +1,10 @@
 """Requests in a batch, as they arrive: the answer to a poll of version 2, or to a fetch of several."""
 
-from agent.messages import Listed, Request
-from agent.proxy.inner_request import read_entry
+from agent.messages import Listed
+from agent.proxy.inner_request import read_entry, request_beside
 from agent.transport.client import Reply
 from wire.batches import REQUESTS, BatchParser, Entry
 from wire.errors import WireError
-from wire.protocol import FORWARDED, FORWARDED_SET, UPGRADE, USER_ID
 
 
 def read_batch(reply: Reply, boundary: str, listed: list[Listed]) -> None:
@@ -25,7 +24,4 @@ def _listed_of(entry: Entry) -> Listed:
         head, body = read_entry(entry.message)
     except WireError:
         return entry.request_id
-    user_id = entry.headers.get(USER_ID) or ""
-    is_forwarded_set = entry.headers.get(FORWARDED) == FORWARDED_SET
-    upgrade = (entry.headers.get(UPGRADE) or "").lower()
-    return Request(entry.request_id, user_id, head, body, is_forwarded_set, upgrade)
+    return request_beside(entry.headers, entry.request_id, head, body)
