@@ -15,6 +15,7 @@
     intake      from a request head to a queued exchange
     answers     what an agent posts, and what a client is sent of it
     batches     what goes into a batch of requests, and what becomes of the answers in one
+    bounded     a map that holds so many keys and no more
     errors      what can go wrong, and who failed
     clock       the only real time in the package; imported by composition roots alone
 

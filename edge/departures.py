@@ -5,9 +5,9 @@ is known here is what this process was told; in another one the lease of an offe
 """
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 
+from broker.bounded import Bounded
 from wire.protocol import BackendId
 
 
@@ -15,19 +15,15 @@ class Departures:
     """Counts the departures of each agent, of `capacity` agents. Safe for several threads."""
 
     def __init__(self, *, capacity: int = 10_000) -> None:
-        self._capacity = capacity
         self._lock = threading.Lock()  # guards _counts
-        self._counts: OrderedDict[tuple[BackendId, str], int] = OrderedDict()
+        self._counts: Bounded[tuple[BackendId, str], int] = Bounded(capacity)
 
     def note(self, backend_id: BackendId, agent_id: str) -> None:
         """An agent asks for no more, until it polls again."""
         agent = (backend_id, agent_id)
         with self._lock:
+            # A poll of an agent that is forgotten for it ends too early: it polls again.
             self._counts[agent] = self._counts.get(agent, 0) + 1
-            self._counts.move_to_end(agent)
-            if len(self._counts) > self._capacity:
-                # A poll of that agent ends too early: it polls again.
-                self._counts.popitem(last=False)
 
     def watch(self, backend_id: BackendId, agent_id: str) -> Callable[[], bool]:
         """A poll begins: says whenever it is asked whether the agent has left since."""

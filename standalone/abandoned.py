@@ -1,9 +1,10 @@
 """Requests that agents work on and nobody waits for any more: each agent is told so with its next poll."""
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from broker.bounded import Bounded
 from broker.waiting import Key, PendingKey
 from standalone.presence import AgentName
 from wire.protocol import RequestId
@@ -18,14 +19,11 @@ class Abandoned:
 
     def __init__(self, wake: Callable[[Key], None]) -> None:
         self._wake = wake
-        self._gone: OrderedDict[AgentName, deque[RequestId]] = OrderedDict()
+        self._gone: Bounded[AgentName, deque[RequestId]] = Bounded(_AGENTS)
 
     def listen(self, agent: AgentName) -> None:
         """This agent polls, and understands what it is told. One that never has is told nothing."""
-        self._gone.setdefault(agent, deque(maxlen=_REQUESTS))
-        self._gone.move_to_end(agent)
-        if len(self._gone) > _AGENTS:
-            self._gone.popitem(last=False)
+        self._gone[agent] = self._gone.get(agent, deque(maxlen=_REQUESTS))
 
     def note(self, agent: AgentName, request_id: RequestId) -> None:
         """Nobody waits for this request of an agent any more."""

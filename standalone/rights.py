@@ -6,11 +6,11 @@ and websockets. Those do not end with the right of one call at once: an agent wh
 with its next.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Generic, NamedTuple, TypeVar
 
+from broker.bounded import Bounded
 from broker.waiting import Key, PendingKey
 from standalone.presence import GRACE, SHARE, AgentName
 from wire.protocol import BackendId, RequestId
@@ -49,18 +49,14 @@ class Rights:
     def __init__(self, wake: Callable[[Key], None], *, grace: timedelta = GRACE) -> None:
         self._wake = wake
         self._graces = _Graces[AgentName](grace)
-        self._shown: dict[BackendId, OrderedDict[str, Right]] = {}
+        self._shown: dict[BackendId, Bounded[str, Right]] = {}
         """The agents of each backend, who has shown something last at the end."""
 
     def show(self, agent: AgentName, right: Right) -> None:
         """An agent has been let in."""
         if not agent.agent_id or right is always:
             return
-        shown = self._shown.setdefault(agent.backend_id, OrderedDict())
-        shown[agent.agent_id] = right
-        shown.move_to_end(agent.agent_id)
-        if len(shown) > SHARE:
-            shown.popitem(last=False)
+        self._shown.setdefault(agent.backend_id, Bounded(SHARE))[agent.agent_id] = right
 
     def has(self, agent: AgentName) -> bool:
         """True for one that may serve, as far as is known, or whose right has ended just now."""

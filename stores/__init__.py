@@ -5,7 +5,6 @@
     datastore   in Google Cloud Datastore, shared by all processes of the services
     shared      that store with what waits over it, for one of these processes
     options     the options of a backend as a text
-    bounded     a map that holds so many keys and no more
 
 May import `broker` and `wire`. Memory, file and Datastore know nothing of each other, and `datastore` alone knows
 google.cloud.ndb. No store asks what time it is: `now` is an argument. By the monotonic clock grows old what a process

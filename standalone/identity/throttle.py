@@ -5,10 +5,11 @@ the same, also from an address that others guess from.
 """
 
 import ipaddress
-from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+
+from broker.bounded import Bounded
 
 BURST: Final = 10
 """Wrong credentials that an address may offer at once."""
@@ -29,8 +30,7 @@ class Throttle:
     def __init__(self, *, burst: int = BURST, refill: timedelta = REFILL, capacity: int = 10_000) -> None:
         self._burst = burst
         self._refill = refill
-        self._capacity = capacity
-        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self._buckets: Bounded[str, _Bucket] = Bounded(capacity)
 
     def is_over(self, peer: str, *, now: datetime) -> bool:
         """True while an address has nothing left to get wrong."""
@@ -40,10 +40,8 @@ class Throttle:
     def count(self, peer: str, *, now: datetime) -> None:
         """An address has got something wrong."""
         key = _neighbourhood(peer)
-        bucket = self._buckets.pop(key, None) or _Bucket(0, now)
+        bucket = self._buckets.get(key) or _Bucket(0, now)
         self._buckets[key] = _Bucket(self._spent(bucket, now) + 1, now)
-        if len(self._buckets) > self._capacity:
-            self._buckets.popitem(last=False)
 
     def _spent(self, bucket: _Bucket, now: datetime) -> float:
         return max(0.0, bucket.spent - max(now - bucket.at, timedelta()) / self._refill)

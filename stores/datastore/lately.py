@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Final, Generic, TypeVar
 
+from broker.bounded import Bounded
 from broker.policy import Policy
-from stores.bounded import Bounded
 
 _VALUES: Final = 1_000
 

@@ -5,9 +5,9 @@ from datetime import datetime
 from threading import Lock
 from typing import Final, NamedTuple
 
+from broker.bounded import Bounded
 from broker.model import LostPolls, Poll
 from broker.policy import Policy
-from stores.bounded import Bounded
 from stores.datastore.exchange_records import Record
 from wire.protocol import RequestId
 

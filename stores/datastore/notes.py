@@ -4,9 +4,9 @@ from datetime import datetime
 from threading import Lock
 from typing import Final
 
+from broker.bounded import Bounded
 from broker.model import BackendStatus
 from broker.policy import Policy
-from stores.bounded import Bounded
 from wire.protocol import BackendId
 
 _NOTES: Final = 10_000

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Final
 
-from stores.bounded import Bounded
+from broker.bounded import Bounded
 from stores.datastore.exchange_records import Record
 from stores.datastore.exchange_streams import Side
 from wire.protocol import BackendId, RequestId

@@ -9,10 +9,10 @@ from typing import Final
 from broker import exchange as rules
 from broker.assignment import Roster
 from broker.batches import Room
+from broker.bounded import Bounded
 from broker.model import BackendStatus, Exchange, HandedOut, Poll, Sharing
 from broker.policy import Policy
 from broker.quotas import Load
-from stores.bounded import Bounded
 from stores.memory.window import Window
 from wire.protocol import MAX_ENTRY_BYTES, BackendId, RequestId
 

@@ -13,8 +13,8 @@ from datetime import timedelta
 from threading import Lock
 from typing import Final, NamedTuple
 
+from broker.bounded import Bounded
 from broker.waiting import PendingKey
-from stores.bounded import Bounded
 from wire.protocol import RequestId
 
 _REMEMBERED: Final = 10_000

@@ -15,9 +15,9 @@ from datetime import timedelta
 from threading import Event, Lock
 from typing import Final, Protocol
 
+from broker.bounded import Bounded
 from broker.policy import Policy, hint_interval, idle_interval, polling_interval
 from broker.waiting import ExchangeKey, Key, PendingKey, Wait
-from stores.bounded import Bounded
 
 _REMEMBERED: Final = 10_000
 

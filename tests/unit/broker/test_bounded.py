@@ -1,6 +1,6 @@
 """`stores.bounded`: so many keys, and which go."""
 
-from stores.bounded import Bounded
+from broker.bounded import Bounded
 
 
 def test_beyond_its_capacity_it_forgets_what_was_set_longest_ago() -> None:
