@@ -22,6 +22,7 @@ from agent.telemetry.logs import LogFormat, configure
 from agent.telemetry.record import BackendRecord
 from agent.transport.client import HttpClient
 from agent.transport.connections import ConnectionPool
+from tests import logging_settings
 from tests.agent.peers import ProxyPeer, Wire, an_answer, answering, peer, proxy_peer
 from tests.timing import SECOND
 
@@ -49,9 +50,10 @@ def logged(log_format: LogFormat, *, is_debugging: bool) -> Iterator[io.StringIO
     handlers, levels = root.handlers[:], (root.level, ours.level)
     root.handlers[:] = []
     stream = io.StringIO()
-    configure(log_format, is_debugging=is_debugging, stream=stream)
     try:
-        yield stream
+        with logging_settings.kept():
+            configure(log_format, is_debugging=is_debugging, stream=stream)
+            yield stream
     finally:
         root.handlers[:] = handlers
         root.setLevel(levels[0])

@@ -19,8 +19,7 @@ from edge.logs import (
     escaped,
     log_access,
 )
-
-NOTED = ("_srcfile", "logThreads", "logMultiprocessing")
+from tests import logging_settings
 
 ACCESS = Access(
     trace="abcd1234",
@@ -124,14 +123,12 @@ def root_logger() -> Iterator[logging.Logger]:
     """The root logger and what a record notes, put back as they were."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    noted = {name: getattr(logging, name) for name in NOTED}
     for handler in handlers:
         root.removeHandler(handler)
-    yield root
+    with logging_settings.kept():
+        yield root
     root.handlers[:] = handlers
     root.setLevel(level)
-    for name, value in noted.items():
-        setattr(logging, name, value)
 
 
 def test_json_is_written_where_it_is_asked_for(root_logger: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:

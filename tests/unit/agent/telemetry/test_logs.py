@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from agent.telemetry.logs import JsonFormatter, LogFormat, TextFormatter, configure, escape, log_exchange
 from agent.telemetry.observer import FinishedExchange
+from tests import logging_settings
 
 EXCHANGE = FinishedExchange("0123456789abcdef", "GET", "/path", 200, 5, 0.0123, "")
 
@@ -27,7 +28,8 @@ def untouched_logging() -> Iterator[None]:
     root, ours = logging.getLogger(), logging.getLogger("agent")
     handlers, levels = root.handlers[:], (root.level, ours.level)
     root.handlers[:] = []
-    yield
+    with logging_settings.kept():
+        yield
     root.handlers[:] = handlers
     root.setLevel(levels[0])
     ours.setLevel(levels[1])
